@@ -1,0 +1,25 @@
+"""Element-wise, pure losses; reduce them with ``cellmotion_jax.ops.masked_mean``."""
+
+from cellmotion_jax.losses.circular import (
+    circle_distance,
+    circle_distance_squared,
+    cosine,
+    cyclic,
+    cyclic_squared,
+    linear,
+    linear_squared,
+    von_mises_mixture_nll,
+    von_mises_nll,
+)
+
+__all__ = [
+    "circle_distance",
+    "circle_distance_squared",
+    "cosine",
+    "cyclic",
+    "cyclic_squared",
+    "linear",
+    "linear_squared",
+    "von_mises_mixture_nll",
+    "von_mises_nll",
+]

@@ -1,0 +1,121 @@
+"""Networks that read the migration direction of a cell from one image (Bruns et al. 2024, ``siecmd``)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+from flax.typing import Dtype
+from jaxtyping import Array, Float
+
+from cellmotion_jax.models.layers import PatchConv, max_pool_2x2
+
+
+class DirectionOutputs(NamedTuple):
+    """What a direction network returns; float32 whatever the compute type."""
+
+    encoding: Float[Array, "batch neurons"]
+    """The last layer before the output activation: one neuron for an angle, two for a point (cos, sin)."""
+    concentration: Float[Array, " batch"] | None
+    """The concentration kappa before its softplus, None for a network without that head."""
+
+
+class DirectionHead(nn.Module):
+    """The last dense layer of Tables 1 and 2, with an optional second output for the concentration."""
+
+    neurons: int
+    """Output neurons: 1 encodes the angle, 2 a point on the circle."""
+    kappa_head: bool
+    """Also predict the concentration of a von Mises distribution."""
+    dtype: Dtype | None = None
+    """Compute type."""
+
+    @nn.compact
+    def __call__(self, features: Float[Array, "batch feature"]) -> DirectionOutputs:
+        """Features of a cell to its raw direction encoding."""
+        encoding = nn.Dense(self.neurons, dtype=self.dtype, name="direction")(features)
+        concentration = None
+        if self.kappa_head:
+            concentration = nn.Dense(1, dtype=self.dtype, name="concentration")(features)[:, 0]
+            concentration = concentration.astype(jnp.float32)
+        return DirectionOutputs(encoding.astype(jnp.float32), concentration)
+
+
+class ProbingCNN(nn.Module):
+    """The probing CNN of Table 1: two convolutions, two poolings, three dense layers.
+
+    With images of 128 x 128 its layers have 416, 4,640, 7,373,056, 4,112 and 17 (one neuron) or 34
+    (two neurons) parameters; other sizes change the third number. Padding is VALID:
+    128 -> 124 -> 62 -> 60 -> 30.
+
+    References:
+        Bruns et al., Single Image Estimation of Cell Migration Direction by Deep Circular
+        Regression, Table 1.
+    """
+
+    neurons: int = 2
+    """Output neurons: 1 encodes the angle, 2 a point on the circle."""
+    kappa_head: bool = False
+    """Also predict the concentration of a von Mises distribution."""
+    dtype: Dtype | None = None
+    """Compute type, for example bfloat16; parameters stay float32."""
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "batch y x 1"], *, train: bool) -> DirectionOutputs:
+        """Estimates directions.
+
+        Args:
+            images: Cells, one per image, standardised.
+            train: Without effect here, the network has neither dropout nor batch normalisation.
+
+        Returns:
+            Raw encodings, one row per image.
+        """
+        del train
+        x = PatchConv(16, (5, 5), dtype=self.dtype, name="conv1")(images)
+        x = max_pool_2x2(nn.relu(x))
+        x = PatchConv(32, (3, 3), dtype=self.dtype, name="conv2")(x)
+        x = max_pool_2x2(nn.relu(x))
+        x = x.reshape(x.shape[0], -1)
+        x = nn.relu(nn.Dense(256, dtype=self.dtype, name="dense1")(x))
+        x = nn.relu(nn.Dense(16, dtype=self.dtype, name="dense2")(x))
+        return DirectionHead(self.neurons, self.kappa_head, dtype=self.dtype, name="head")(x)
+
+
+class FineTunedCNN(nn.Module):
+    """A pretrained backbone under the head of Table 2: average pooling, Dense 1024, Dense 256, direction.
+
+    The backbone is any Linen module called as ``backbone(images, train=...)`` that returns a feature
+    map ``[batch, y, x, channel]``; its parameters live under ``backbone``, so that
+    ``Phase(frozen=("backbone",))`` freezes exactly those.
+
+    References:
+        Bruns et al., Table 2. Dense 256 has 262,400 parameters.
+    """
+
+    backbone: nn.Module
+    """Feature extractor."""
+    neurons: int = 2
+    """Output neurons: 1 encodes the angle, 2 a point on the circle."""
+    kappa_head: bool = False
+    """Also predict the concentration of a von Mises distribution."""
+    dtype: Dtype | None = None
+    """Compute type of the head."""
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "batch y x channel"], *, train: bool) -> DirectionOutputs:
+        """Estimates directions.
+
+        Args:
+            images: Cells, one per image, scaled as the backbone expects.
+            train: Passed to the backbone (batch normalisation, dropout).
+
+        Returns:
+            Raw encodings, one row per image.
+        """
+        features = self.backbone(images, train=train)
+        x = jnp.mean(features, axis=(1, 2))
+        x = nn.relu(nn.Dense(1024, dtype=self.dtype, name="dense1")(x))
+        x = nn.relu(nn.Dense(256, dtype=self.dtype, name="dense2")(x))
+        return DirectionHead(self.neurons, self.kappa_head, dtype=self.dtype, name="head")(x)

@@ -1,0 +1,44 @@
+"""Geometry and numerics on arrays: pure functions that know no model and no paper's training."""
+
+from cellmotion_jax.ops.angles import (
+    absolute_difference,
+    cyclic_activation,
+    decode_circle,
+    encode_circle,
+    heading,
+    identity_activation,
+    mirror_heading_horizontal,
+    mirror_heading_vertical,
+    rotate_heading,
+    sigmoid_activation,
+    signed_difference,
+    wrap,
+)
+from cellmotion_jax.ops.bessel import bessel_ratio_complement, log_bessel_i0, log_bessel_i0e
+from cellmotion_jax.ops.mean_direction import arc_mean, circular_mean, resultant_length
+from cellmotion_jax.ops.numerics import check_same_shape, masked_mean, safe_norm, select
+
+__all__ = [
+    "absolute_difference",
+    "arc_mean",
+    "bessel_ratio_complement",
+    "check_same_shape",
+    "circular_mean",
+    "cyclic_activation",
+    "decode_circle",
+    "encode_circle",
+    "heading",
+    "identity_activation",
+    "log_bessel_i0",
+    "log_bessel_i0e",
+    "masked_mean",
+    "mirror_heading_horizontal",
+    "mirror_heading_vertical",
+    "resultant_length",
+    "rotate_heading",
+    "safe_norm",
+    "select",
+    "sigmoid_activation",
+    "signed_difference",
+    "wrap",
+]

@@ -1,0 +1,111 @@
+"""Masks, shape checks and norms: what every loss needs and none should spell out again."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Shaped
+
+
+def check_same_shape(**arrays: ArrayLike | None) -> None:
+    """Refuse arrays whose shapes differ, before they broadcast into something nobody meant.
+
+    Shapes are static, so under ``jax.jit`` the check costs nothing and fails while tracing.
+    Arguments that are ``None`` (an absent mask) are ignored.
+
+    Args:
+      **arrays: the arrays, under the names by which the caller's user knows them.
+
+    Raises:
+      ValueError: if two shapes differ; the message holds every name and shape.
+    """
+    shapes = {name: jnp.shape(array) for name, array in arrays.items() if array is not None}
+    if len(set(shapes.values())) > 1:
+        listed = ", ".join(f"{name} has {shape}" for name, shape in shapes.items())
+        raise ValueError(f"{' and '.join(shapes)} must have the same shape: {listed}")
+
+
+def select(where: Bool[ArrayLike, "..."] | None, values: Shaped[ArrayLike, "..."]) -> Shaped[Array, "..."]:
+    r"""``values`` where the mask is true and 0 elsewhere; without a mask all of ``values``.
+
+    One selection shields the result, not the gradient: the chain rule multiplies the zero of the
+    selection with the derivative of what was left out, and :math:`0 \cdot \mathrm{NaN}` is NaN.
+    A function with a mask therefore selects twice, its arguments first and its result last, and
+    has to be finite at arguments of 0.
+
+    Args:
+      where: what counts; broadcasts against ``values``, so that a mask of shape ``[...]`` selects
+        vectors ``[..., k]`` as ``where[..., None]``.
+      values: anything, NaN included.
+
+    Returns:
+      An array shaped like ``values``.
+    """
+    values = jnp.asarray(values)
+    return values if where is None else jnp.where(where, values, jnp.zeros((), values.dtype))
+
+
+def masked_mean(
+    values: Float[ArrayLike, "..."], where: Bool[ArrayLike, "..."] | None = None
+) -> Float[Array, ""]:
+    r"""Mean of the values that count: the one reducer of this package.
+
+    .. math:: \frac{\sum_i m_i v_i}{\max(1, \sum_i m_i)}
+
+    with the mask :math:`m`. What the mask leaves out may be NaN or infinite and reaches neither
+    the mean nor its gradient with respect to ``values``. (A loss that *computed* NaN there passes
+    it on to its own arguments; give the loss the same ``where``.)
+
+    An empty mask, or an empty array, gives 0 with zero gradient, so that a batch without a single
+    labelled cell leaves the parameters alone. Sums are taken in float32 at least, so that counting
+    or adding up bfloat16 does not stall; the mean comes back in the type of ``values``.
+
+    Args:
+      values: element-wise losses, any shape.
+      where: what counts, of exactly the shape of ``values``; everything if absent.
+
+    Returns:
+      A scalar.
+
+    Raises:
+      ValueError: if ``where`` has another shape than ``values``.
+
+    >>> values = jnp.array([1.0, jnp.nan, 3.0])
+    >>> float(masked_mean(values, jnp.array([True, False, True])))
+    2.0
+    """
+    check_same_shape(values=values, where=where)
+    values = jnp.asarray(values)
+    wide = jnp.promote_types(values.dtype, jnp.float32)
+    total = jnp.sum(select(where, values), dtype=wide)
+    count = jnp.asarray(values.size if where is None else jnp.sum(where), wide)
+    return (total / jnp.maximum(count, 1)).astype(values.dtype)
+
+
+def safe_norm(x: Float[ArrayLike, "..."], axis: int = -1) -> Float[Array, "..."]:
+    r"""Euclidean norm along one axis with the gradient 0, not NaN, at the zero vector.
+
+    .. math:: \|x\|_2 = s \sqrt{\textstyle\sum_i (x_i / s)^2}, \qquad s = \max_i |x_i|
+
+    The scale :math:`s` keeps the squares of large and of tiny components from overflowing or
+    vanishing. At the zero vector every direction is a subgradient; 0 is the one that leaves an
+    optimiser where it is. Vectors shorter than the smallest normal number count as zero.
+
+    Args:
+      x: vectors along ``axis``, which must not be empty.
+      axis: the axis that is summed over.
+
+    Returns:
+      The norms, shaped like ``x`` without ``axis``.
+
+    >>> float(safe_norm(jnp.array([3e30, 4e30])))
+    5.0000000...e+30
+    """
+    x = jnp.asarray(x)
+    scale = lax.stop_gradient(jnp.max(jnp.abs(x), axis=axis, keepdims=True))
+    vanishing = scale < jnp.finfo(x.dtype).tiny
+    scale = jnp.where(vanishing, 1, scale)
+    total = jnp.sum((x / scale) ** 2, axis=axis)
+    scale, vanishing = jnp.squeeze(scale, axis), jnp.squeeze(vanishing, axis)
+    return jnp.where(vanishing, 0, scale * jnp.sqrt(jnp.where(vanishing, 1, total)))

@@ -1,0 +1,100 @@
+"""Typed settings of a training run; every field has its meaning below it, which ``--help`` prints."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Sequence
+
+import optax
+
+from cellmotion_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A stretch of training with one learning-rate curve and one set of frozen parameters."""
+
+    steps: int
+    """Optimiser updates."""
+    learning_rate: float = 1e-3
+    """Peak learning rate."""
+    warmup_steps: int = 0
+    """Updates over which the rate rises linearly from zero to its peak."""
+    final_fraction: float = 1.0
+    """The rate follows a cosine down to this fraction of its peak; 1 keeps it constant."""
+    frozen: tuple[str, ...] = ()
+    """Parameter paths that do not move, for example `backbone` or `head/direction`; batch-normalisation
+    statistics under them are fixed and used as in evaluation."""
+
+    def schedule(self) -> optax.Schedule:
+        """The learning rate as a function of the update within this phase."""
+        decay = optax.cosine_decay_schedule(
+            self.learning_rate, max(self.steps - self.warmup_steps, 1), alpha=self.final_fraction
+        )
+        warmup = optax.linear_schedule(0.0, self.learning_rate, max(self.warmup_steps, 1))
+        return optax.join_schedules([warmup, decay], [self.warmup_steps])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
+
+    b1: float = 0.9
+    """Decay of the first moment."""
+    b2: float = 0.999
+    """Decay of the second moment."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay; 0 is plain Adam."""
+    clip_norm: float = 1.0
+    """Gradients are scaled down to this global norm."""
+
+    def build(self, schedule: optax.Schedule) -> optax.GradientTransformation:
+        """The optax transformation for a learning-rate schedule over the whole run."""
+        return optax.chain(
+            optax.clip_by_global_norm(self.clip_norm),
+            optax.adamw(schedule, b1=self.b1, b2=self.b2, weight_decay=self.weight_decay),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """How a run is carried out: cadence, stopping, seed, folder."""
+
+    batch_size: int = 32
+    """Samples per update (and per member, where several train side by side)."""
+    seed: int = 0
+    """Seed of initialisation, sampling order, augmentation and splits."""
+    log_every: int = 20
+    """Updates between log rows; metrics stay on the device in between."""
+    evaluate_every: int = 100
+    """Updates between evaluations on the validation samples."""
+    checkpoint_every: int = 200
+    """Updates between checkpoints; the last update is always saved."""
+    patience: int | None = None
+    """Evaluations without improvement after which the run stops; None trains to the end."""
+    folder: pathlib.Path | None = None
+    """Where checkpoints, logs and pictures go; runs/EXPERIMENT by default. A run found there is resumed."""
+
+    def __post_init__(self) -> None:
+        """Refuses cadences that are no positive numbers."""
+        for name in ("batch_size", "log_every", "evaluate_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"run.{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
+        if self.patience is not None and self.patience < 1:
+            raise InputError(f"run.patience is {self.patience}; it must be at least 1, or None.")
+
+
+# Fields that may change between a run and its resumption: they do not alter what is computed.
+RESUMABLE_CHANGES = ("run.log_every", "run.checkpoint_every", "run.patience", "run.folder")
+
+
+def phase_ends(phases: Sequence[Phase]) -> tuple[int, ...]:
+    """The update after which each phase ends, counted from the start of the run."""
+    return tuple(itertools.accumulate(phase.steps for phase in phases))
+
+
+def learning_rate_schedule(phases: Sequence[Phase]) -> optax.Schedule:
+    """The learning rate over the whole run, one phase after another."""
+    return optax.join_schedules([phase.schedule() for phase in phases], list(phase_ends(phases)[:-1]))

@@ -1,0 +1,141 @@
+"""The ``siecmd`` experiments: data, members, training, evaluation and report, in this order."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import pathlib
+
+import jax.numpy as jnp
+import tyro
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.models.direction import ProbingCNN
+from cellmotion_jax.report.figures import plot_curves
+from cellmotion_jax.training.augmentation import DirectionAugmentation
+from cellmotion_jax.training.checkpoint import check_same_configuration
+from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Phase, Run
+from cellmotion_jax.training.direction_data import (
+    DirectionData,
+    DirectionSamples,
+    Member,
+    Protocol,
+    load_samples,
+    make_members,
+    training_batches,
+)
+from cellmotion_jax.training.direction_evaluation import Evaluator, MemberPredictions
+from cellmotion_jax.training.direction_results import write_results
+from cellmotion_jax.training.loop import fit
+from cellmotion_jax.training.objectives import CircleObjective, DirectionObjective, ObjectivePerMember
+
+
+class Precision(enum.Enum):
+    """Compute type; parameters and optimiser state are float32 in any case."""
+
+    float32 = enum.member(jnp.float32)
+    bfloat16 = enum.member(jnp.bfloat16)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DirectionExperiment:
+    """Trains a direction network for every objective, protocol and fold, and tests it on unseen cells."""
+
+    model: tyro.conf.Suppress[ProbingCNN] = ProbingCNN()
+    """The network; its output neurons follow from the objective."""
+    objectives: tuple[DirectionObjective, ...] = (CircleObjective(),)
+    """Encoding, output activation and loss; several are trained side by side."""
+    data: DirectionData = DirectionData()
+    """Where the cells come from."""
+    protocols: tuple[Protocol, ...] | None = None
+    """How samples are split; None: by movie for simulated data, by image and by track for real data."""
+    folds: int | None = None
+    """Random splits per protocol; None: 1 for simulated data, 4 (as in the paper) for real data."""
+    augmentation: DirectionAugmentation = DirectionAugmentation()
+    """Random similarity transforms of the training images."""
+    optimizer: AdamW = AdamW(weight_decay=1e-4)
+    """Optimiser."""
+    phases: tuple[Phase, ...] = (Phase(steps=600, warmup_steps=50, final_fraction=0.02),)
+    """Stretches of training, one after another."""
+    precision: Precision = Precision.float32
+    """Compute type of the network."""
+    test_time_rotations: int = 14
+    """Versions of a test image, the original included, for test-time augmentation (Table 5); 1 for none."""
+    run: Run = Run()
+    """Cadence, seed, folder."""
+
+    def __post_init__(self) -> None:
+        """Refuses settings that leave nothing to do."""
+        for name in ("objectives", "phases"):
+            if not getattr(self, name):
+                raise InputError(f"{name} is empty; name at least one.")
+        for name in ("test_time_rotations", "folds"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise InputError(f"{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
+
+    def train(self) -> None:
+        """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
+        folder = (self.run.folder or pathlib.Path("runs/direction")).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
+        samples = load_samples(self.data, cache=folder / "data", seed=self.run.seed)
+
+        predictions: list[MemberPredictions] = []
+        groups = self._groups()
+        for name, objectives in groups.items():
+            members = make_members(
+                samples,
+                protocols=self._protocols(),
+                folds=self.folds or (1 if self.data.root is None else 4),
+                objectives=[objective.label for objective in objectives],
+                seed=self.run.seed,
+            )
+            inner = folder / name if len(groups) > 1 else folder
+            inner.mkdir(exist_ok=True)
+            predictions += self._train_group(samples, objectives, members, inner)
+            plot_curves(inner / "metrics.csv", inner / "curves.png")
+        write_results(folder, samples, predictions, simulated=self.data.root is None)
+
+    def _train_group(
+        self,
+        samples: DirectionSamples,
+        objectives: tuple[DirectionObjective, ...],
+        members: list[Member],
+        folder: pathlib.Path,
+    ) -> list[MemberPredictions]:
+        """Trains all members that share one architecture side by side."""
+        model = self.model.clone(
+            neurons=objectives[0].neurons, kappa_head=objectives[0].kappa_head, dtype=self.precision.value
+        )
+        objective = ObjectivePerMember(objectives)
+        evaluator = Evaluator(model, objective, samples, members, batch_size=self.run.batch_size)
+        best = fit(
+            model=model,
+            objective=objective,
+            augment=self.augmentation,
+            optimizer=self.optimizer,
+            phases=self.phases,
+            run=self.run,
+            folder=folder,
+            members=[member.name for member in members],
+            batches=functools.partial(
+                training_batches, samples, members, batch_size=self.run.batch_size, seed=self.run.seed
+            ),
+            evaluate=evaluator.validate,
+            best_metric="E_deg",
+        )
+        return evaluator.test(best, versions=self.test_time_rotations, seed=self.run.seed)
+
+    def _protocols(self) -> tuple[Protocol, ...]:
+        if self.protocols:
+            return self.protocols
+        return (Protocol.by_movie,) if self.data.root is None else (Protocol.by_image, Protocol.by_track)
+
+    def _groups(self) -> dict[str, tuple[DirectionObjective, ...]]:
+        """Objectives that share an architecture, and so a compiled step, under the name of that."""
+        groups: dict[str, tuple[DirectionObjective, ...]] = {}
+        for objective in self.objectives:
+            name = f"neurons-{objective.neurons}" + ("-kappa" if objective.kappa_head else "")
+            groups[name] = (*groups.get(name, ()), objective)
+        return groups

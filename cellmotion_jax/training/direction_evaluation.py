@@ -1,0 +1,142 @@
+"""What direction networks predict for their validation and test cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tqdm
+from jaxtyping import Array
+
+from cellmotion_jax.data.pipeline import gather
+from cellmotion_jax.inference.direction import directions_of_rotated, random_rotations
+from cellmotion_jax.ops.angles import absolute_difference
+from cellmotion_jax.ops.intensity import standardize
+from cellmotion_jax.ops.numerics import masked_mean
+from cellmotion_jax.training.direction_data import DirectionSamples, Member
+from cellmotion_jax.training.objectives import DirectionObjective, ObjectivePerMember
+from cellmotion_jax.training.state import Best, TrainState
+from cellmotion_jax.training.step import side_by_side
+
+
+class MemberPredictions(NamedTuple):
+    """The test result of one member; arrays have one row per test sample."""
+
+    member: Member
+    objective: DirectionObjective
+    target: np.ndarray
+    versions: np.ndarray
+    """Predicted angle of every rotated version [sample, version]; the first is the original image."""
+    confidence: np.ndarray
+    validation_target: np.ndarray
+    validation_angle: np.ndarray
+
+
+class Evaluator:
+    """Predicts the validation and test samples of all members in batches of one static shape."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: ObjectivePerMember,
+        samples: DirectionSamples,
+        members: Sequence[Member],
+        *,
+        batch_size: int,
+    ) -> None:
+        """Compiles nothing yet; reads the validation samples, which every evaluation needs, once."""
+        self._objective = objective
+        self._samples = samples
+        self._members = members
+        self._batch_size = batch_size
+
+        def outputs(params, batch_stats, images):
+            return model.apply({"params": params, "batch_stats": batch_stats}, images, train=False)
+
+        def validate(params, batch_stats, batch):
+            raw = outputs(params, batch_stats, standardize(batch["image"]))
+            loss = objective.losses(raw, batch)
+            estimate = objective.decode(raw, batch["objective"])
+            error = jnp.degrees(absolute_difference(estimate.angle, batch["angle"]))
+            return loss, error, estimate.angle
+
+        def test(params, batch_stats, batch, rotations):
+            def angles(images):
+                return objective.decode(outputs(params, batch_stats, images), batch["objective"]).angle
+
+            images = standardize(batch["image"])
+            estimate = objective.decode(outputs(params, batch_stats, images), batch["objective"])
+            return directions_of_rotated(angles, images, rotations), estimate.confidence
+
+        self._validate = jax.jit(side_by_side(validate))
+        self._test = jax.jit(side_by_side(test))
+        self._validation = list(self._batches([member.split.validation for member in members]))
+
+    def validate(self, state: TrainState) -> Mapping[str, np.ndarray]:
+        """Mean loss and E_deg of every member on its validation samples, shape [member]."""
+        loss, error, _, where = self._validation_predictions(state)
+        mean = jax.vmap(masked_mean)
+        return {"loss": np.asarray(mean(loss, where)), "E_deg": np.asarray(mean(error, where))}
+
+    def test(self, best: Best, *, versions: int, seed: int) -> list[MemberPredictions]:
+        """Predictions of every member's best parameters for its test samples and their rotated versions."""
+        count = len(self._members)
+        rotations = jnp.tile(random_rotations(jax.random.key(seed), versions), (count, 1))
+        angle, confidence, where = [], [], []
+        batches = self._batches([member.split.test for member in self._members])
+        total = -(-max(len(member.split.test) for member in self._members) // self._batch_size)
+        for batch in tqdm.tqdm(batches, total=total, desc="testing", unit="batch", leave=False):
+            predicted = self._test(best.params, best.batch_stats, _without_mask(batch), rotations)
+            angle.append(predicted[0])
+            confidence.append(predicted[1])
+            where.append(batch["where"])
+        angles, confidences = np.concatenate(angle, axis=1), np.concatenate(confidence, axis=1)
+        counted = np.concatenate(where, axis=1)
+        _, _, validation, in_validation = self._validation_predictions(best)
+        return [
+            MemberPredictions(
+                member=member,
+                objective=self._objective.objectives[member.objective],
+                target=self._samples.angle[member.split.test],
+                versions=angles[i][counted[i]],
+                confidence=confidences[i][counted[i]],
+                validation_target=self._samples.angle[member.split.validation],
+                validation_angle=np.asarray(validation)[i][np.asarray(in_validation)[i]],
+            )
+            for i, member in enumerate(self._members)
+        ]
+
+    def _validation_predictions(self, state: TrainState | Best) -> tuple[Array, Array, Array, Array]:
+        parts = [
+            (*self._validate(state.params, state.batch_stats, _without_mask(batch)), batch["where"])
+            for batch in self._validation
+        ]
+        loss, error, angle, where = (jnp.concatenate(part, axis=1) for part in zip(*parts))
+        return loss, error, angle, where
+
+    def _batches(self, indices: Sequence[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+        """Batches [member, batch, ...] over unequal index sets; ``where`` tells samples from padding."""
+        size = self._batch_size
+        longest = max(map(len, indices))
+        padded = np.stack([np.resize(index, -(-longest // size) * size) for index in indices])
+        where = np.stack([np.arange(padded.shape[1]) < len(index) for index in indices])
+        objective = np.array([[member.objective] * size for member in self._members], np.int32)
+        for start in range(0, padded.shape[1], size):
+            chunk = padded[:, start : start + size]
+            unique, position = np.unique(chunk, return_inverse=True)
+            batch = gather(self._samples.source, unique)
+            position = position.reshape(chunk.shape)
+            yield {
+                "image": batch["image"][position],
+                "angle": batch["angle"][position],
+                "objective": objective,
+                "where": where[:, start : start + size],
+            }
+
+
+def _without_mask(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: leaf for name, leaf in batch.items() if name != "where"}

@@ -1,0 +1,212 @@
+"""The training loop: step, checkpoint, evaluation, log, in this order.
+
+The order matters. A checkpoint is taken before the evaluation of the same step, so a crash there
+loses nothing; on resumption everything that follows a checkpoint (evaluation, best parameters, log
+rows) is done again for its step, and since all of it is a function of the checkpointed state, an
+interrupted run ends with the same bits and the same log as an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.training import checkpoint
+from cellmotion_jax.training.config import AdamW, Phase, Run, learning_rate_schedule, phase_ends
+from cellmotion_jax.training.logging import MetricsLog
+from cellmotion_jax.training.state import Best, Progress, TrainState, init_progress, init_state, keep_best
+from cellmotion_jax.training.step import (
+    Augment,
+    Batch,
+    Objective,
+    is_frozen,
+    parameter_paths,
+    side_by_side,
+    train_step,
+)
+
+Evaluate = Callable[[TrainState], Mapping[str, np.ndarray]]
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss or its gradient is no longer finite; the last good checkpoint is kept."""
+
+
+def fit(
+    *,
+    model: nn.Module,
+    objective: Objective,
+    augment: Augment,
+    optimizer: AdamW,
+    phases: Sequence[Phase],
+    run: Run,
+    folder: pathlib.Path,
+    members: Sequence[str],
+    batches: Callable[[int], Iterator[Mapping[str, np.ndarray]]],
+    evaluate: Evaluate,
+    best_metric: str,
+) -> Best:
+    """Trains one or several members side by side and returns the best parameters of each.
+
+    Args:
+        model: Linen module.
+        objective: ``(outputs, batch) -> (loss, terms)``.
+        augment: ``(key, batch) -> batch``, inside the compiled step.
+        optimizer: Optimiser settings.
+        phases: Stretches of training with their learning rates and frozen parameters.
+        run: Cadence, seed, stopping.
+        folder: Folder of this run; a run found there is resumed.
+        members: Names of the members.
+        batches: ``start_step -> iterator`` of batches with leading axes ``[member, batch]``; batch i
+            must be a function of i alone.
+        evaluate: Validation metrics of shape ``[member]`` for a state with a leading member axis.
+        best_metric: The validation metric that decides which parameters are best; smaller is better.
+
+    Returns:
+        The best parameters, with a leading member axis.
+
+    Raises:
+        InputError: Settings that cannot work together, or differ from those of the run in ``folder``.
+        TrainingDiverged: Names the update and the checkpoint that is kept.
+    """
+    mesh = jax.make_mesh((jax.local_device_count(),), ("data",), axis_types=(AxisType.Auto,))
+    replicated = NamedSharding(mesh, PartitionSpec())
+    sharded = NamedSharding(mesh, PartitionSpec(None, "data"))
+    if run.batch_size % mesh.size:
+        raise InputError(
+            f"run.batch-size {run.batch_size} cannot be divided among {mesh.size} devices; "
+            f"use a multiple of {mesh.size}."
+        )
+    schedule = learning_rate_schedule(phases)
+    transformation = optimizer.build(schedule)
+    example = next(batches(0))
+    progress = _fresh_progress(
+        example, model=model, objective=objective, augment=augment, transformation=transformation,
+        seed=run.seed, sharding=replicated,
+    )  # fmt: skip
+    _check_frozen(phases, parameter_paths(progress.state.params))
+
+    checkpoints = folder / "checkpoints"
+    start = 0
+    if (found := checkpoint.restore_latest(checkpoints, progress)) is not None:
+        start, progress = found
+
+    def compiled(frozen: Sequence[str]):
+        def step(state, window, batch):
+            return train_step(
+                state, window, batch, model=model, objective=objective, augment=augment,
+                optimizer=transformation, frozen=frozen,
+            )  # fmt: skip
+
+        return jax.jit(
+            side_by_side(step),
+            in_shardings=(replicated, replicated, sharded),
+            out_shardings=replicated,
+            donate_argnums=(0, 1),
+        )
+
+    ends = phase_ends(phases)
+    total = ends[-1]
+    steps = [compiled(phase.frozen) for phase in phases]
+    update_best = jax.jit(keep_best, out_shardings=replicated)
+
+    with MetricsLog(folder, members=members, start=start, total=total) as log:
+        if 0 < start < total:
+            log.say(f"Resuming the run in {folder} after step {start} of {total}.")
+
+        def after(step: int, progress: Progress) -> tuple[Progress, bool]:
+            """Evaluation and log rows of a step; also done for the step a run is resumed at."""
+            window_ends = step % run.log_every == 0 or step == total
+            if window_ends:
+                window = jax.device_get(progress.window)
+                means = {name: sums / window.count for name, sums in window.sums.items()}
+                means["learning_rate"] = np.full(len(members), float(schedule(step - 1)))
+            stop = False
+            if step % run.evaluate_every == 0 or step == total:
+                metrics = evaluate(progress.state)
+                metric = jax.device_put(jnp.asarray(metrics[best_metric], jnp.float32), replicated)
+                progress = progress.replace(best=update_best(progress.best, progress.state, metric))
+                log.write(step, "validation", metrics)
+                stop = _out_of_patience(progress.best, step, run)
+            if window_ends:
+                log.write(step, "train", means)
+                _stop_if_diverged(window.diverged_at, members, checkpoints)
+                progress = progress.replace(window=jax.tree.map(jnp.zeros_like, progress.window).replace(
+                    diverged_at=progress.window.diverged_at))  # fmt: skip
+            return progress, stop
+
+        stop = False
+        if start > 0:
+            progress, stop = after(start, progress)
+        data = batches(start)
+        for step in range(start + 1, total + 1):
+            if stop:
+                log.say(f"Stopped early after step {step - 1}: no improvement in {run.patience} evaluations.")
+                break
+            phase = next(i for i, end in enumerate(ends) if step <= end)
+            batch = jax.device_put(next(data), sharded)
+            state, window = steps[phase](progress.state, progress.window, batch)
+            progress = progress.replace(state=state, window=window)
+            log.advance()
+            if step % run.checkpoint_every == 0 or step == total:
+                _stop_if_diverged(jax.device_get(window.diverged_at), members, checkpoints)
+                checkpoint.save(checkpoints, step, progress)
+            progress, stop = after(step, progress)
+    return progress.best
+
+
+def _fresh_progress(
+    example: Batch, *, model, objective, augment, transformation, seed: int, sharding: NamedSharding
+) -> Progress:
+    member_count = jax.tree.leaves(example)[0].shape[0]
+
+    def init(key):
+        member = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), dict(example))
+        augmented = jax.eval_shape(augment, key, member)
+        images = jnp.zeros(augmented["image"].shape, augmented["image"].dtype)
+
+        def fresh(key):
+            return init_state(key, images, model=model, optimizer=transformation)
+
+        state = jax.vmap(fresh)(jax.random.split(key, member_count))
+        one = jax.eval_shape(fresh, key)
+        outputs = jax.eval_shape(
+            lambda variables: model.apply(variables, images, train=False),
+            {"params": one.params, "batch_stats": one.batch_stats},
+        )
+        _, terms = jax.eval_shape(objective, outputs, augmented)
+        return init_progress(state, ("loss", "gradient_norm", *terms))
+
+    return jax.jit(init, out_shardings=sharding)(jax.random.key(seed))
+
+
+def _check_frozen(phases: Sequence[Phase], paths: Sequence[str]) -> None:
+    for phase in phases:
+        for prefix in phase.frozen:
+            if not any(is_frozen(path, (prefix,)) for path in paths):
+                top = sorted({path.split("/")[0] for path in paths})
+                raise InputError(f"frozen names {prefix!r}, but no parameter lies there; the model has {top}.")
+
+
+def _out_of_patience(best: Best, step: int, run: Run) -> bool:
+    if run.patience is None:
+        return False
+    newest = int(np.max(jax.device_get(best.step)))
+    return step - newest >= run.patience * run.evaluate_every
+
+
+def _stop_if_diverged(diverged_at: np.ndarray, members: Sequence[str], checkpoints: pathlib.Path) -> None:
+    for member, step in zip(members, diverged_at):
+        if step >= 0:
+            raise TrainingDiverged(
+                f"The loss of {member} is not finite at step {step}; the last good checkpoint is kept in "
+                f"{checkpoints}. Lower the learning rate, or clip the gradients harder."
+            )

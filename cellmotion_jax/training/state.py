@@ -1,0 +1,114 @@
+"""What a run carries from one update to the next; all of it, and nothing else, is checkpointed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jaxtyping import Array, Float, Int, Key
+
+
+@struct.dataclass
+class TrainState:
+    """A model in training."""
+
+    step: Int[Array, "*member"]
+    """Updates done so far, the only cursor of data and randomness."""
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+    key: Key[Array, "*member"]
+    """Folded with ``step`` for all randomness of an update, never split."""
+
+
+@struct.dataclass
+class Best:
+    """The parameters with the lowest validation metric so far, and when that was."""
+
+    metric: Float[Array, "*member"]
+    step: Int[Array, "*member"]
+    params: Any
+    batch_stats: Any
+
+
+@struct.dataclass
+class Window:
+    """Sums of the training metrics since the last log row, kept on the device."""
+
+    sums: dict[str, Float[Array, "*member"]]
+    count: Int[Array, "*member"]
+    diverged_at: Int[Array, "*member"]
+    """First update whose loss or gradient was not finite; -1 while there is none."""
+
+
+@struct.dataclass
+class Progress:
+    """Everything needed to continue a run as if it had never stopped."""
+
+    state: TrainState
+    best: Best
+    window: Window
+
+
+def init_state(
+    key: Array, example: Array, *, model: nn.Module, optimizer: optax.GradientTransformation
+) -> TrainState:
+    """A fresh training state.
+
+    Args:
+        key: JAX random key; initialisation and the run draw from two halves of it.
+        example: Model input of the right shape and type; its values do not matter.
+        model: Linen module called as ``model(inputs, train=...)``.
+        optimizer: optax transformation.
+
+    Returns:
+        State at step 0.
+    """
+    init_key, run_key = jax.random.split(key)
+    variables = model.init(init_key, example, train=False)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=variables["params"],
+        batch_stats=variables.get("batch_stats", {}),
+        opt_state=optimizer.init(variables["params"]),
+        key=run_key,
+    )
+
+
+def init_progress(state: TrainState, metric_names: tuple[str, ...]) -> Progress:
+    """Wraps a fresh state: no best yet, an empty window of metrics."""
+    zeros = jnp.zeros(state.step.shape, jnp.float32)
+    return Progress(
+        state=state,
+        best=Best(
+            metric=jnp.full(state.step.shape, jnp.inf, jnp.float32),
+            step=jnp.zeros_like(state.step),
+            # Copies: the state is donated to every update, the best parameters must not go with it.
+            params=jax.tree.map(jnp.copy, state.params),
+            batch_stats=jax.tree.map(jnp.copy, state.batch_stats),
+        ),
+        window=Window(
+            sums={name: zeros for name in metric_names},
+            count=jnp.zeros_like(state.step),
+            diverged_at=jnp.full_like(state.step, -1),
+        ),
+    )
+
+
+def keep_best(best: Best, state: TrainState, metric: Float[Array, "*member"]) -> Best:
+    """Takes over the parameters of those members whose metric has improved; a NaN never improves."""
+    improved = metric < best.metric
+
+    def select(new: Array, old: Array) -> Array:
+        return jnp.where(improved.reshape(improved.shape + (1,) * (new.ndim - improved.ndim)), new, old)
+
+    return Best(
+        metric=select(metric, best.metric),
+        step=select(state.step, best.step),
+        params=jax.tree.map(select, state.params, best.params),
+        batch_stats=jax.tree.map(select, state.batch_stats, best.batch_stats),
+    )

@@ -1,0 +1,21 @@
+"""Rules that hold in every test: deterministic hypothesis, no silent rank promotion, real data by fixture."""
+
+import pathlib
+
+import hypothesis
+import jax
+import pytest
+
+hypothesis.settings.register_profile("house", derandomize=True, deadline=None, max_examples=50)
+hypothesis.settings.load_profile("house")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> pathlib.Path:
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent: real movies are beside the developers' checkouts only")
+    return folder
