@@ -8,9 +8,8 @@ from cellmotion_jax.losses.circular import (
     cyclic_squared,
     linear,
     linear_squared,
-    von_mises_mixture_nll,
-    von_mises_nll,
 )
+from cellmotion_jax.losses.von_mises import von_mises_mixture_nll, von_mises_nll
 
 __all__ = [
     "circle_distance",

@@ -52,8 +52,16 @@ class PatchConv(nn.Module):
 
     @nn.compact
     def __call__(self, images: Float[Array, "batch y x channel"]) -> Float[Array, "batch y2 x2 feature"]:
-        """Convolves; the output is smaller by ``kernel_size - 1``."""
+        """Convolves; the output is smaller by ``kernel_size - 1``.
+
+        Raises:
+            ValueError: The images are smaller than the kernel.
+        """
         rows, columns = self.kernel_size
+        if images.shape[1] < rows or images.shape[2] < columns:
+            raise ValueError(
+                f"images of shape {images.shape} are smaller than the kernel of {rows} x {columns} of {self.name}"
+            )
         kernel = self.param(
             "kernel",
             nn.initializers.lecun_normal(),

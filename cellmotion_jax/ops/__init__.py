@@ -15,11 +15,14 @@ from cellmotion_jax.ops.angles import (
     wrap,
 )
 from cellmotion_jax.ops.bessel import bessel_ratio_complement, log_bessel_i0, log_bessel_i0e
+from cellmotion_jax.ops.intensity import standardize
 from cellmotion_jax.ops.mean_direction import arc_mean, circular_mean, resultant_length
 from cellmotion_jax.ops.numerics import check_same_shape, masked_mean, safe_norm, select
+from cellmotion_jax.ops.warp import affine_warp, rotate, rotation_matrix, similarity_matrix
 
 __all__ = [
     "absolute_difference",
+    "affine_warp",
     "arc_mean",
     "bessel_ratio_complement",
     "check_same_shape",
@@ -35,10 +38,14 @@ __all__ = [
     "mirror_heading_horizontal",
     "mirror_heading_vertical",
     "resultant_length",
+    "rotate",
     "rotate_heading",
+    "rotation_matrix",
     "safe_norm",
     "select",
     "sigmoid_activation",
     "signed_difference",
+    "similarity_matrix",
+    "standardize",
     "wrap",
 ]

@@ -5,8 +5,6 @@ sees the image; a unit vector is ``(cos, sin)``, a displacement in pixels is ``(
 Every function is element-wise in its leading axes and periodic in every angle it is given.
 """
 
-from __future__ import annotations
-
 import math
 
 import jax.numpy as jnp
@@ -27,10 +25,10 @@ def wrap(angle: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     everywhere, the jump at multiples of 2 pi included; infinite angles give NaN.
 
     Args:
-      angle: radians, any finite value.
+        angle: Radians, any finite value.
 
     Returns:
-      Radians in [0, 2 pi).
+        Radians in [0, 2 pi).
 
     >>> float(wrap(-1e-9)), f"{wrap(-math.pi / 2) / math.pi:.2f}"
     (0.0, '1.50')
@@ -47,14 +45,14 @@ def signed_difference(a: Float[ArrayLike, "*shape"], b: Float[ArrayLike, "..."])
     digits. Gradient 1 for ``a`` and -1 for ``b`` everywhere, the jump at the antipode included.
 
     Args:
-      a: radians, any finite value.
-      b: radians, of the shape of ``a``.
+        a: Radians, any finite value.
+        b: Radians, of the shape of ``a``.
 
     Returns:
-      Radians in [-pi, pi).
+        Radians in [-pi, pi).
 
     Raises:
-      ValueError: if the shapes differ.
+        ValueError: If the shapes differ.
 
     >>> f"{signed_difference(0.1, TURN - 0.1):.2f}"
     '0.20'
@@ -76,18 +74,18 @@ def absolute_difference(a: Float[ArrayLike, "*shape"], b: Float[ArrayLike, "..."
     antipode, where both arcs are equally long.
 
     Args:
-      a: radians, any finite value.
-      b: radians, of the shape of ``a``.
+        a: Radians, any finite value.
+        b: Radians, of the shape of ``a``.
 
     Returns:
-      Radians in [0, pi].
+        Radians in [0, pi].
 
     Raises:
-      ValueError: if the shapes differ.
+        ValueError: If the shapes differ.
 
     References:
-      [1] Bruns et al., Single Image Estimation of Cell Migration Direction by Deep Circular
-      Regression, 2024.
+        [1] Bruns et al., Single Image Estimation of Cell Migration Direction by Deep Circular
+        Regression, 2024.
 
     >>> f"{absolute_difference(0.1, 6.2):.2f}"
     '0.18'
@@ -99,10 +97,10 @@ def encode_circle(angle: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape 2"]
     """The point ``(cos, sin)`` of the unit circle (Section 2.1 of Bruns et al. 2024).
 
     Args:
-      angle: radians, any finite value.
+        angle: Radians, any finite value.
 
     Returns:
-      Unit vectors along a new last axis.
+        Unit vectors along a new last axis.
 
     >>> encode_circle(0.0).tolist()
     [1.0, 0.0]
@@ -118,10 +116,10 @@ def decode_circle(vector: Float[ArrayLike, "*shape 2"]) -> Float[Array, "*shape"
     is that of atan2, also for lengths whose square would overflow or vanish.
 
     Args:
-      vector: ``(x, y)`` along the last axis, such as the output of a two-neuron network.
+        vector: ``(x, y)`` along the last axis, such as the output of a two-neuron network.
 
     Returns:
-      Radians in [0, 2 pi).
+        Radians in [0, 2 pi).
 
     >>> f"{decode_circle(jnp.array([0.0, -3.0])) / math.pi:.2f}"
     '1.50'
@@ -141,10 +139,10 @@ def heading(displacement: Float[ArrayLike, "*shape 2"]) -> Float[Array, "*shape"
     No displacement gives the angle 0 with zero gradient.
 
     Args:
-      displacement: ``(dy, dx)`` along the last axis, y down, in any unit of length.
+        displacement: ``(dy, dx)`` along the last axis, y down, in any unit of length.
 
     Returns:
-      Radians in [0, 2 pi), counter-clockwise from +x as a person sees the image.
+        Radians in [0, 2 pi), counter-clockwise from +x as a person sees the image.
 
     >>> f"{heading(jnp.array([-2.0, 0.0])) / math.pi:.2f}"  # up
     '0.50'
@@ -159,14 +157,14 @@ def rotate_heading(
     """The heading in an image that was rotated counter-clockwise, as a person sees it, by ``rotation``.
 
     Args:
-      angle: radians, any finite value.
-      rotation: radians, one for all or of the shape of ``angle``.
+        angle: Radians, any finite value.
+        rotation: Radians, one for all or of the shape of ``angle``.
 
     Returns:
-      Radians in [0, 2 pi).
+        Radians in [0, 2 pi).
 
     Raises:
-      ValueError: if ``rotation`` is no scalar and has another shape than ``angle``.
+        ValueError: If ``rotation`` is no scalar and has another shape than ``angle``.
 
     >>> f"{rotate_heading(1.5 * math.pi, math.pi) / math.pi:.2f}"
     '0.50'
@@ -180,10 +178,10 @@ def mirror_heading_horizontal(angle: Float[ArrayLike, "*shape"]) -> Float[Array,
     """The heading ``pi - angle`` in an image whose left and right were swapped.
 
     Args:
-      angle: radians, any finite value.
+        angle: Radians, any finite value.
 
     Returns:
-      Radians in [0, 2 pi).
+        Radians in [0, 2 pi).
 
     >>> f"{mirror_heading_horizontal(0.0) / math.pi:.2f}"
     '1.00'
@@ -195,10 +193,10 @@ def mirror_heading_vertical(angle: Float[ArrayLike, "*shape"]) -> Float[Array, "
     """The heading ``-angle`` in an image whose top and bottom were swapped.
 
     Args:
-      angle: radians, any finite value.
+        angle: Radians, any finite value.
 
     Returns:
-      Radians in [0, 2 pi).
+        Radians in [0, 2 pi).
 
     >>> f"{mirror_heading_vertical(math.pi / 2) / math.pi:.2f}"
     '1.50'
@@ -213,14 +211,14 @@ def cyclic_activation(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     winds once around the circle, so a network behind this activation has to learn a jump somewhere.
 
     Args:
-      x: the neuron, any finite value.
+        x: The neuron, any finite value.
 
     Returns:
-      Radians in [0, 2 pi).
+        Radians in [0, 2 pi).
 
     References:
-      [1] Bruns et al., Single Image Estimation of Cell Migration Direction by Deep Circular
-      Regression, 2024.
+        [1] Bruns et al., Single Image Estimation of Cell Migration Direction by Deep Circular
+        Regression, 2024.
 
     >>> f"{cyclic_activation(-1.0):.3f}"
     '5.283'
@@ -232,10 +230,10 @@ def identity_activation(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]
     r"""Output of a two-neuron network as it is: :math:`\varphi(x) = x` (Eq. 2 of Bruns et al. 2024).
 
     Args:
-      x: the neurons.
+        x: The neurons.
 
     Returns:
-      ``x`` as an array.
+        ``x`` as an array.
 
     >>> float(identity_activation(3.0))
     3.0
@@ -252,10 +250,10 @@ def sigmoid_activation(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     for large ``|x|``.
 
     Args:
-      x: the neurons.
+        x: The neurons.
 
     Returns:
-      Values in [-1, 1].
+        Values in [-1, 1].
 
     >>> float(sigmoid_activation(1000.0))
     1.0

@@ -1,7 +1,5 @@
 """Averages of directions, which no average of numbers gives: 359 and 1 degree average to 0, not 180."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
@@ -19,15 +17,15 @@ def circular_mean(
     gradient, a sum of rounding errors gives anything. See :func:`resultant_length`.
 
     Args:
-      angles: radians, any finite values.
-      weights: not negative, of the shape of ``angles``; all equal if absent.
-      axis: the axis that is averaged over.
+        angles: Radians, any finite values.
+        weights: Not negative, of the shape of ``angles``; all equal if absent.
+        axis: The axis that is averaged over.
 
     Returns:
-      Radians in [0, 2 pi), shaped like ``angles`` without ``axis``.
+        Radians in [0, 2 pi), shaped like ``angles`` without ``axis``.
 
     Raises:
-      ValueError: if ``weights`` has another shape than ``angles``.
+        ValueError: If ``weights`` has another shape than ``angles``.
 
     >>> f"{circular_mean(jnp.array([0.1, TURN - 0.3])) - TURN:.2f}"
     '-0.10'
@@ -43,15 +41,15 @@ def resultant_length(
     1 if all are equal, 0 if they cancel; the gradient at 0 is 0. Weights that sum to 0 give 0.
 
     Args:
-      angles: radians, any finite values.
-      weights: not negative, of the shape of ``angles``; all equal if absent.
-      axis: the axis that is averaged over.
+        angles: Radians, any finite values.
+        weights: Not negative, of the shape of ``angles``; all equal if absent.
+        axis: The axis that is averaged over.
 
     Returns:
-      Values in [0, 1], shaped like ``angles`` without ``axis``.
+        Values in [0, 1], shaped like ``angles`` without ``axis``.
 
     Raises:
-      ValueError: if ``weights`` has another shape than ``angles``.
+        ValueError: If ``weights`` has another shape than ``angles``.
 
     >>> f"{resultant_length(jnp.array([0.0, jnp.pi / 2])):.3f}"
     '0.707'
@@ -73,14 +71,14 @@ def arc_mean(angles: Float[ArrayLike, "*shape n"]) -> Float[Array, "*shape"]:
     order of the angles never matters. Gradient 1/n for every angle.
 
     Args:
-      angles: radians, any finite values, n of them along the last axis, n > 0.
+        angles: Radians, any finite values, n of them along the last axis, n > 0.
 
     Returns:
-      Radians in [0, 2 pi).
+        Radians in [0, 2 pi).
 
     References:
-      Bruns et al., Single Image Estimation of Cell Migration Direction by Deep Circular Regression,
-      2024.
+        Bruns et al., Single Image Estimation of Cell Migration Direction by Deep Circular Regression,
+        2024.
 
     >>> f"{arc_mean(jnp.array([0.2, TURN - 0.1, 0.5])):.2f}"
     '0.20'

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.training import checkpoint
@@ -25,7 +25,6 @@ from cellmotion_jax.training.logging import MetricsLog
 from cellmotion_jax.training.state import Best, Progress, TrainState, init_progress, init_state, keep_best
 from cellmotion_jax.training.step import (
     Augment,
-    Batch,
     Objective,
     is_frozen,
     parameter_paths,
@@ -77,14 +76,14 @@ def fit(
         InputError: Settings that cannot work together, or differ from those of the run in ``folder``.
         TrainingDiverged: Names the update and the checkpoint that is kept.
     """
-    mesh = jax.make_mesh((jax.local_device_count(),), ("data",), axis_types=(AxisType.Auto,))
-    replicated = NamedSharding(mesh, PartitionSpec())
-    sharded = NamedSharding(mesh, PartitionSpec(None, "data"))
+    mesh = _mesh()
     if run.batch_size % mesh.size:
         raise InputError(
             f"run.batch-size {run.batch_size} cannot be divided among {mesh.size} devices; "
             f"use a multiple of {mesh.size}."
         )
+    replicated = NamedSharding(mesh, PartitionSpec())
+    sharded = NamedSharding(mesh, PartitionSpec(None, "data"))
     schedule = learning_rate_schedule(phases)
     transformation = optimizer.build(schedule)
     example = next(batches(0))
@@ -163,8 +162,13 @@ def fit(
     return progress.best
 
 
+def _mesh() -> Mesh:
+    # Explicit axes, the default, break the gradient of max-pooling on jax 0.12.
+    return jax.make_mesh((jax.local_device_count(),), ("data",), axis_types=(AxisType.Auto,))
+
+
 def _fresh_progress(
-    example: Batch, *, model, objective, augment, transformation, seed: int, sharding: NamedSharding
+    example: Mapping[str, np.ndarray], *, model, objective, augment, transformation, seed: int, sharding: NamedSharding
 ) -> Progress:
     member_count = jax.tree.leaves(example)[0].shape[0]
 

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float
+
+# The leaves of these pytrees are arrays with a leading member axis where members train side by side; jax also
+# puts shapes, shardings and axis numbers in their place, so nothing narrower is true of them.
+Leaf: TypeAlias = Any
 
 
 @struct.dataclass
 class TrainState:
     """A model in training."""
 
-    step: Int[Array, "*member"]
-    """Updates done so far, the only cursor of data and randomness."""
+    step: Leaf
+    """Int32: updates done so far, the only cursor of data and randomness."""
     params: Any
     batch_stats: Any
     opt_state: Any
-    key: Key[Array, "*member"]
-    """Folded with ``step`` for all randomness of an update, never split."""
+    key: Leaf
+    """JAX random key, folded with ``step`` for all randomness of an update, never split."""
 
 
 @struct.dataclass
 class Best:
     """The parameters with the lowest validation metric so far, and when that was."""
 
-    metric: Float[Array, "*member"]
-    step: Int[Array, "*member"]
+    metric: Leaf
+    step: Leaf
     params: Any
     batch_stats: Any
 
@@ -39,9 +43,9 @@ class Best:
 class Window:
     """Sums of the training metrics since the last log row, kept on the device."""
 
-    sums: dict[str, Float[Array, "*member"]]
-    count: Int[Array, "*member"]
-    diverged_at: Int[Array, "*member"]
+    sums: dict[str, Leaf]
+    count: Leaf
+    diverged_at: Leaf
     """First update whose loss or gradient was not finite; -1 while there is none."""
 
 

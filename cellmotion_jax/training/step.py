@@ -68,7 +68,7 @@ def train_step(
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     # Once more on the updates: weight decay and momentum must not move a frozen parameter either.
     params = optax.apply_updates(state.params, _zero_frozen(updates, frozen))
-    gradient_norm = optax.global_norm(gradients)
+    gradient_norm = optax.tree.norm(gradients)
 
     metrics = {"loss": loss, "gradient_norm": gradient_norm, **terms}
     finite = jnp.isfinite(loss) & jnp.isfinite(gradient_norm)

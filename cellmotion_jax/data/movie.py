@@ -1,0 +1,141 @@
+"""Movies as lazy sequences of two-dimensional frames: Cell Tracking Challenge folders, TIFF folders, TIFF stacks."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import pathlib
+import re
+
+import numpy as np
+from jaxtyping import Num
+
+from cellmotion_jax.data.tiff import TiffHeader, read_header, read_plane
+from cellmotion_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Movie:
+    """Frames of one field of view; ``len(movie)``, ``movie[t]`` and iteration read from the disk as needed.
+
+    Nothing is cached: memory does not grow with the movie's length.
+
+    Attributes:
+        path: The folder or file that was opened.
+        shape: Size of every frame, (y, x), in pixels.
+        dtype: Type of every frame.
+        frame_names: One name per frame for messages, e.g. ``t017.tif`` or ``stack.tif page 17``.
+        pixel_size_um: Side of a pixel in micrometres, None where neither the caller nor the file says.
+        planes: Where each frame lies, as the header of its file and the plane within it.
+    """
+
+    path: pathlib.Path
+    shape: tuple[int, int]
+    dtype: np.dtype
+    frame_names: tuple[str, ...]
+    pixel_size_um: float | None
+    planes: tuple[tuple[TiffHeader, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.planes)
+
+    def __getitem__(self, frame: int) -> Num[np.ndarray, "y x"]:
+        header, plane = self.planes[frame]
+        return read_plane(header, plane)
+
+
+def open_movie(path: str | os.PathLike[str], *, pixel_size_um: float | None = None) -> Movie:
+    """Opens a folder of TIFF frames or one TIFF stack; pixels are read when a frame is asked for.
+
+    In a folder every file is one frame. The names are alike but for one running number, with or without
+    leading zeros, which orders the frames and may start anywhere but may not skip. In a stack, planes
+    without a declared axis are taken as time; declared slices, channels or colours are refused, never
+    guessed. Every header is read at once, so that a bad frame is found before work begins.
+
+    Args:
+        path: Folder or file.
+        pixel_size_um: Side of a pixel in micrometres; overrides the file's own tags (OME, ImageJ, or TIFF
+            centimetres), which count only if the pixels are square and smaller than 50 um.
+
+    Returns:
+        The movie, of at least one frame.
+
+    Raises:
+        InputError: If there are no frames, a number is missing or twice, a frame differs in size or type, a
+            file is truncated, three-dimensional or coloured, or the pixel size is not positive.
+    """
+    path = pathlib.Path(path)
+    if pixel_size_um is not None and not (math.isfinite(pixel_size_um) and pixel_size_um > 0):
+        raise InputError(f"pixel_size_um is {pixel_size_um}; it is a positive length in micrometres.")
+    if path.is_dir():
+        headers = [read_header(file) for file in _ordered(path, list_tiffs(path))]
+        for header in headers:
+            _check_frame(header, headers[0])
+        names = tuple(header.path.name for header in headers)
+        planes = tuple((header, 0) for header in headers)
+    else:
+        header = read_header(path)
+        names = tuple(f"{path.name} page {plane}" for plane in range(header.planes))
+        planes = tuple((header, plane) for plane in range(header.planes))
+    first, _ = planes[0]
+    dtype = first.dtype.newbyteorder("=")
+    return Movie(path, first.shape, dtype, names, pixel_size_um or first.pixel_size_um, planes)
+
+
+def list_tiffs(folder: pathlib.Path) -> list[pathlib.Path]:
+    """TIFF files in a folder, sorted by name; hidden files, such as macOS leaves behind, do not count."""
+    files = (file for file in folder.iterdir() if file.suffix.lower() in (".tif", ".tiff"))
+    return sorted(file for file in files if not file.name.startswith("."))
+
+
+def _ordered(folder: pathlib.Path, files: list[pathlib.Path]) -> list[pathlib.Path]:
+    """The frames in the order of the one number that counts them."""
+    if not files:
+        raise InputError(
+            f"{folder} holds no frames; a movie is a folder of TIFF files (t000.tif, t001.tif, ...) "
+            "or one TIFF stack."
+        )
+    parts = [re.split(r"(\d+)", file.stem) for file in files]
+    for file, part in zip(files, parts):
+        if part[::2] != parts[0][::2]:
+            raise InputError(
+                f"{folder} holds both {files[0].name} and {file.name}; "
+                "the frames of a movie are named alike but for a running number."
+            )
+    numbers = np.asarray([[int(digits) for digits in part[1::2]] for part in parts], np.object_)
+    counting = [column for column in range(numbers.shape[1]) if len(set(numbers[:, column])) > 1]
+    if len(counting) > 1:
+        raise InputError(
+            f"{folder} holds frames whose names differ in {len(counting)} numbers "
+            f"({files[0].name}, ..., {files[-1].name}); only one may run."
+        )
+    frames = numbers[:, counting[0]] if counting else np.zeros(len(files), np.object_)
+    ordered = sorted(zip(frames.tolist(), files))
+    for (number, file), (following, next_file) in zip(ordered, ordered[1:]):
+        if following == number:
+            raise InputError(f"{folder} holds {file.name} and {next_file.name}, which have the same number.")
+        if following != number + 1:
+            raise InputError(
+                f"{folder} lacks frame {number + 1}: {next_file.name} follows {file.name}; "
+                "frames are numbered without a gap."
+            )
+    return [file for _, file in ordered]
+
+
+def _check_frame(header: TiffHeader, first: TiffHeader) -> None:
+    """Refuses a frame of a folder that is more than one plane or unlike the first frame."""
+    if header.planes > 1:
+        raise InputError(
+            f"{header.path} holds {header.planes} planes, as a 3-D stack does; each file of a folder is one "
+            "two-dimensional frame (a stack along time is opened by the path of the file itself)."
+        )
+    for what, here, there in (
+        ("size", " x ".join(map(str, header.shape)), " x ".join(map(str, first.shape))),
+        ("type", header.dtype.name, first.dtype.name),
+    ):
+        if here != there:
+            raise InputError(
+                f"{header.path} has the {what} {here}, but {first.path.name} has {there}; "
+                "all frames must agree."
+            )

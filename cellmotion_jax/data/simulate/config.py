@@ -1,0 +1,265 @@
+"""What a simulated movie is made from: the options, the two looks and the numbers measured on real cells."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+
+from cellmotion_jax.errors import InputError
+
+# Beyond this share of the field the outlines of spread cells can no longer avoid one another.
+MAX_COVERAGE = 0.45
+# Crowded cells spread less; below this share of their free area they would be no cells any more.
+MIN_SPREADING = 0.4
+# The reference tools of the Cell Tracking Challenge misread uint16 labels above it.
+MAX_TRACKS = 32767
+
+
+class Look(enum.Enum):
+    """Which microscope the movie seems to come from."""
+
+    PHASE_CONTRAST = "phase-contrast"
+    NUCLEI = "nuclei"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Motion:
+    """A persistent random walk whose slow moments turn more than its fast ones."""
+
+    mean_speed_um_per_min: float
+    """Mean over cells and time of the speed along the path."""
+    persistence_min: float
+    """Time after which the direction of a cell at mean speed has lost 1 - 1/e of its correlation."""
+    speed_spread: float
+    """Standard deviation in time of the logarithm of a cell's speed."""
+    speed_memory_min: float
+    """Correlation time of that logarithm."""
+    cell_spread: float
+    """Standard deviation over cells of the logarithm of their own mean speed."""
+    jitter_um: float
+    """Standard deviation of what shape fluctuations add to each coordinate of a cell's centre."""
+
+
+# Fitted to the tracking masks of PhC-C2DH-U373/01 (8 tracks, 15 min): mean speed 0.185, median 0.134,
+# 90th percentile 0.41 um/min; mean cosine of the turning angle 0.62, 0.46, 0.34 after 1, 2, 3 frames;
+# mean squared displacement 13, 43, 131, 353, 903 um^2 after 1, 2, 4, 8, 16 frames.
+U373_MOTION = Motion(
+    mean_speed_um_per_min=0.18,
+    persistence_min=65.0,
+    speed_spread=0.8,
+    speed_memory_min=40.0,
+    cell_spread=0.3,
+    jitter_um=0.3,
+)
+
+# Fitted to NIH3T3-trajectories (35 cells, 121 frames, 10 min): those cells migrate in an electric field,
+# so their common drift of 1.66 um per frame along x is removed first. What is left has mean speed 0.30,
+# median 0.20, 90th percentile 0.51 um/min and a mean cosine of 0.40, 0.28, 0.20 after 1, 2, 3 frames.
+NIH3T3_MOTION = Motion(
+    mean_speed_um_per_min=0.24,
+    persistence_min=40.0,
+    speed_spread=0.9,
+    speed_memory_min=40.0,
+    cell_spread=0.27,
+    jitter_um=0.6,
+)
+
+# Fitted to the tracking masks of Fluo-N2DL-HeLa/01 (246 tracks, 30 min): mean speed 0.066, median 0.050
+# um/min, no correlation from frame to frame, mean squared displacement 8, 14, 28, 55, 122 um^2 after 1, 2,
+# 4, 8, 16 frames.
+HELA_MOTION = Motion(
+    mean_speed_um_per_min=0.10,
+    persistence_min=12.0,
+    speed_spread=0.7,
+    speed_memory_min=60.0,
+    cell_spread=0.4,
+    jitter_um=0.6,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Nature:
+    """What a look brings along where the user says nothing."""
+
+    pixel_size_um: float
+    frame_interval_s: float
+    cell_area_um2: float
+    area_spread: float
+    protrusions: float
+    motion: Motion
+
+
+# Areas are medians of the reference masks (01_ST/SEG); their logarithms spread by 0.5 for U373 cells and by
+# 0.3 for HeLa nuclei, part of it from cell to cell and part of it in time.
+_NATURES = {
+    Look.PHASE_CONTRAST: _Nature(
+        pixel_size_um=0.65,
+        frame_interval_s=900.0,
+        cell_area_um2=1600.0,
+        area_spread=0.35,
+        protrusions=1.0,
+        motion=U373_MOTION,
+    ),
+    Look.NUCLEI: _Nature(
+        pixel_size_um=0.645,
+        frame_interval_s=1800.0,
+        cell_area_um2=215.0,
+        area_spread=0.25,
+        protrusions=0.0,
+        motion=HELA_MOTION,
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Simulation:
+    """A movie to simulate; every number left at None takes the value of the look."""
+
+    look: Look = Look.PHASE_CONTRAST
+    """Whole cells in phase contrast, or nuclei in fluorescence."""
+    frames: int = 60
+    """Number of frames."""
+    height: int = 512
+    """Height of the field in pixels."""
+    width: int = 512
+    """Width of the field in pixels."""
+    cells: int = 16
+    """Cells whose centre is inside the field in the first frame; others enter from outside."""
+    pixel_size_um: float | None = None
+    """Side of a pixel in micrometres (0.65 for phase contrast, 0.645 for nuclei)."""
+    frame_interval_s: float | None = None
+    """Seconds between frames (900 for phase contrast, 1800 for nuclei)."""
+    mean_speed_um_per_min: float | None = None
+    """Mean speed along the path in micrometres per minute (0.18 for phase contrast, 0.1 for nuclei)."""
+    persistence_min: float | None = None
+    """Minutes over which a cell at mean speed keeps its direction (65 for phase contrast, 12 for nuclei)."""
+    cell_area_um2: float | None = None
+    """Median area of a cell with room to spread (1600 for phase contrast, 215 for nuclei)."""
+    protrusions: float | None = None
+    """Mean number of thin protrusions per cell (1 for phase contrast; nuclei have none)."""
+    polarity_error_deg: float = 6.0
+    """Standard deviation of the angle between where a cell's shape points and where it will go."""
+    division_rate_per_h: float = 0.02
+    """Divisions per cell and hour (HeLa nuclei: 0.02)."""
+    death_rate_per_h: float = 0.002
+    """Deaths per cell and hour."""
+    noise: float = 1.0
+    """Camera noise in units of the real movies' noise; 0 for none."""
+    seed: int = 0
+    """Seed of all randomness: the same options give the same movie."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """The options of a `Simulation` with every gap filled, in pixels and minutes."""
+
+    simulation: Simulation
+    pixel_size_um: float
+    interval_min: float
+    cell_area: float
+    area_spread: float
+    protrusions: float
+    motion: Motion
+
+    @property
+    def look(self) -> Look:
+        """The simulation's look."""
+        return self.simulation.look
+
+    @property
+    def field(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.simulation.height, self.simulation.width
+
+    @property
+    def radius(self) -> float:
+        """Radius in pixels of a disc with the median cell's area."""
+        return math.sqrt(self.cell_area / math.pi)
+
+    @property
+    def margin(self) -> float:
+        """Width in pixels of the unseen border around the field from which cells enter."""
+        return 4.0 * self.radius + 4.0
+
+    def pixels(self, length_um: float) -> float:
+        """A length in pixels."""
+        return length_um / self.pixel_size_um
+
+
+def settle(simulation: Simulation) -> Conditions:
+    """Fills the gaps of a simulation from its look and checks that the movie can be made.
+
+    Raises:
+        InputError: If a number is out of range, nuclei are asked to have protrusions, or the cells do not
+            fit into the field.
+    """
+    nature = _NATURES[simulation.look]
+    _check_ranges(simulation)
+    pixel_size_um = _or(simulation.pixel_size_um, nature.pixel_size_um)
+    motion = dataclasses.replace(
+        nature.motion,
+        mean_speed_um_per_min=_or(simulation.mean_speed_um_per_min, nature.motion.mean_speed_um_per_min),
+        persistence_min=_or(simulation.persistence_min, nature.motion.persistence_min),
+    )
+    conditions = Conditions(
+        simulation=simulation,
+        pixel_size_um=pixel_size_um,
+        interval_min=_or(simulation.frame_interval_s, nature.frame_interval_s) / 60.0,
+        cell_area=_or(simulation.cell_area_um2, nature.cell_area_um2) / pixel_size_um**2,
+        area_spread=nature.area_spread,
+        protrusions=_or(simulation.protrusions, nature.protrusions),
+        motion=motion,
+    )
+    if simulation.look is Look.NUCLEI and conditions.protrusions:
+        raise InputError(
+            f"protrusions is {conditions.protrusions:g}, but nuclei have none; leave it out or ask for phase contrast."
+        )
+    if conditions.cell_area < 40.0:
+        raise InputError(
+            f"cells of {conditions.cell_area * pixel_size_um**2:g} um^2 cover only {conditions.cell_area:.0f} pixels "
+            f"of {pixel_size_um:g} um; they need 40, so give larger cells or smaller pixels."
+        )
+    height, width = conditions.field
+    most = int(MAX_COVERAGE * height * width / (MIN_SPREADING * conditions.cell_area))
+    if simulation.cells > most:
+        raise InputError(
+            f"{simulation.cells} cells of {conditions.cell_area:.0f} pixels do not fit into a field of "
+            f"{height} x {width} pixels; at most {most} do."
+        )
+    return conditions
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _check_ranges(simulation: Simulation) -> None:
+    """Refuses the first number that is out of its range, by name."""
+    least = {
+        "frames": 1,
+        "height": 16,
+        "width": 16,
+        "cells": 0,
+        "mean_speed_um_per_min": 0.0,
+        "protrusions": 0.0,
+        "polarity_error_deg": 0.0,
+        "division_rate_per_h": 0.0,
+        "death_rate_per_h": 0.0,
+        "noise": 0.0,
+        "seed": 0,
+    }
+    most = {"frames": 10000, "height": 16384, "width": 16384, "protrusions": 4.0}
+    positive = ("pixel_size_um", "frame_interval_s", "persistence_min", "cell_area_um2")
+    for field in dataclasses.fields(simulation):
+        value = getattr(simulation, field.name)
+        if value is None or isinstance(value, Look):
+            continue
+        if not math.isfinite(value):
+            raise InputError(f"{field.name} is {value}; it should be a finite number.")
+        if field.name in positive and value <= 0:
+            raise InputError(f"{field.name} is {value:g}; it should be greater than 0.")
+        if value < least.get(field.name, -math.inf):
+            raise InputError(f"{field.name} is {value:g}; it should be at least {least[field.name]:g}.")
+        if value > most.get(field.name, math.inf):
+            raise InputError(f"{field.name} is {value:g}; it should be at most {most[field.name]:g}.")

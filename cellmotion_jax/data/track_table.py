@@ -1,0 +1,160 @@
+"""The lineage of a movie as the Cell Tracking Challenge (CTC) writes it: one row ``L B E P`` per track."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+
+import numpy as np
+from jaxtyping import Int
+
+from cellmotion_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrackTable:
+    """Tracks as four columns of equal length, one row per track, in the order of the file.
+
+    Attributes:
+        label: Track ids, the values of the track's pixels in every tracking mask.
+        begin: First frame of each track, counted from 0.
+        end: Last frame of each track, inclusive.
+        parent: Id of the track that this one continues or was born from, 0 for none.
+    """
+
+    label: Int[np.ndarray, " track"]
+    begin: Int[np.ndarray, " track"]
+    end: Int[np.ndarray, " track"]
+    parent: Int[np.ndarray, " track"]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def alive(self, frame: int) -> Int[np.ndarray, " alive"]:
+        """Labels of the tracks that span a frame, ascending."""
+        return np.sort(self.label[(self.begin <= frame) & (frame <= self.end)])
+
+    def text(self) -> str:
+        """The rows as ``man_track.txt`` or ``res_track.txt`` holds them."""
+        columns = (self.label, self.begin, self.end, self.parent)
+        return "".join("%d %d %d %d\n" % row for row in zip(*columns))
+
+
+def read_man_track(path: str | os.PathLike[str]) -> TrackTable:
+    """Reads a ``man_track.txt`` or ``res_track.txt`` and checks every rule of the format.
+
+    Each line holds ``L B E P``: a unique label of at least 1, the first and the last frame (0-based,
+    inclusive, B <= E) and the parent's label or 0. A parent is listed and ends before its child begins;
+    the two need not be adjacent, and any number of children is legal. Any white space separates the
+    numbers, and empty lines are passed over, as the challenge's own C++ tools do.
+
+    Args:
+        path: The text file.
+
+    Returns:
+        The table, in the order of the file.
+
+    Raises:
+        InputError: If the file is absent, empty or breaks a rule; the sentence names the line.
+    """
+    path = pathlib.Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); it should list the tracks.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text file; it should hold one line 'L B E P' per track.") from error
+    rows, places = [], []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            rows.append(_parse(line, place=f"{path} line {number}"))
+            places.append(f"{path} line {number}")
+    if not rows:
+        raise InputError(f"{path} lists no track; it should hold one line 'L B E P' per track.")
+    table = TrackTable(*np.asarray(rows, np.int64).T)
+    _check_rows(table, places)
+    return table
+
+
+def check_track_table(tracks: TrackTable, *, frames: int, source: str) -> None:
+    """Checks the rules of `read_man_track` and that no track outlasts the movie.
+
+    Args:
+        tracks: The table.
+        frames: Number of frames of the movie.
+        source: What to call the table in the sentence.
+
+    Raises:
+        InputError: If a rule is broken.
+    """
+    _check_rows(tracks, [f"{source} row {row}" for row in range(1, len(tracks) + 1)])
+    late = np.flatnonzero(tracks.end >= frames)
+    if late.size:
+        row = late[0]
+        raise InputError(
+            f"{source} lets track {tracks.label[row]} end in frame {tracks.end[row]}, "
+            f"but the movie's last frame is {frames - 1}."
+        )
+
+
+def _parse(line: str, *, place: str) -> tuple[int, ...]:
+    """The four whole numbers of one line."""
+    try:
+        row = tuple(int(field) for field in line.split())
+    except ValueError:
+        row = ()
+    if len(row) != 4 or max(row) > np.iinfo(np.int64).max:
+        raise InputError(f"{place} reads {line.strip()[:40]!r}; it should be four whole numbers 'L B E P'.")
+    return row
+
+
+def _check_rows(tracks: TrackTable, places: list[str]) -> None:
+    """Checks every rule that needs no masks; `places` says where each row stands."""
+    row_of: dict[int, int] = {}
+    for row, label in enumerate(tracks.label.tolist()):
+        begin, end, parent = (int(column[row]) for column in (tracks.begin, tracks.end, tracks.parent))
+        if label < 1:
+            raise InputError(f"{places[row]} has label {label}; labels are at least 1.")
+        if label in row_of:
+            raise InputError(f"{places[row]} lists label {label} again (first: {places[row_of[label]]}).")
+        if not 0 <= begin <= end:
+            raise InputError(
+                f"{places[row]} lets track {label} last from frame {begin} to {end}; 0 <= B <= E is right."
+            )
+        if parent < 0:
+            raise InputError(f"{places[row]} has parent {parent}; a parent is a label, or 0 for none.")
+        row_of[label] = row
+    parent_of = dict(zip(tracks.label.tolist(), tracks.parent.tolist()))
+    for label, parent in parent_of.items():
+        if parent and parent not in row_of:
+            raise InputError(
+                f"{places[row_of[label]]} gives track {label} the parent {parent}, which is not listed."
+            )
+    _check_acyclic(parent_of, places, row_of)
+    for label, parent in parent_of.items():
+        if parent and tracks.end[row_of[parent]] >= tracks.begin[row_of[label]]:
+            raise InputError(
+                f"{places[row_of[label]]} begins track {label} in frame {tracks.begin[row_of[label]]}, "
+                f"but its parent {parent} lasts until frame {tracks.end[row_of[parent]]}; "
+                "a parent ends before its child begins."
+            )
+
+
+def _check_acyclic(parent_of: dict[int, int], places: list[str], row_of: dict[int, int]) -> None:
+    """Refuses a track that is its own ancestor, naming the circle."""
+    settled = {0}
+    for start in parent_of:
+        walk: dict[int, None] = {}
+        label = start
+        while label not in settled:
+            if label in walk:
+                circle = [*walk][[*walk].index(label) :]
+                story = " -> ".join(str(member) for member in [*circle, label])
+                raise InputError(
+                    f"{places[row_of[label]]} closes a cycle of parents ({story}); "
+                    "a track cannot be its own ancestor."
+                )
+            walk[label] = None
+            label = parent_of[label]
+        settled.update(walk)

@@ -1,0 +1,163 @@
+"""Arguments for every public function, and the inputs on which losses like to break.
+
+``OPS`` and ``LOSSES`` are what ``test_api.py`` runs through: a public function without an entry fails
+there. ``ANGLES`` and ``POINTS`` are the nasty set.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cellmotion_jax import losses, ops
+
+PI = np.float32(math.pi)
+HUGE = 1e18  # its square is still a float32
+
+
+class Nasty(NamedTuple):
+    """Arguments of a loss."""
+
+    predictions: np.ndarray
+    targets: np.ndarray
+    where: np.ndarray | None = None
+
+
+def _angles(predictions: list[float], targets: list[float], where: list[bool] | None = None) -> Nasty:
+    mask = None if where is None else np.array(where)
+    return Nasty(np.array(predictions, np.float32), np.array(targets, np.float32), mask)
+
+
+def _points(case: Nasty) -> Nasty:
+    """The angles as points on the circle; where an angle is huge the point is far away."""
+    length = np.maximum(1, np.abs(case.predictions) / 100)[:, None]
+    return Nasty(length * _on_circle(case.predictions), _on_circle(case.targets), case.where)
+
+
+def _on_circle(angle: np.ndarray) -> np.ndarray:
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+ANGLES: Mapping[str, Nasty] = {
+    "zero": _angles([0, 0, 0], [0, 0, 0]),
+    "equal": _angles([0.1, 3, 6], [0.1, 3, 6]),
+    "equal but for a turn": _angles([0.5, -math.pi, 0], [0.5 + 2 * math.pi, math.pi, 2 * math.pi]),
+    "antipode": _angles([0, PI, 1], [PI, 0, 1 + PI]),
+    "almost equal": _angles([1, 1e-30, 0], [1 + 2e-7, 0, 1e-38]),
+    "huge": _angles([HUGE, -HUGE, 1e4], [0, 0, -1e4]),
+    "all masked": _angles([0, 1, 2], [0, 4, 6], [False] * 3),
+    "NaN under the mask": _angles([1, math.nan, 2], [2, 1, math.nan], [True, False, False]),
+    "infinity under the mask": _angles([1, math.inf, 2], [2, 1, -math.inf], [True, False, False]),
+}
+_FINITE = {name: case for name, case in ANGLES.items() if "infinity" not in name}
+POINTS: Mapping[str, Nasty] = {
+    **{name: _points(case) for name, case in _FINITE.items()},
+    "at the origin": Nasty(np.zeros((3, 2), np.float32), _on_circle(np.arange(3, dtype=np.float32))),
+}
+
+
+class Example(NamedTuple):
+    """How to call a public function: two samples of every array, stacked along the first axis."""
+
+    function: Callable
+    arrays: Mapping[str, np.ndarray]
+    """Passed by position, in this order, as long as the function allows it."""
+    same_shape: tuple[str, ...] = ()
+    """Arguments that must not differ in shape."""
+    options: Mapping[str, Any] = {}
+    """Static keyword arguments."""
+
+
+_RNG = np.random.default_rng(0)
+
+
+def _normal(*shape: int) -> np.ndarray:
+    return _RNG.normal(size=(2, *shape)).astype(np.float32)
+
+
+def _angle(*shape: int) -> np.ndarray:
+    return _RNG.uniform(0, 2 * math.pi, size=(2, *shape)).astype(np.float32)
+
+
+def _concentration(*shape: int) -> np.ndarray:
+    return _RNG.gamma(2, 2, size=(2, *shape)).astype(np.float32)
+
+
+def _mask(*shape: int) -> np.ndarray:
+    return _RNG.uniform(size=(2, *shape)) < 0.7
+
+
+def _pair(loss: Callable, make: Callable[..., np.ndarray], *shape: int, **more: np.ndarray) -> Example:
+    arrays = {"predictions": make(3, *shape), "targets": make(3, *shape), **more}
+    return Example(loss, {**arrays, "where": _mask(3)}, same_shape=tuple(arrays))
+
+
+LOSSES: Mapping[str, Example] = {
+    "circle_distance": _pair(losses.circle_distance, _normal, 2),
+    "circle_distance_squared": _pair(losses.circle_distance_squared, _normal, 2),
+    "cosine": _pair(losses.cosine, _angle),
+    "cyclic": _pair(losses.cyclic, _angle),
+    "cyclic_squared": _pair(losses.cyclic_squared, _angle),
+    "linear": _pair(losses.linear, _angle),
+    "linear_squared": _pair(losses.linear_squared, _angle),
+    "von_mises_mixture_nll": Example(
+        losses.von_mises_mixture_nll,
+        {
+            "means": _angle(3, 4),
+            "kappas": _concentration(3, 4),
+            "logits": _normal(3, 4),
+            "targets": _angle(3),
+            "where": _mask(3),
+        },
+        same_shape=("means", "kappas", "logits"),
+    ),
+    "von_mises_nll": _pair(losses.von_mises_nll, _angle, kappa=_concentration(3)),
+}
+
+OPS: Mapping[str, Example] = {
+    "absolute_difference": Example(
+        ops.absolute_difference, {"a": _angle(3), "b": _angle(3)}, same_shape=("a", "b")
+    ),
+    "affine_warp": Example(ops.affine_warp, {"image": _normal(4, 5, 1), "matrix": _normal(2, 3)}),
+    "arc_mean": Example(ops.arc_mean, {"angles": _angle(3, 5)}),
+    "bessel_ratio_complement": Example(ops.bessel_ratio_complement, {"kappa": _concentration(3)}),
+    "circular_mean": Example(
+        ops.circular_mean,
+        {"angles": _angle(3, 5), "weights": _concentration(3, 5)},
+        same_shape=("angles", "weights"),
+    ),
+    "cyclic_activation": Example(ops.cyclic_activation, {"x": 9 * _normal(3)}),
+    "decode_circle": Example(ops.decode_circle, {"vector": _normal(3, 2)}),
+    "encode_circle": Example(ops.encode_circle, {"angle": _angle(3)}),
+    "heading": Example(ops.heading, {"displacement": _normal(3, 2)}),
+    "identity_activation": Example(ops.identity_activation, {"x": _normal(3)}),
+    "log_bessel_i0": Example(ops.log_bessel_i0, {"kappa": _concentration(3)}),
+    "log_bessel_i0e": Example(ops.log_bessel_i0e, {"kappa": _concentration(3)}),
+    "masked_mean": Example(
+        ops.masked_mean, {"values": _normal(3, 4), "where": _mask(3, 4)}, same_shape=("values", "where")
+    ),
+    "mirror_heading_horizontal": Example(ops.mirror_heading_horizontal, {"angle": _angle(3)}),
+    "mirror_heading_vertical": Example(ops.mirror_heading_vertical, {"angle": _angle(3)}),
+    "resultant_length": Example(
+        ops.resultant_length,
+        {"angles": _angle(3, 5), "weights": _concentration(3, 5)},
+        same_shape=("angles", "weights"),
+    ),
+    "rotate": Example(ops.rotate, {"image": _normal(4, 5, 1), "angle": _angle()}, options={"fill": 0.0}),
+    "rotate_heading": Example(
+        ops.rotate_heading, {"angle": _angle(3), "rotation": _angle(3)}, same_shape=("angle", "rotation")
+    ),
+    "rotation_matrix": Example(ops.rotation_matrix, {"angle": _angle()}, options={"shape": (4, 5)}),
+    "safe_norm": Example(ops.safe_norm, {"x": _normal(3, 2)}),
+    "select": Example(ops.select, {"where": _mask(3), "values": _normal(3)}),
+    "sigmoid_activation": Example(ops.sigmoid_activation, {"x": _normal(3)}),
+    "signed_difference": Example(
+        ops.signed_difference, {"a": _angle(3), "b": _angle(3)}, same_shape=("a", "b")
+    ),
+    "similarity_matrix": Example(
+        ops.similarity_matrix, {"rotation": _angle(), "scale": _concentration()}, options={"shape": (4, 5)}
+    ),
+    "standardize": Example(ops.standardize, {"images": _normal(4, 5, 1)}),
+    "wrap": Example(ops.wrap, {"angle": 9 * _normal(3)}),
+}

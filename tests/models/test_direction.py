@@ -1,0 +1,64 @@
+"""The direction networks have the layers, and the parameter counts, of Tables 1 and 2."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cellmotion_jax.models.direction import FineTunedCNN, ProbingCNN
+
+
+def count(tree) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+def shapes(model, image_shape):
+    return jax.eval_shape(lambda key: model.init(key, jnp.zeros(image_shape), train=False), jax.random.key(0))["params"]
+
+
+@pytest.mark.parametrize(("neurons", "last"), [(1, 17), (2, 34)])
+def test_probing_cnn_has_the_parameter_counts_of_table_1(neurons, last):
+    params = shapes(ProbingCNN(neurons=neurons), (1, 128, 128, 1))
+    counts = [count(params[name]) for name in ("conv1", "conv2", "dense1", "dense2", "head")]
+    assert counts == [416, 4640, 7373056, 4112, last]
+
+
+def test_kappa_head_adds_one_neuron():
+    with_kappa = shapes(ProbingCNN(kappa_head=True), (1, 128, 128, 1))
+    without = shapes(ProbingCNN(), (1, 128, 128, 1))
+    assert count(with_kappa) - count(without) == 17
+
+
+class Backbone(nn.Module):
+    @nn.compact
+    def __call__(self, images, *, train: bool):
+        x = nn.Conv(8, (3, 3), strides=(4, 4), name="conv")(images)
+        return nn.BatchNorm(name="norm")(x, use_running_average=not train)
+
+
+def test_fine_tuning_head_has_the_parameter_counts_of_table_2():
+    params = shapes(FineTunedCNN(backbone=Backbone()), (1, 32, 32, 1))
+    assert count(params["dense1"]) == 8 * 1024 + 1024
+    assert count(params["dense2"]) == 262400
+    assert set(params) == {"backbone", "dense1", "dense2", "head"}
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (14, 14)])
+def test_any_image_size_that_leaves_a_pixel_works_in_bfloat16_too(size):
+    images = jax.random.normal(jax.random.key(0), (3, *size, 1))
+    for dtype in (None, jnp.bfloat16):
+        model = ProbingCNN(kappa_head=True, dtype=dtype)
+        outputs = model.apply(model.init(jax.random.key(1), images, train=False), images, train=False)
+        assert outputs.encoding.shape == (3, 2)
+        assert outputs.concentration.shape == (3,)
+        assert outputs.encoding.dtype == outputs.concentration.dtype == jnp.float32
+        assert np.all(np.isfinite(outputs.encoding))
+
+
+def test_bfloat16_agrees_with_float32():
+    images = jax.random.normal(jax.random.key(0), (4, 32, 32, 1))
+    variables = ProbingCNN().init(jax.random.key(1), images, train=False)
+    full = ProbingCNN().apply(variables, images, train=False).encoding
+    half = ProbingCNN(dtype=jnp.bfloat16).apply(variables, images, train=False).encoding
+    np.testing.assert_allclose(half, full, atol=0.03 * float(jnp.abs(full).max()))

@@ -1,0 +1,122 @@
+"""One update: members side by side, frozen parameters, randomness by step."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cellmotion_jax.training.config import AdamW, Phase, learning_rate_schedule
+from cellmotion_jax.training.state import Best, Window, init_state, keep_best
+from cellmotion_jax.training.step import is_frozen, side_by_side, train_step
+from tests.training import toy
+
+OPTIMIZER = AdamW(weight_decay=0.1).build(lambda step: 1e-2)
+WINDOW = Window(
+    sums={"loss": jnp.zeros(()), "mse": jnp.zeros(())},
+    count=jnp.zeros((), jnp.int32),
+    diverged_at=-jnp.ones((), jnp.int32),
+)
+
+
+def fresh(seed: int):
+    return init_state(jax.random.key(seed), jnp.zeros((8, 3)), model=toy.Toy(), optimizer=OPTIMIZER)
+
+
+def step(state, window, batch, frozen=()):
+    return train_step(
+        state, window, batch, model=toy.Toy(), objective=toy.objective, augment=toy.augment,
+        optimizer=OPTIMIZER, frozen=frozen,
+    )  # fmt: skip
+
+
+def batch(step: int, member: int = 0):
+    return {name: jnp.asarray(leaf[member]) for name, leaf in next(toy.batches(3)(step)).items()}
+
+
+def stack(*trees):
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_members_side_by_side_equal_members_one_by_one(members):
+    alone = [jax.jit(step)(fresh(m), WINDOW, batch(0, m)) for m in range(members)]
+    states = stack(*[fresh(m) for m in range(members)])
+    windows = stack(*[WINDOW] * members)
+    together = jax.jit(side_by_side(step))(states, windows, stack(*[batch(0, m) for m in range(members)]))
+    key_data = jax.random.key_data
+    chex.assert_trees_all_close(
+        jax.tree.map(lambda x: x, (together[0].params, together[0].opt_state, together[1])),
+        stack(*[(state.params, state.opt_state, window) for state, window in alone]),
+        atol=1e-6,
+    )
+    chex.assert_trees_all_equal(
+        key_data(together[0].key), jnp.stack([key_data(state.key) for state, _ in alone])
+    )
+
+
+def test_frozen_parameters_and_statistics_do_not_move_even_by_weight_decay():
+    before = fresh(0)
+    after, _ = step(before, WINDOW, batch(0), frozen=("encoder",))
+    chex.assert_trees_all_equal(after.params["encoder"], before.params["encoder"])
+    chex.assert_trees_all_equal(after.batch_stats, before.batch_stats)
+    assert not np.array_equal(after.params["head"]["kernel"], before.params["head"]["kernel"])
+
+
+def test_a_frozen_encoder_normalises_with_its_running_statistics():
+    state = fresh(0)
+    shifted = jax.tree.map(lambda leaf: leaf + 3.0, state.batch_stats)
+    moved = state.replace(batch_stats=shifted)
+    _, usual = step(state, WINDOW, batch(0), frozen=("encoder",))
+    _, other = step(moved, WINDOW, batch(0), frozen=("encoder",))
+    assert float(usual.sums["loss"]) != float(other.sums["loss"])
+    _, usual = step(state, WINDOW, batch(0))
+    _, other = step(moved, WINDOW, batch(0))
+    assert float(usual.sums["loss"]) == float(other.sums["loss"])
+
+
+def test_randomness_follows_from_the_step_alone():
+    state = fresh(0)
+    first, window = step(state, WINDOW, batch(0))
+    again, window_again = step(state, WINDOW, batch(0))
+    chex.assert_trees_all_equal(first.params, again.params)
+    _, later = step(state.replace(step=jnp.int32(5)), WINDOW, batch(0))
+    assert float(later.sums["loss"]) != float(window.sums["loss"]) == float(window_again.sums["loss"])
+
+
+def test_paths_are_matched_by_whole_names():
+    assert is_frozen("encoder/dense/kernel", ("encoder",))
+    assert is_frozen("encoder/dense/kernel", ("head", "encoder/dense"))
+    assert not is_frozen("encoder2/dense/kernel", ("encoder",))
+    assert not is_frozen("encoder/dense/kernel", ())
+
+
+def test_the_best_is_kept_per_member_and_a_nan_is_never_best():
+    state = stack(fresh(0), fresh(1), fresh(2)).replace(step=jnp.array([7, 7, 7]))
+    best = Best(
+        metric=jnp.array([1.0, 3.0, 2.0]),
+        step=jnp.array([1, 1, 1]),
+        params=jax.tree.map(jnp.zeros_like, state.params),
+        batch_stats=jax.tree.map(jnp.zeros_like, state.batch_stats),
+    )
+    kept = keep_best(best, state, jnp.array([2.0, 2.0, jnp.nan]))
+    assert kept.step.tolist() == [1, 7, 1]
+    assert kept.metric.tolist() == [1.0, 2.0, 2.0]
+    chex.assert_trees_all_equal(
+        jax.tree.map(lambda leaf: leaf[1], kept.params), jax.tree.map(lambda leaf: leaf[1], state.params)
+    )
+    assert all(not np.any(leaf[0]) for leaf in jax.tree.leaves(kept.params))
+
+
+def test_schedules_of_phases_follow_one_another():
+    phases = (
+        Phase(steps=10, learning_rate=1.0, warmup_steps=4),
+        Phase(steps=20, learning_rate=0.5, final_fraction=0.1),
+    )
+    schedule = learning_rate_schedule(phases)
+    rates = np.array([schedule(step) for step in range(30)])
+    np.testing.assert_allclose(rates[:5], [0, 0.25, 0.5, 0.75, 1.0])
+    np.testing.assert_allclose(rates[5:10], 1.0)
+    assert rates[10] == 0.5
+    assert np.all(np.diff(rates[10:]) < 0)
+    assert 0.05 < rates[-1] < 0.06
