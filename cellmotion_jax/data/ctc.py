@@ -1,22 +1,142 @@
-"""Cell Tracking Challenge folders: frames, tracking masks and lineage, read and written with every rule checked."""
+"""Cell Tracking Challenge (CTC) folders, read and written with every rule checked."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Collection
 
 import numpy as np
 import tifffile
 from jaxtyping import Integer
+from tqdm import tqdm
 
+from cellmotion_jax.data.centroids import Centroids, frame_centroids
+from cellmotion_jax.data.movie import Movie, list_tiffs, open_movie
+from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.data.track_table import TrackTable, check_track_table, read_man_track
 from cellmotion_jax.errors import InputError
 
-__all__ = ["TrackTable", "read_man_track", "write_ctc"]
+__all__ = [
+    "PIXEL_SIZE_UM",
+    "Centroids",
+    "CtcSequence",
+    "TrackTable",
+    "open_dataset",
+    "read_man_track",
+    "write_ctc",
+]
 
+# CTC files carry no calibration; these are the challenge's own figures, by the name of the folder.
+PIXEL_SIZE_UM = {
+    "DIC-C2DH-HeLa": 0.19,
+    "Fluo-N2DH-SIM+": 0.125,
+    "Fluo-N2DL-HeLa": 0.645,
+    "PhC-C2DH-U373": 0.65,
+    "PhC-C2DL-PSC": 1.6,
+}
 MAX_WRITTEN_LABEL = 32767
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CtcSequence:
+    """One annotated movie of a dataset, as `open_dataset` finds it; pixels are read when asked for.
+
+    Attributes:
+        root: The dataset's folder.
+        name: The sequence within it, e.g. ``01``.
+        movie: The frames.
+        tracking_masks: The masks of ``01_GT/TRA``, one per frame.
+        tracks: The table of ``01_GT/TRA/man_track.txt``.
+    """
+
+    root: pathlib.Path
+    name: str
+    movie: Movie
+    tracking_masks: Movie
+    tracks: TrackTable
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Side of a pixel in micrometres: from the frames' tags, or known for the dataset's name."""
+        return self.movie.pixel_size_um or PIXEL_SIZE_UM.get(self.root.name)
+
+    def tracking_mask(self, frame: int) -> Integer[np.ndarray, "y x"]:
+        """Track ids, often of mere markers, 0 for background."""
+        return self.tracking_masks[frame]
+
+    def segmentation_mask(self, frame: int) -> Integer[np.ndarray, "y x"] | None:
+        """Gold segmentation (``01_GT/SEG``), whose ids need not be track ids; None where none was drawn."""
+        return self._mask("GT", frame)
+
+    def silver_mask(self, frame: int) -> Integer[np.ndarray, "y x"] | None:
+        """Silver segmentation (``01_ST/SEG``), fused from challenge entries; None if absent."""
+        return self._mask("ST", frame)
+
+    def centroids(self) -> Centroids:
+        """Area centroids of all tracking masks; every mask is read once, and the result is kept.
+
+        Returns:
+            The table.
+
+        Raises:
+            InputError: If a label is absent from a frame of its span or present outside of it.
+        """
+        return self._centroids
+
+    @functools.cached_property
+    def _centroids(self) -> Centroids:
+        rows = []
+        masks = tqdm(
+            self.tracking_masks, desc=f"reading masks of {self.name}", disable=None, leave=False
+        )
+        for frame, mask in enumerate(masks):
+            source = str(self.tracking_masks.path / self.tracking_masks.frame_names[frame])
+            rows.append(frame_centroids(frame, mask, self.tracks, source=source))
+        return Centroids(*map(np.concatenate, zip(*rows)))
+
+    def _mask(self, origin: str, frame: int) -> Integer[np.ndarray, "y x"] | None:
+        number = self.movie.frame_names[frame].removeprefix("t")
+        path = self.root / f"{self.name}_{origin}" / "SEG" / f"man_seg{number}"
+        if not path.exists():
+            return None
+        mask = read_plane(read_header(path))
+        if mask.shape != self.movie.shape:
+            raise InputError(f"{path} has the size {mask.shape}; its frame has {self.movie.shape}.")
+        return mask
+
+
+def open_dataset(root: str | os.PathLike[str]) -> tuple[CtcSequence, ...]:
+    """Opens every sequence of a CTC dataset that is annotated with tracks, or one of them.
+
+    Frames are ``01/t000.tif``, ... from 0 on, with three or four digits; ``01_GT/TRA`` holds one mask
+    ``man_track000.tif`` per frame, with the same digits, and ``man_track.txt``. All headers and the table
+    are checked at once; that labels and table agree is checked by `CtcSequence.centroids`.
+
+    Args:
+        root: A dataset, e.g. ``PhC-C2DH-U373``, or one sequence, e.g. ``PhC-C2DH-U373/01``.
+
+    Returns:
+        The sequences in the order of their names, at least one.
+
+    Raises:
+        InputError: If there are no frames, no annotation, a mask is missing or has no frame, sizes differ,
+            a file is damaged or three-dimensional, or the table breaks a rule.
+    """
+    # Not resolved: a sequence that is a symbolic link has its annotation beside the link.
+    root = pathlib.Path(os.path.abspath(pathlib.Path(root).expanduser()))
+    if not root.is_dir():
+        raise InputError(f"{root} is no folder; give a CTC dataset, which holds 01/t000.tif and 01_GT/TRA.")
+    if list_tiffs(root):
+        return (_open_sequence(root.parent, root.name),)
+    names = sorted(child.name for child in root.iterdir() if child.is_dir() and child.name.isdecimal())
+    if not names:
+        raise InputError(f"{root} holds no frames; a CTC dataset has folders 01, 02, ... with t000.tif, ...")
+    return tuple(_open_sequence(root, name) for name in names)
 
 
 def write_ctc(
@@ -51,7 +171,7 @@ def write_ctc(
     try:
         digits = 3 if len(masks) <= 1000 else 4
         for frame, mask in enumerate(masks):
-            _check_presence(frame, np.unique(mask[mask != 0]), tracks, source=f"masks[{frame}]")
+            frame_centroids(frame, mask, tracks, source=f"masks[{frame}]")
             name = partial / f"man_track{frame:0{digits}d}.tif"
             tifffile.imwrite(name, mask.astype(np.uint16), compression="zlib")
         (partial / "man_track.txt").write_text(tracks.text(), encoding="utf-8")
@@ -61,18 +181,41 @@ def write_ctc(
         raise
 
 
-def _check_presence(
-    frame: int, labels: Integer[np.ndarray, " label"], tracks: TrackTable, *, source: str
-) -> None:
-    """Refuses a frame whose labels are not exactly those of the tracks that span it."""
-    expected = tracks.alive(frame)
-    for label in np.setdiff1d(expected, labels):
-        row = np.flatnonzero(tracks.label == label)[0]
+def _open_sequence(root: pathlib.Path, name: str) -> CtcSequence:
+    """Opens one sequence and holds its frames against its masks."""
+    movie = open_movie(root / name)
+    folder = root / f"{name}_GT" / "TRA"
+    if not folder.is_dir():
         raise InputError(
-            f"{source} (frame {frame}) lacks label {label}, "
-            f"which the track table lets last from frame {tracks.begin[row]} to {tracks.end[row]}."
+            f"{folder} is absent; it should hold man_track.txt and one mask per frame of {name}."
         )
-    for label in np.setdiff1d(labels, expected):
-        row = np.flatnonzero(tracks.label == label)
-        span = f"from frame {tracks.begin[row[0]]} to {tracks.end[row[0]]} only" if row.size else "not at all"
-        raise InputError(f"{source} (frame {frame}) holds label {label}, which the track table lists {span}.")
+    expected = []
+    for frame, frame_name in enumerate(movie.frame_names):
+        number = re.fullmatch(r"t(\d{3,})\.tif", frame_name)
+        if number is None or int(number[1]) != frame:
+            raise InputError(
+                f"{movie.path / frame_name} is frame {frame} but not named so; "
+                f"CTC frames are t000.tif, t001.tif, ... from 0 on."
+            )
+        expected.append(folder / f"man_track{number[1]}.tif")
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder} is absent; it should hold man_track.txt and one mask per frame of {name}."
+        )
+    for mask in expected:
+        if not mask.exists():
+            raise InputError(f"{mask} is missing; every frame of {movie.path} has a tracking mask.")
+    extra = sorted(set(list_tiffs(folder)) - set(expected))
+    if extra:
+        raise InputError(f"{extra[0]} belongs to no frame; {movie.path} has {len(movie)} frames.")
+    masks = open_movie(folder)
+    if masks.shape != movie.shape:
+        raise InputError(
+            f"{folder} has masks of {masks.shape} pixels, but {movie.path} frames of {movie.shape}."
+        )
+    if masks.dtype.kind not in "ui":
+        raise InputError(f"{folder} has masks of {masks.dtype}; labels are whole numbers (uint16).")
+    table = folder / "man_track.txt"
+    tracks = read_man_track(table)
+    check_track_table(tracks, frames=len(movie), source=str(table))
+    return CtcSequence(root, name, movie, masks, tracks)

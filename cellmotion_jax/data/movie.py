@@ -1,8 +1,9 @@
-"""Movies as lazy sequences of two-dimensional frames: Cell Tracking Challenge folders, TIFF folders, TIFF stacks."""
+"""Movies as lazy sequences of two-dimensional frames, from a folder of TIFF files or one TIFF stack."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import os
 import pathlib
@@ -112,7 +113,7 @@ def _ordered(folder: pathlib.Path, files: list[pathlib.Path]) -> list[pathlib.Pa
         )
     frames = numbers[:, counting[0]] if counting else np.zeros(len(files), np.object_)
     ordered = sorted(zip(frames.tolist(), files))
-    for (number, file), (following, next_file) in zip(ordered, ordered[1:]):
+    for (number, file), (following, next_file) in itertools.pairwise(ordered):
         if following == number:
             raise InputError(f"{folder} holds {file.name} and {next_file.name}, which have the same number.")
         if following != number + 1:

@@ -37,8 +37,8 @@ class TrackTable:
 
     def text(self) -> str:
         """The rows as ``man_track.txt`` or ``res_track.txt`` holds them."""
-        columns = (self.label, self.begin, self.end, self.parent)
-        return "".join("%d %d %d %d\n" % row for row in zip(*columns))
+        rows = zip(self.label, self.begin, self.end, self.parent)
+        return "".join(f"{label} {begin} {end} {parent}\n" for label, begin, end, parent in rows)
 
 
 def read_man_track(path: str | os.PathLike[str]) -> TrackTable:

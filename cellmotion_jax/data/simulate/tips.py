@@ -1,0 +1,83 @@
+"""Where thin protrusions end, known from how they were drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import ndimage
+
+from cellmotion_jax.data.simulate.canvas import PAD
+from cellmotion_jax.data.simulate.config import Conditions
+from cellmotion_jax.data.simulate.phase_shape import PhaseCell, Protrusion
+
+# A tip counts from this distance to the cell's centre on, measured inside the cell.
+MIN_LENGTH_UM = 20.0
+# It must stand out of the rest of the cell by this much, and two tips of a cell lie this far apart.
+MIN_RELIEF_UM = 4.0
+
+
+def find_tips(
+    conditions: Conditions, shape: PhaseCell, mask: Bool[np.ndarray, "y x"]
+) -> list[tuple[float, float, float]]:
+    """The tips of one cell that can be seen.
+
+    The centre of a cell is the maximum of the Euclidean distance transform of its mask, as in
+    Gomez-de-Mariscal et al. 2021. The length of a protrusion is that of the shortest way from the centre
+    to the tip that runs straight to some point of the protrusion's axis, inside the mask, and follows the
+    axis from there.
+
+    Args:
+        conditions: The settled simulation.
+        shape: The cell.
+        mask: The cell's own pixels in the field, on the cell's patch of the canvas.
+
+    Returns:
+        Row, column and length in pixels of every tip at least `MIN_LENGTH_UM` from the centre.
+    """
+    if not shape.protrusions:
+        return []
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    corner = np.array([shape.outline.top - PAD, shape.outline.left - PAD], float)
+    centre = np.array(np.unravel_index(depth.argmax(), depth.shape)) + corner
+    found: list[tuple[float, float, float]] = []
+    for protrusion in sorted(shape.protrusions, key=lambda one: -one.length):
+        tip = protrusion.tip
+        if not _is_inside(mask, (tip - corner)[None])[0]:
+            continue
+        row, column = np.rint(tip - corner).astype(int)
+        base = max(shape.lamella[row, column], (1 - shape.body[row, column]) * conditions.radius)
+        crowd = any(np.hypot(*(tip - other[:2])) < conditions.pixels(MIN_RELIEF_UM) for other in found)
+        length = _way(shape.origin, protrusion, centre, mask, corner)
+        if base < -conditions.pixels(MIN_RELIEF_UM) and not crowd and length >= conditions.pixels(MIN_LENGTH_UM):
+            found.append((float(tip[0]), float(tip[1]), length))
+    return found
+
+
+def _way(
+    origin: Float[np.ndarray, "2"],
+    protrusion: Protrusion,
+    centre: Float[np.ndarray, "2"],
+    mask: Bool[np.ndarray, "y x"],
+    corner: Float[np.ndarray, "2"],
+) -> float:
+    """Length of the way from the centre to the tip; infinite where no straight line meets the axis."""
+    u = np.linspace(0, protrusion.length, 24)
+    forward = np.array([-np.sin(protrusion.angle), np.cos(protrusion.angle)])
+    aside = np.array([-np.cos(protrusion.angle), -np.sin(protrusion.angle)])
+    axis = origin + u[:, None] * forward + (protrusion.bend * u**2)[:, None] * aside
+    pieces = np.hypot(*np.diff(axis, axis=0).T)
+    rest = np.concatenate([np.cumsum(pieces[::-1])[::-1], [0.0]])
+    share = np.linspace(0, 1, 40)[:, None, None]
+    lines = centre + share * (axis - centre) - corner
+    free = _is_inside(mask, lines.reshape(-1, 2)).reshape(len(share), -1).all(0)
+    whole = _is_inside(mask, axis - corner)[::-1].cumprod()[::-1].astype(bool)
+    ways = np.hypot(*(axis - centre).T) + rest
+    return float(ways[free & whole].min(initial=np.inf))
+
+
+def _is_inside(mask: Bool[np.ndarray, "y x"], points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
+    """Whether the pixel nearest to each point belongs to the mask."""
+    rows, columns = np.rint(points).astype(int).T
+    height, width = mask.shape
+    known = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    return known & mask[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
