@@ -14,7 +14,8 @@ Angles
     written ``(cos, sin)``, its second component pointing up.
 Units
     Lengths are in pixels unless the name ends in ``_um``, times in frames unless it ends in ``_s``.
-Arguments
+
+Arguments:
     ``predictions`` and ``targets``, ``logits`` and ``labels``; ``where`` is a boolean array that
     says what counts, ``weights`` a real one; ``key`` is a JAX random key and always comes first,
     ``rng`` is a NumPy generator. Data are positional, options are keyword-only.

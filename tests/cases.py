@@ -149,6 +149,7 @@ OPS: Mapping[str, Example] = {
         ops.rotate_heading, {"angle": _angle(3), "rotation": _angle(3)}, same_shape=("angle", "rotation")
     ),
     "rotation_matrix": Example(ops.rotation_matrix, {"angle": _angle()}, options={"shape": (4, 5)}),
+    "safe_abs": Example(ops.safe_abs, {"x": _normal(3)}),
     "safe_norm": Example(ops.safe_norm, {"x": _normal(3, 2)}),
     "select": Example(ops.select, {"where": _mask(3), "values": _normal(3)}),
     "sigmoid_activation": Example(ops.sigmoid_activation, {"x": _normal(3)}),

@@ -61,6 +61,11 @@ class CtcSequence:
     tracks: TrackTable
 
     @property
+    def full_name(self) -> str:
+        """Dataset and sequence, e.g. ``PhC-C2DH-U373/01``."""
+        return f"{self.root.name}/{self.name}"
+
+    @property
     def pixel_size_um(self) -> float | None:
         """Side of a pixel in micrometres: from the frames' tags, or known for the dataset's name."""
         return self.movie.pixel_size_um or PIXEL_SIZE_UM.get(self.root.name)
@@ -90,13 +95,10 @@ class CtcSequence:
 
     @functools.cached_property
     def _centroids(self) -> Centroids:
-        rows = []
-        masks = tqdm(
-            self.tracking_masks, desc=f"reading masks of {self.name}", disable=None, leave=False
-        )
-        for frame, mask in enumerate(masks):
-            source = str(self.tracking_masks.path / self.tracking_masks.frame_names[frame])
-            rows.append(frame_centroids(frame, mask, self.tracks, source=source))
+        masks, rows = self.tracking_masks, []
+        for frame in tqdm(range(len(masks)), desc=f"masks of {self.name}", disable=None, leave=False):
+            source = str(masks.path / masks.frame_names[frame])
+            rows.append(frame_centroids(frame, masks[frame], self.tracks, source=source))
         return Centroids(*map(np.concatenate, zip(*rows)))
 
     def _mask(self, origin: str, frame: int) -> Integer[np.ndarray, "y x"] | None:

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
 from cellmotion_jax.ops.angles import absolute_difference, signed_difference
-from cellmotion_jax.ops.numerics import check_same_shape, select
+from cellmotion_jax.ops.numerics import check_same_shape, safe_abs, select
 
 
 def linear(
@@ -41,7 +41,7 @@ def linear(
     '6.10'
     """
     predictions, targets = _selected(predictions, targets, where)
-    return jnp.abs(predictions - targets)
+    return safe_abs(predictions - targets)
 
 
 def linear_squared(
@@ -191,7 +191,7 @@ def circle_distance(
         )
     vector_where = _mask_of_vectors(predictions, where)
     difference = select(vector_where, predictions) - select(vector_where, targets)
-    return jnp.sum(jnp.abs(difference), axis=-1)
+    return jnp.sum(safe_abs(difference), axis=-1)
 
 
 def circle_distance_squared(

@@ -60,7 +60,7 @@ class PatchConv(nn.Module):
         rows, columns = self.kernel_size
         if images.shape[1] < rows or images.shape[2] < columns:
             raise ValueError(
-                f"images of shape {images.shape} are smaller than the kernel of {rows} x {columns} of {self.name}"
+                f"{self.name}: images of shape {images.shape} are smaller than the kernel of {rows} x {columns}"
             )
         kernel = self.param(
             "kernel",
@@ -70,7 +70,9 @@ class PatchConv(nn.Module):
         )
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         images, kernel, bias = nn.dtypes.promote_dtype(images, kernel, bias, dtype=self.dtype)
-        convolved = jax.lax.platform_dependent(images, kernel, cpu=_patch_product, default=_native_convolution)
+        convolved = jax.lax.platform_dependent(
+            images, kernel, cpu=_patch_product, default=_native_convolution
+        )
         return convolved + jnp.reshape(bias, (1, 1, 1, -1))
 
 

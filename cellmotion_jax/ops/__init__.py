@@ -17,7 +17,7 @@ from cellmotion_jax.ops.angles import (
 from cellmotion_jax.ops.bessel import bessel_ratio_complement, log_bessel_i0, log_bessel_i0e
 from cellmotion_jax.ops.intensity import standardize
 from cellmotion_jax.ops.mean_direction import arc_mean, circular_mean, resultant_length
-from cellmotion_jax.ops.numerics import check_same_shape, masked_mean, safe_norm, select
+from cellmotion_jax.ops.numerics import check_same_shape, masked_mean, safe_abs, safe_norm, select
 from cellmotion_jax.ops.warp import affine_warp, rotate, rotation_matrix, similarity_matrix
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "rotate",
     "rotate_heading",
     "rotation_matrix",
+    "safe_abs",
     "safe_norm",
     "select",
     "sigmoid_activation",

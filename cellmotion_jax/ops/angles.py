@@ -12,7 +12,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from cellmotion_jax.ops.numerics import check_same_shape
+from cellmotion_jax.ops.numerics import check_same_shape, safe_abs
 
 TURN = 2 * math.pi
 
@@ -90,7 +90,7 @@ def absolute_difference(a: Float[ArrayLike, "*shape"], b: Float[ArrayLike, "..."
     >>> f"{absolute_difference(0.1, 6.2):.2f}"
     '0.18'
     """
-    return jnp.abs(signed_difference(a, b))
+    return safe_abs(signed_difference(a, b))
 
 
 def encode_circle(angle: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape 2"]:

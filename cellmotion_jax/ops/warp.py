@@ -5,8 +5,6 @@ person sees the image. A matrix maps where a pixel of the output *goes to look* 
 inverse of what happens to the content; the builders below take the latter and return the former.
 """
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float

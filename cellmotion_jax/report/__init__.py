@@ -1,0 +1,20 @@
+"""Pictures that show whether to believe a result; each says what a good and what a bad one looks like."""
+
+from cellmotion_jax.report.comparisons import TABLE_3, Spread, plot_grid, plot_tta
+from cellmotion_jax.report.confidence import plot_calibration, plot_error_by_confidence
+from cellmotion_jax.report.directions import plot_arrows, plot_rose, signed_errors
+from cellmotion_jax.report.figures import plot_curves, save_figure
+
+__all__ = [
+    "TABLE_3",
+    "Spread",
+    "plot_arrows",
+    "plot_calibration",
+    "plot_curves",
+    "plot_error_by_confidence",
+    "plot_grid",
+    "plot_rose",
+    "plot_tta",
+    "save_figure",
+    "signed_errors",
+]

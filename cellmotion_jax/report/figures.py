@@ -17,8 +17,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from cellmotion_jax.errors import InputError
 
@@ -53,6 +55,21 @@ def new_figure(width: float, height: float, *, title: str, hint: str = "") -> Fi
     if hint:
         figure.supxlabel(hint, fontsize=9, color=GREY)
     return figure
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist], *, hint: str) -> None:
+    """One legend for a whole figure under it, with the grey line that says how to read the picture."""
+    legend = figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=len(handles),
+        frameon=False,
+        fontsize=10,
+        title=hint,
+        title_fontsize=9,
+    )
+    legend.get_title().set_color(GREY)
+    legend.get_title().set_multialignment("center")
 
 
 def label_axes(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
@@ -114,17 +131,22 @@ def plot_curves(metrics_csv: pathlib.Path, out: pathlib.Path) -> None:
 
     columns = min(len(metrics), 4)
     rows = -(-len(metrics) // columns)
+    repeated = len(groups) < len({member for _, member, _ in curves})
     figure = new_figure(
         3.9 * columns,
         3.1 * rows * len(groups) + 0.8,
         title=f"Training curves of {metrics_csv.parent.name or metrics_csv.name}",
         hint="Over-fitting: the shaded gap widens, or validation turns up while train still falls. "
-        "Dot: lowest validation. Thin lines: folds.",
+        "Dot: lowest validation." + (" Thin lines: folds; thick: their mean." if repeated else ""),
     )
-    for index, group in enumerate(groups):
-        for number, metric in enumerate(metrics):
+    for number, metric in enumerate(metrics):
+        panels: list[Axes] = []
+        for index, group in enumerate(groups):
             position = index * rows * columns + number
-            axes = figure.add_subplot(rows * len(groups), columns, position + 1)
+            # Groups share the axis, to be compared; a loss has its own scale under every objective.
+            shared = panels[0] if panels and metric != "loss" else None
+            axes = figure.add_subplot(rows * len(groups), columns, position + 1, sharey=shared)
+            panels.append(axes)
             folds = {
                 split: [
                     points
@@ -133,28 +155,29 @@ def plot_curves(metrics_csv: pathlib.Path, out: pathlib.Path) -> None:
                 ]
                 for split in SPLIT_COLORS
             }
-            _draw_metric(axes, folds)
             label_axes(axes, title=f"{group}: {metric}" if len(groups) > 1 else metric, x="step")
+            _draw_metric(axes, folds)
+        if _span_decades(panels):
+            for axes in panels:
+                axes.set_yscale("log", nonpositive="mask")
+                axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.yaxis.set_major_formatter("{x:g}")
+                axes.yaxis.set_minor_formatter(NullFormatter())
     save_figure(figure, out)
 
 
 def _draw_metric(axes: Axes, folds: Mapping[str, Sequence[Points]]) -> None:
     """One panel: the members of one group, train and validation."""
-    values = np.array([value for split in folds.values() for points in split for value in points.values()])
-    positive = values[np.isfinite(values) & (values > 0)]
-    if not (values < 0).any() and positive.size and positive.max() > 10**1.5 * positive.min():
-        axes.set_yscale("log", nonpositive="mask")
-    means = {}
-    for split, color in SPLIT_COLORS.items():
-        if not folds[split]:
-            continue
-        steps, mean = means[split] = _mean_curve(folds[split])
+    means = {split: _mean_curve(members) for split, members in folds.items() if members}
+    for split, (steps, mean) in means.items():
+        color = SPLIT_COLORS[split]
         if len(folds[split]) > 1:
             for points in folds[split]:
                 axes.plot(list(points), list(points.values()), color=color, linewidth=0.7, alpha=0.4)
-        last = f"{split}, last {mean[-1]:.3g}"
         marker = "o" if len(steps) == 1 else ""
-        axes.plot(steps, mean, color=color, linewidth=2.2, marker=marker, label=last)
+        axes.plot(
+            steps, mean, color=color, linewidth=2.2, marker=marker, label=f"{split}, last {mean[-1]:.3g}"
+        )
     if "validation" in means and np.isfinite(means["validation"][1]).any():
         steps, mean = means["validation"]
         best = int(np.nanargmin(mean))
@@ -169,8 +192,27 @@ def _draw_metric(axes: Axes, folds: Mapping[str, Sequence[Points]]) -> None:
         )
         if "train" in means:
             train = np.interp(steps, *means["train"])
-            axes.fill_between(steps, train, mean, where=mean > train, color=VERMILLION, alpha=0.15, linewidth=0)
+            axes.fill_between(
+                steps,
+                train,
+                mean,
+                where=(mean > train).tolist(),
+                interpolate=True,
+                color=VERMILLION,
+                alpha=0.15,
+                linewidth=0,
+            )
     axes.legend(fontsize=8, frameon=False)
+
+
+def _span_decades(panels: Sequence[Axes]) -> bool:
+    """Whether the thick lines of all panels of a metric want a logarithmic axis."""
+    thick = [line for axes in panels for line in axes.lines if line.get_linewidth() > 1]
+    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in thick])
+    positive = values[values > 0]
+    if positive.size == 0 or (values < 0).any():
+        return False
+    return bool(positive.max() > 10**1.5 * positive.min())
 
 
 def _mean_curve(members: Sequence[Points]) -> tuple[Float[np.ndarray, " step"], Float[np.ndarray, " step"]]:
@@ -197,7 +239,9 @@ def _read_curves(path: pathlib.Path) -> dict[tuple[str, str, str], dict[int, flo
             try:
                 step, value = int(row["step"]), float(row["value"])
             except (TypeError, ValueError) as error:
-                raise InputError(f"{path} line {rows.line_num} has no whole step and numeric value.") from error
+                raise InputError(
+                    f"{path} line {rows.line_num} has no whole step and numeric value."
+                ) from error
             curves[row["split"], row["member"], row["metric"]][step] = value
     if not curves:
         raise InputError(f"{path} holds no values yet.")

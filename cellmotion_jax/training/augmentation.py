@@ -50,7 +50,7 @@ class DirectionAugmentation:
             shift=shift,
             mirror_horizontal=horizontal,
             mirror_vertical=vertical,
-            shape=image.shape[:2],
+            shape=(image.shape[0], image.shape[1]),
         )
         # The matrix mirrors first and rotates afterwards; the label follows in the same order.
         angle = jnp.where(horizontal, mirror_heading_horizontal(angle), angle)

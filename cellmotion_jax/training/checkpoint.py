@@ -12,7 +12,6 @@ import dataclasses
 import enum
 import json
 import logging
-import os
 import pathlib
 import shutil
 import zlib
@@ -23,6 +22,7 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import write_text
 
 Tree = TypeVar("Tree")
 KEEP = 2  # The latest, and the one to fall back to if that is damaged.
@@ -41,7 +41,7 @@ def save(folder: pathlib.Path, step: int, tree: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _remove(folder, step)
     path = folder / f"{step:08d}"
-    ocp.save(path, tree)
+    ocp.save(str(path), tree)
     write_text(path.with_suffix(".json"), json.dumps(_fingerprint(path), indent=1))
     for old in _steps(folder)[:-KEEP]:
         _remove(folder, old)
@@ -66,7 +66,7 @@ def restore_latest(folder: pathlib.Path, like: Tree) -> tuple[int, Tree] | None:
         step = steps.pop()
         damage = _damage(folder / f"{step:08d}")
         if damage is None:
-            return step, ocp.load(folder / f"{step:08d}", abstract)
+            return step, ocp.load(str(folder / f"{step:08d}"), abstract)
         fallback = f"falling back to the one at step {steps[-1]}" if steps else "starting from the beginning"
         _log.warning("The checkpoint at step %d is damaged (%s): %s.", step, damage, fallback)
         _remove(folder, step)
@@ -108,7 +108,9 @@ def flat_configuration(config: Any) -> dict[str, str]:
     def visit(name: str, value: Any) -> None:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             flat[f"{name}.type" if name else "type"] = type(value).__name__
-            fields = [f.name for f in dataclasses.fields(value) if f.init and f.name not in ("parent", "name")]
+            fields = [
+                f.name for f in dataclasses.fields(value) if f.init and f.name not in ("parent", "name")
+            ]
             children = {field: getattr(value, field) for field in fields}
         elif isinstance(value, Mapping):
             children = dict(value)
@@ -122,13 +124,6 @@ def flat_configuration(config: Any) -> dict[str, str]:
 
     visit("", config)
     return flat
-
-
-def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a file beside its place and renames it, so that it is whole or absent."""
-    beside = path.with_name(path.name + ".partial")
-    beside.write_text(text)
-    os.replace(beside, path)
 
 
 def _steps(folder: pathlib.Path) -> list[int]:

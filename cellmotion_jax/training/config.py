@@ -81,7 +81,9 @@ class Run:
         """Refuses cadences that are no positive numbers."""
         for name in ("batch_size", "log_every", "evaluate_every", "checkpoint_every"):
             if getattr(self, name) < 1:
-                raise InputError(f"run.{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
+                raise InputError(
+                    f"run.{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1."
+                )
         if self.patience is not None and self.patience < 1:
             raise InputError(f"run.patience is {self.patience}; it must be at least 1, or None.")
 

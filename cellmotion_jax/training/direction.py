@@ -120,7 +120,11 @@ class DirectionExperiment:
             folder=folder,
             members=[member.name for member in members],
             batches=functools.partial(
-                training_batches, samples, members, batch_size=self.run.batch_size, seed=self.run.seed
+                training_batches,
+                samples=samples,
+                members=members,
+                batch_size=self.run.batch_size,
+                seed=self.run.seed,
             ),
             evaluate=evaluator.validate,
             best_metric="E_deg",

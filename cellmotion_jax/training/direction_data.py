@@ -6,17 +6,17 @@ import dataclasses
 import enum
 import hashlib
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tqdm
 
-from cellmotion_jax.data.builders.directions import direction_source
+from cellmotion_jax.data.builders.directions import DirectionSource, direction_source
 from cellmotion_jax.data.ctc import CtcSequence, open_dataset
-from cellmotion_jax.data.directions import Split, split_by_group, split_by_image
 from cellmotion_jax.data.pipeline import member_batches
 from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
+from cellmotion_jax.data.splits import Split, split_by_group, split_by_image
 from cellmotion_jax.errors import InputError
 
 
@@ -55,7 +55,7 @@ class DirectionData:
 class DirectionSamples(NamedTuple):
     """All samples of an experiment: images on demand, everything else in memory."""
 
-    source: Sequence[Mapping[str, np.ndarray]]
+    source: DirectionSource
     angle: np.ndarray
     movie: np.ndarray
     """Movie of each sample, an integer."""
@@ -98,7 +98,7 @@ def load_samples(data: DirectionData, *, cache: pathlib.Path, seed: int) -> Dire
         image_size=data.image_size,
         data_dir=cache / "records",
     )
-    movies, movie = np.unique(source.columns["sequence"], return_inverse=True)
+    _, movie = np.unique(source.columns["sequence"], return_inverse=True)
     cells = np.stack([movie, source.columns["track"]], axis=1)
     _, track = np.unique(cells, axis=0, return_inverse=True)
     return DirectionSamples(source, source.columns["angle"], movie, track, source.columns["frame"])
@@ -124,9 +124,9 @@ def make_members(
 
 
 def training_batches(
-    samples: DirectionSamples, members: Sequence[Member], *, batch_size: int, seed: int, start: int
+    start: int, *, samples: DirectionSamples, members: Sequence[Member], batch_size: int, seed: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Batches ``image`` [member, batch, y, x, 1], ``angle`` and ``objective`` [member, batch]."""
+    """From step ``start`` on, batches ``image`` [member, batch, y, x, 1], ``angle`` and ``objective`` [member, batch]."""
     objective = np.array([[member.objective] * batch_size for member in members], np.int32)
     for batch in member_batches(
         samples.source,

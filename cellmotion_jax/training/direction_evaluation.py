@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import flax.linen as nn
 import jax
@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from cellmotion_jax.data.pipeline import gather
 from cellmotion_jax.inference.direction import directions_of_rotated, random_rotations
+from cellmotion_jax.models.direction import DirectionOutputs
 from cellmotion_jax.ops.angles import absolute_difference
 from cellmotion_jax.ops.intensity import standardize
 from cellmotion_jax.ops.numerics import masked_mean
@@ -54,8 +55,9 @@ class Evaluator:
         self._members = members
         self._batch_size = batch_size
 
-        def outputs(params, batch_stats, images):
-            return model.apply({"params": params, "batch_stats": batch_stats}, images, train=False)
+        def outputs(params, batch_stats, images) -> DirectionOutputs:
+            variables = {"params": params, "batch_stats": batch_stats}
+            return cast(DirectionOutputs, model.apply(variables, images, train=False))
 
         def validate(params, batch_stats, batch):
             raw = outputs(params, batch_stats, standardize(batch["image"]))
@@ -127,12 +129,10 @@ class Evaluator:
         objective = np.array([[member.objective] * size for member in self._members], np.int32)
         for start in range(0, padded.shape[1], size):
             chunk = padded[:, start : start + size]
-            unique, position = np.unique(chunk, return_inverse=True)
-            batch = gather(self._samples.source, unique)
-            position = position.reshape(chunk.shape)
+            batch = gather(self._samples.source, chunk)
             yield {
-                "image": batch["image"][position],
-                "angle": batch["angle"][position],
+                "image": batch["image"],
+                "angle": batch["angle"],
                 "objective": objective,
                 "where": where[:, start : start + size],
             }

@@ -12,7 +12,7 @@ import numpy as np
 import tensorboardX
 import tqdm
 
-from cellmotion_jax.training.checkpoint import write_text
+from cellmotion_jax.files import write_text
 
 HEADER = ("step", "split", "member", "metric", "value")
 

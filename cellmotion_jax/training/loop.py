@@ -15,7 +15,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from cellmotion_jax.errors import InputError
@@ -127,7 +126,7 @@ def fit(
             if window_ends:
                 window = jax.device_get(progress.window)
                 means = {name: sums / window.count for name, sums in window.sums.items()}
-                means["learning_rate"] = np.full(len(members), float(schedule(step - 1)))
+                means["learning_rate"] = np.full(len(members), np.asarray(schedule(step - 1)))
             stop = False
             if step % run.evaluate_every == 0 or step == total:
                 metrics = evaluate(progress.state)
@@ -168,7 +167,14 @@ def _mesh() -> Mesh:
 
 
 def _fresh_progress(
-    example: Mapping[str, np.ndarray], *, model, objective, augment, transformation, seed: int, sharding: NamedSharding
+    example: Mapping[str, np.ndarray],
+    *,
+    model,
+    objective,
+    augment,
+    transformation,
+    seed: int,
+    sharding: NamedSharding,
 ) -> Progress:
     member_count = jax.tree.leaves(example)[0].shape[0]
 
@@ -197,7 +203,9 @@ def _check_frozen(phases: Sequence[Phase], paths: Sequence[str]) -> None:
         for prefix in phase.frozen:
             if not any(is_frozen(path, (prefix,)) for path in paths):
                 top = sorted({path.split("/")[0] for path in paths})
-                raise InputError(f"frozen names {prefix!r}, but no parameter lies there; the model has {top}.")
+                raise InputError(
+                    f"frozen names {prefix!r}, but no parameter lies there; the model has {top}."
+                )
 
 
 def _out_of_patience(best: Best, step: int, run: Run) -> bool:

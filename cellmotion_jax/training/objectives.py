@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cellmotion_jax.losses import circular
+from cellmotion_jax.losses import circular, von_mises_nll
 from cellmotion_jax.metrics.angular import mean_angular_error_deg
 from cellmotion_jax.models.direction import DirectionOutputs
 from cellmotion_jax.ops import angles
@@ -120,7 +120,7 @@ class VonMisesObjective:
     def losses(self, outputs: DirectionOutputs, angle: Float[Array, " batch"]) -> Float[Array, " batch"]:
         """Negative log likelihood of every sample."""
         estimate = self.decode(outputs)
-        return circular.von_mises_nll(estimate.angle, angle, kappa=estimate.confidence)
+        return von_mises_nll(estimate.angle, angle, kappa=estimate.confidence)
 
     def decode(self, outputs: DirectionOutputs) -> DirectionEstimate:
         """The mean direction and, as confidence, its concentration kappa."""

@@ -16,8 +16,7 @@ from jaxtyping import Array, Float
 Leaf: TypeAlias = Any
 
 
-@struct.dataclass
-class TrainState:
+class TrainState(struct.PyTreeNode):
     """A model in training."""
 
     step: Leaf
@@ -29,8 +28,7 @@ class TrainState:
     """JAX random key, folded with ``step`` for all randomness of an update, never split."""
 
 
-@struct.dataclass
-class Best:
+class Best(struct.PyTreeNode):
     """The parameters with the lowest validation metric so far, and when that was."""
 
     metric: Leaf
@@ -39,8 +37,7 @@ class Best:
     batch_stats: Any
 
 
-@struct.dataclass
-class Window:
+class Window(struct.PyTreeNode):
     """Sums of the training metrics since the last log row, kept on the device."""
 
     sums: dict[str, Leaf]
@@ -49,8 +46,7 @@ class Window:
     """First update whose loss or gradient was not finite; -1 while there is none."""
 
 
-@struct.dataclass
-class Progress:
+class Progress(struct.PyTreeNode):
     """Everything needed to continue a run as if it had never stopped."""
 
     state: TrainState
@@ -96,14 +92,14 @@ def init_progress(state: TrainState, metric_names: tuple[str, ...]) -> Progress:
             batch_stats=jax.tree.map(jnp.copy, state.batch_stats),
         ),
         window=Window(
-            sums={name: zeros for name in metric_names},
+            sums=dict.fromkeys(metric_names, zeros),
             count=jnp.zeros_like(state.step),
             diverged_at=jnp.full_like(state.step, -1),
         ),
     )
 
 
-def keep_best(best: Best, state: TrainState, metric: Float[Array, "*member"]) -> Best:
+def keep_best(best: Best, state: TrainState, metric: Float[Array, "..."]) -> Best:
     """Takes over the parameters of those members whose metric has improved; a NaN never improves."""
     improved = metric < best.metric
 

@@ -78,7 +78,7 @@ def train_step(
         count=window.count + 1,
         diverged_at=jnp.where(newly_diverged, state.step + 1, window.diverged_at),
     )
-    state = TrainState(state.step + 1, params, batch_stats, opt_state, state.key)
+    state = state.replace(step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state)
     return state, window
 
 

@@ -14,7 +14,9 @@ def count(tree) -> int:
 
 
 def shapes(model, image_shape):
-    return jax.eval_shape(lambda key: model.init(key, jnp.zeros(image_shape), train=False), jax.random.key(0))["params"]
+    return jax.eval_shape(
+        lambda key: model.init(key, jnp.zeros(image_shape), train=False), jax.random.key(0)
+    )["params"]
 
 
 @pytest.mark.parametrize(("neurons", "last"), [(1, 17), (2, 34)])

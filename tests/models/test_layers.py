@@ -32,9 +32,10 @@ def test_patch_convolution_equals_flax(kernel, channels):
     ours, theirs = PatchConv(6, kernel), nn.Conv(6, kernel, padding="VALID")
     variables = theirs.init(jax.random.key(2), images)
     chex.assert_trees_all_equal_shapes_and_dtypes(ours.init(jax.random.key(2), images), variables)
-    for layer_output in (lambda m, v: m.apply(v, images), lambda m, v: jax.grad(
-        lambda v: jnp.sum(jnp.sin(m.apply(v, images)))
-    )(v)):
+    for layer_output in (
+        lambda m, v: m.apply(v, images),
+        lambda m, v: jax.grad(lambda v: jnp.sum(jnp.sin(m.apply(v, images))))(v),
+    ):
         chex.assert_trees_all_close(layer_output(ours, variables), layer_output(theirs, variables), atol=1e-4)
 
 

@@ -5,13 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
-from cellmotion_jax.ops import check_same_shape, masked_mean, safe_norm, select
+from cellmotion_jax.ops import check_same_shape, masked_mean, safe_abs, safe_norm, select
 from tests.strategies import arrays, finite_floats, masks
 
 mean = jax.jit(masked_mean)
 mean_gradient = jax.jit(jax.grad(masked_mean))
+norm = jax.jit(safe_norm)
 norm_gradient = jax.jit(jax.grad(safe_norm))
 
 
@@ -69,11 +70,20 @@ def test_select_keeps_type_and_fills_zero():
     assert selected.tolist() == [1, 0]
 
 
+def test_safe_abs_has_the_sign_for_gradient():
+    x = jnp.array([-1e30, -2, -0.0, 0, 1e-37, jnp.inf])
+    assert_array_equal(safe_abs(x), jnp.abs(x))
+    assert jax.vmap(jax.grad(safe_abs))(x).tolist() == [-1, -1, 0, 0, 1, 1]
+
+
 @given(arrays((5, 3), finite_floats()))
 def test_safe_norm_is_the_norm(x):
     expected = np.linalg.norm(x.astype(np.float64), axis=-1)
-    assert_allclose(safe_norm(x), expected, rtol=1e-6, atol=1e-37)
-    assert_allclose(safe_norm(x.T, axis=0), expected, rtol=1e-6, atol=1e-37)
+    assert_allclose(norm(x), expected, rtol=1e-6, atol=1e-37)
+
+
+def test_safe_norm_runs_along_the_axis():
+    assert safe_norm(jnp.array([[3.0, 0.0], [4.0, 2.0]]), axis=0).tolist() == [5, 2]
 
 
 @pytest.mark.parametrize("scale", [1e-37, 1e-20, 1.0, 1e20, 1e38])

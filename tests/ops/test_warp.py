@@ -25,7 +25,9 @@ seeds = st.integers(0, 2**16)
 IDENTITY = jnp.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
-warp_to_7_by_8 = jax.jit(lambda image, matrix, fill: affine_warp(image, matrix, fill=fill, output_shape=(7, 8)))
+warp_to_7_by_8 = jax.jit(
+    lambda image, matrix, fill: affine_warp(image, matrix, fill=fill, output_shape=(7, 8))
+)
 
 
 def noise(seed, *shape):
@@ -82,7 +84,9 @@ def test_quarter_turns_equal_rot90(size, quarters):
     image = noise(size, size, size, 2)
     turned = rotate(image, quarters * math.pi / 2, fill=0.0)
     # The float32 nearest to a whole turn's part is off by up to 1e-7, which grows with the distance.
-    np.testing.assert_allclose(turned, np.rot90(image, quarters), atol=1e-5 if quarters == 1 else 2.5e-7 * size)
+    np.testing.assert_allclose(
+        turned, np.rot90(image, quarters), atol=1e-5 if quarters == 1 else 2.5e-7 * size
+    )
 
 
 def test_mirrors_equal_numpy_flips():
@@ -178,7 +182,9 @@ def test_gradients_equal_differences():
     step = 1e-2
     for i, slope in enumerate(slopes):
         delta = jnp.zeros(4).at[i].set(step)
-        assert slope == pytest.approx(float(loss(at + delta, image) - loss(at - delta, image)) / (2 * step), abs=0.1)
+        assert slope == pytest.approx(
+            float(loss(at + delta, image) - loss(at - delta, image)) / (2 * step), abs=0.1
+        )
     nudge = jnp.zeros_like(image).at[5, 6, 0].set(step)
     difference = float(loss(at, image + nudge) - loss(at, image - nudge)) / (2 * step)
     assert image_slope[5, 6, 0] == pytest.approx(difference, abs=1e-3)

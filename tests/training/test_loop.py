@@ -129,7 +129,10 @@ def test_early_stopping_keeps_the_best(tmp_path):
 def test_divergence_names_the_step_and_keeps_the_last_good_checkpoint(tmp_path):
     with pytest.raises(TrainingDiverged, match=r"member 0 is not finite at step 8;"):
         toy.toy_fit(tmp_path, batches=toy.batches(2, poison=8))
-    assert [path.stem for path in sorted((tmp_path / "checkpoints").glob("*.json"))] == ["00000003", "00000006"]
+    assert [path.stem for path in sorted((tmp_path / "checkpoints").glob("*.json"))] == [
+        "00000003",
+        "00000006",
+    ]
     assert np.all(np.isfinite(final_state(tmp_path)["state"]["params"]["head"]["kernel"]))
 
 

@@ -42,6 +42,7 @@ def test_what_decodes_to_the_target_has_a_lower_loss_than_what_does_not(objectiv
 @pytest.mark.parametrize("objective", [*NINE_CONFIGURATIONS, VonMisesObjective()], ids=lambda o: o.label)
 def test_gradients_are_finite_even_for_zero_and_huge_outputs(objective):
     for value in (0.0, 1e4, -1e4):
+
         def loss(x, objective=objective):
             outputs = DirectionOutputs(jnp.full((9, objective.neurons), x), jnp.full(9, x))
             return jnp.sum(objective.losses(outputs, ANGLES))
@@ -63,6 +64,8 @@ def test_members_with_different_objectives_get_their_own():
 
 def test_the_nine_configurations_are_experiments_of_their_own():
     assert len({objective.label for objective in NINE_CONFIGURATIONS}) == 9
-    single = [entry.experiment.objectives for entry in EXPERIMENTS.values() if len(entry.experiment.objectives) == 1]
+    single = [
+        entry.experiment.objectives for entry in EXPERIMENTS.values() if len(entry.experiment.objectives) == 1
+    ]
     assert all((objective,) in single for objective in NINE_CONFIGURATIONS)
     assert EXPERIMENTS["direction-grid"].experiment.objectives == NINE_CONFIGURATIONS

@@ -78,4 +78,6 @@ def toy_fit(folder: pathlib.Path, *, members: int = 2, phases=(Phase(steps=12),)
         **changes,
     }
     run = run or Run(batch_size=8, log_every=2, evaluate_every=4, checkpoint_every=3)
-    return fit(phases=phases, run=run, folder=folder, members=[f"member {i}" for i in range(members)], **arguments)
+    return fit(
+        phases=phases, run=run, folder=folder, members=[f"member {i}" for i in range(members)], **arguments
+    )

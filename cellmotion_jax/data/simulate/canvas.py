@@ -36,7 +36,7 @@ class Outline:
 
 
 def frame_patch(
-    low: Float[np.ndarray, "2"], high: Float[np.ndarray, "2"], field: tuple[int, int]
+    low: Float[np.ndarray, " 2"], high: Float[np.ndarray, " 2"], field: tuple[int, int]
 ) -> tuple[int, int, Float[np.ndarray, "y 1"], Float[np.ndarray, "1 x"]] | None:
     """The part of the canvas between two corners given in coordinates of the field.
 
@@ -93,3 +93,18 @@ def own_pixels(outlines: list[Outline], field: tuple[int, int]) -> Int[np.ndarra
 def crop(canvas: np.ndarray) -> np.ndarray:
     """The field within the canvas."""
     return canvas[PAD:-PAD, PAD:-PAD]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Drawing:
+    """One frame as the microscope records it, and what is in it.
+
+    Attributes:
+        image: Grey values.
+        owner: Index plus 1 of the cell that each pixel belongs to, 0 for background.
+        tips: Cell index, row, column and length in pixels of every visible tip of a protrusion.
+    """
+
+    image: np.ndarray
+    owner: Int[np.ndarray, "y x"]
+    tips: list[tuple[int, float, float, float]]

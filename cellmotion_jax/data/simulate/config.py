@@ -8,8 +8,6 @@ import math
 
 from cellmotion_jax.errors import InputError
 
-# Beyond this share of the field the outlines of spread cells can no longer avoid one another.
-MAX_COVERAGE = 0.45
 # Crowded cells spread less; below this share of their free area they would be no cells any more.
 MIN_SPREADING = 0.4
 # The reference tools of the Cell Tracking Challenge misread uint16 labels above it.
@@ -21,6 +19,14 @@ class Look(enum.Enum):
 
     PHASE_CONTRAST = "phase-contrast"
     NUCLEI = "nuclei"
+
+
+class Walk(enum.Enum):
+    """Whose way of moving the cells have."""
+
+    U373 = "u373"
+    NIH3T3 = "nih3t3"
+    HELA = "hela"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,25 +63,28 @@ U373_MOTION = Motion(
 # so their common drift of 1.66 um per frame along x is removed first. What is left has mean speed 0.30,
 # median 0.20, 90th percentile 0.51 um/min and a mean cosine of 0.40, 0.28, 0.20 after 1, 2, 3 frames.
 NIH3T3_MOTION = Motion(
-    mean_speed_um_per_min=0.24,
-    persistence_min=40.0,
-    speed_spread=0.9,
+    mean_speed_um_per_min=0.27,
+    persistence_min=45.0,
+    speed_spread=1.0,
     speed_memory_min=40.0,
     cell_spread=0.27,
-    jitter_um=0.6,
+    jitter_um=0.65,
 )
 
 # Fitted to the tracking masks of Fluo-N2DL-HeLa/01 (246 tracks, 30 min): mean speed 0.066, median 0.050
 # um/min, no correlation from frame to frame, mean squared displacement 8, 14, 28, 55, 122 um^2 after 1, 2,
 # 4, 8, 16 frames.
 HELA_MOTION = Motion(
-    mean_speed_um_per_min=0.10,
-    persistence_min=12.0,
+    mean_speed_um_per_min=0.075,
+    persistence_min=9.0,
     speed_spread=0.7,
     speed_memory_min=60.0,
     cell_spread=0.4,
-    jitter_um=0.6,
+    jitter_um=0.75,
 )
+
+
+_MOTIONS = {Walk.U373: U373_MOTION, Walk.NIH3T3: NIH3T3_MOTION, Walk.HELA: HELA_MOTION}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,8 +95,10 @@ class _Nature:
     frame_interval_s: float
     cell_area_um2: float
     area_spread: float
+    coverage: float
+    space: float
     protrusions: float
-    motion: Motion
+    walk: Walk
 
 
 # Areas are medians of the reference masks (01_ST/SEG); their logarithms spread by 0.5 for U373 cells and by
@@ -98,16 +109,20 @@ _NATURES = {
         frame_interval_s=900.0,
         cell_area_um2=1600.0,
         area_spread=0.35,
-        protrusions=1.0,
-        motion=U373_MOTION,
+        coverage=0.45,
+        space=0.95,
+        protrusions=0.7,
+        walk=Walk.U373,
     ),
     Look.NUCLEI: _Nature(
         pixel_size_um=0.645,
         frame_interval_s=1800.0,
-        cell_area_um2=215.0,
+        cell_area_um2=175.0,
         area_spread=0.25,
+        coverage=0.28,
+        space=1.3,
         protrusions=0.0,
-        motion=HELA_MOTION,
+        walk=Walk.HELA,
     ),
 }
 
@@ -130,16 +145,19 @@ class Simulation:
     """Side of a pixel in micrometres (0.65 for phase contrast, 0.645 for nuclei)."""
     frame_interval_s: float | None = None
     """Seconds between frames (900 for phase contrast, 1800 for nuclei)."""
+    walk: Walk | None = None
+    """Cells whose motion statistics these cells have (u373 for phase contrast, hela for nuclei)."""
     mean_speed_um_per_min: float | None = None
-    """Mean speed along the path in micrometres per minute (0.18 for phase contrast, 0.1 for nuclei)."""
+    """Mean speed along the path in micrometres per minute instead of that of the walk."""
     persistence_min: float | None = None
-    """Minutes over which a cell at mean speed keeps its direction (65 for phase contrast, 12 for nuclei)."""
+    """Minutes over which a cell at mean speed keeps its direction instead of those of the walk."""
     cell_area_um2: float | None = None
-    """Median area of a cell with room to spread (1600 for phase contrast, 215 for nuclei)."""
+    """Median area of a cell with room to spread (1600 for phase contrast, 175 for nuclei)."""
     protrusions: float | None = None
-    """Mean number of thin protrusions per cell (1 for phase contrast; nuclei have none)."""
+    """Mean number of thin protrusions per cell (0.7 for phase contrast; nuclei have none)."""
     polarity_error_deg: float = 6.0
-    """Standard deviation of the angle between where a cell's shape points and where it will go."""
+    """Standard deviation of the angle between where a fast cell's shape points and where it will go; a slow
+    cell's is up to twice that."""
     division_rate_per_h: float = 0.02
     """Divisions per cell and hour (HeLa nuclei: 0.02)."""
     death_rate_per_h: float = 0.002
@@ -159,6 +177,11 @@ class Conditions:
     interval_min: float
     cell_area: float
     area_spread: float
+    """Standard deviation over cells of the logarithm of the area."""
+    coverage: float
+    """Share of the field beyond which cells can no longer avoid one another, and spread less instead."""
+    space: float
+    """Radius at which cells keep others away, in units of their own."""
     protrusions: float
     motion: Motion
 
@@ -197,10 +220,11 @@ def settle(simulation: Simulation) -> Conditions:
     nature = _NATURES[simulation.look]
     _check_ranges(simulation)
     pixel_size_um = _or(simulation.pixel_size_um, nature.pixel_size_um)
+    motion = _MOTIONS[simulation.walk or nature.walk]
     motion = dataclasses.replace(
-        nature.motion,
-        mean_speed_um_per_min=_or(simulation.mean_speed_um_per_min, nature.motion.mean_speed_um_per_min),
-        persistence_min=_or(simulation.persistence_min, nature.motion.persistence_min),
+        motion,
+        mean_speed_um_per_min=_or(simulation.mean_speed_um_per_min, motion.mean_speed_um_per_min),
+        persistence_min=_or(simulation.persistence_min, motion.persistence_min),
     )
     conditions = Conditions(
         simulation=simulation,
@@ -208,6 +232,8 @@ def settle(simulation: Simulation) -> Conditions:
         interval_min=_or(simulation.frame_interval_s, nature.frame_interval_s) / 60.0,
         cell_area=_or(simulation.cell_area_um2, nature.cell_area_um2) / pixel_size_um**2,
         area_spread=nature.area_spread,
+        coverage=nature.coverage,
+        space=nature.space,
         protrusions=_or(simulation.protrusions, nature.protrusions),
         motion=motion,
     )
@@ -221,7 +247,7 @@ def settle(simulation: Simulation) -> Conditions:
             f"of {pixel_size_um:g} um; they need 40, so give larger cells or smaller pixels."
         )
     height, width = conditions.field
-    most = int(MAX_COVERAGE * height * width / (MIN_SPREADING * conditions.cell_area))
+    most = int(nature.coverage * height * width / (MIN_SPREADING * conditions.cell_area))
     if simulation.cells > most:
         raise InputError(
             f"{simulation.cells} cells of {conditions.cell_area:.0f} pixels do not fit into a field of "
@@ -253,7 +279,7 @@ def _check_ranges(simulation: Simulation) -> None:
     positive = ("pixel_size_um", "frame_interval_s", "persistence_min", "cell_area_um2")
     for field in dataclasses.fields(simulation):
         value = getattr(simulation, field.name)
-        if value is None or isinstance(value, Look):
+        if value is None or isinstance(value, enum.Enum):
             continue
         if not math.isfinite(value):
             raise InputError(f"{field.name} is {value}; it should be a finite number.")

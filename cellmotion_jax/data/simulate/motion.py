@@ -12,7 +12,7 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from cellmotion_jax.data.simulate.config import MAX_COVERAGE, MIN_SPREADING, Conditions
+from cellmotion_jax.data.simulate.config import MIN_SPREADING, Conditions
 
 # A cell rounds up, stays round until it has divided, and its daughters take about an hour to spread (U373).
 ROUNDING_MIN = 30.0
@@ -23,6 +23,8 @@ GROWTH_MIN = 480.0
 DYING_MIN = 90.0
 # A rounded cell covers this share of its spread area.
 ROUND_AREA = 0.28
+# Correlation time of the jitter that shape fluctuations add to the centres.
+JITTER_MIN = 8.0
 # Longest step of the integration.
 STEP_MIN = 5.0
 
@@ -114,12 +116,12 @@ class _Population:
         """Spread areas: daughters grow, dying cells shrink, crowded cells spread less."""
         grown = 0.55 + 0.45 * np.clip(self.age / GROWTH_MIN, 0, 1)
         free = self.full_area * grown * (1 - 0.7 * np.clip(self.dying / DYING_MIN, 0, 1))
-        return free * min(1.0, MAX_COVERAGE * self.size.prod() / max(free.sum(), 1.0))
+        return free * min(1.0, self.conditions.coverage * self.size.prod() / max(free.sum(), 1.0))
 
     @property
     def radius(self) -> Float[np.ndarray, " cell"]:
         """Radius of the disc that keeps other cells away."""
-        return np.sqrt(self.area * (1 - (1 - ROUND_AREA) * self.roundness) / np.pi)
+        return self.conditions.space * np.sqrt(self.area * (1 - (1 - ROUND_AREA) * self.roundness) / np.pi)
 
     def walk(self) -> None:
         """Moves every cell by one frame: turns, speeds up or slows down, steps, gives way."""
@@ -153,7 +155,7 @@ class _Population:
         self._keep(self.dying <= DYING_MIN)
         count = len(self.identity)
         busy = (self.mitosis >= 0) | (self.dying >= 0) | (self.age < self._youth())
-        crowded = self.full_area.sum() * MIN_SPREADING > MAX_COVERAGE * self.size.prod()
+        crowded = self.full_area.sum() * MIN_SPREADING > conditions.coverage * self.size.prod()
         divides = rng.random(count) < 1 - math.exp(-simulation.division_rate_per_h * minutes / 60)
         dies = rng.random(count) < 1 - math.exp(-simulation.death_rate_per_h * minutes / 60)
         delay = rng.uniform(0, minutes, count)
@@ -220,11 +222,10 @@ def live_through(conditions: Conditions, *, future: int, rng: np.random.Generato
             if frame < frames:
                 population.live()
             population.walk()
-        jitter = conditions.pixels(conditions.motion.jitter_um) * rng.normal(size=population.path.shape)
         records.append(
             {
                 "identity": population.identity,
-                "path": population.path + jitter,
+                "path": population.path,
                 "speed": population.speed,
                 "area": population.area,
                 "roundness": population.roundness,
@@ -247,6 +248,8 @@ def live_through(conditions: Conditions, *, future: int, rng: np.random.Generato
     for time, record in enumerate(records):
         alive[time, record["identity"]] = True
     path = dense("path")
+    memory = math.exp(-conditions.interval_min / JITTER_MIN)
+    path += conditions.pixels(conditions.motion.jitter_um) * fluctuations(path.shape, memory, rng)
     return History(
         alive=alive,
         path=path,
@@ -261,8 +264,16 @@ def live_through(conditions: Conditions, *, future: int, rng: np.random.Generato
     )
 
 
+def fluctuations(shape: tuple[int, ...], memory: float, rng: np.random.Generator) -> np.ndarray:
+    """Stationary normal fluctuations along the first axis, correlated by `memory` from frame to frame."""
+    values = rng.normal(size=shape)
+    for time in range(1, shape[0]):
+        values[time] = memory * values[time - 1] + math.sqrt(1 - memory**2) * values[time]
+    return values
+
+
 def _scatter(
-    conditions: Conditions, size: Float[np.ndarray, "2"], rng: np.random.Generator
+    conditions: Conditions, size: Float[np.ndarray, " 2"], rng: np.random.Generator
 ) -> Float[np.ndarray, "cell 2"]:
     """First places: the wanted number inside the field, as dense a crowd in the margin around it."""
     field = np.array(conditions.field, float)
@@ -285,8 +296,8 @@ def _scatter(
 
 def _outside(
     inside: Float[np.ndarray, "candidate 2"],
-    field: Float[np.ndarray, "2"],
-    size: Float[np.ndarray, "2"],
+    field: Float[np.ndarray, " 2"],
+    size: Float[np.ndarray, " 2"],
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "candidate 2"]:
     """Points uniform on the torus without the field: below it in a strip of full width, or beside it."""
@@ -297,7 +308,7 @@ def _outside(
 
 
 def _repulsion(
-    place: Float[np.ndarray, "cell 2"], radius: Float[np.ndarray, " cell"], size: Float[np.ndarray, "2"]
+    place: Float[np.ndarray, "cell 2"], radius: Float[np.ndarray, " cell"], size: Float[np.ndarray, " 2"]
 ) -> Float[np.ndarray, "cell 2"]:
     """The shift that takes half of every overlap between discs on the torus away from each of the two."""
     gap = place[:, None] - place

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
@@ -10,12 +9,141 @@ from jaxtyping import Float, Int
 from scipy import ndimage
 
 from cellmotion_jax.data.simulate import contour
-from cellmotion_jax.data.simulate.canvas import Outline, frame_patch
+from cellmotion_jax.data.simulate.canvas import PAD, Drawing, Outline, crop, frame_patch, own_pixels
 from cellmotion_jax.data.simulate.config import Conditions
-from cellmotion_jax.data.simulate.motion import MITOSIS_MIN, SPREADING_MIN, History
+from cellmotion_jax.data.simulate.motion import History
 from cellmotion_jax.data.simulate.pose import Poses
-from cellmotion_jax.data.simulate.texture import look_up
+from cellmotion_jax.data.simulate.texture import look_up, noise_tile
 
-# Fluo-N2DL-HeLa/01 in grey values above its background: median 430, logarithm spread by 0.9.
-BRIGHTNESS = 430.0
-BRIGHTNESS_SPREAD = 0.75
+# Grey values of Fluo-N2DL-HeLa/01 (of which 32,768 are an offset of its file format): background 300 with a
+# noise of 7, nuclei 430 above it in the median, 105 and 825 at the 10th and 90th percentile.
+OFFSET, READ_NOISE = 300.0, 7.0
+BRIGHTNESS, DIM_SPREAD, BRIGHT_SPREAD = 430.0, 1.1, 0.52
+# Photo-electrons per grey value, from the growth of the noise with brightness.
+GAIN = 1.6
+BLUR_UM = 0.62
+
+
+class Nuclei:
+    """Draws the frames of a movie of nuclei."""
+
+    def __init__(self, conditions: Conditions, history: History, poses: Poses, rng: np.random.Generator):
+        self.conditions, self.history, self.poses = conditions, history, poses
+        cells = history.alive.shape[1]
+        self.traits = rng.normal(size=(cells, 6))
+        self.brightness = _inherit_brightness(history, rng)
+        self.tiles = tuple(noise_tile(max(0.6, conditions.pixels(um)), rng) for um in (0.55, 1.3))
+        height, width = (n + 2 * PAD for n in conditions.field)
+        light = ndimage.gaussian_filter(rng.normal(size=(height, width)), 60, mode="reflect")
+        self.light = (8.0 * light / max(float(light.std()), 1e-9)).astype(np.float32)
+
+    def draw(self, time: int, rng: np.random.Generator) -> Drawing:
+        """Draws one frame."""
+        cells = np.flatnonzero(self.history.alive[time])
+        shapes = self._shape(time, cells)
+        owner = own_pixels([outline for _, outline, _ in shapes], self.conditions.field)
+        glow = np.zeros(owner.shape, np.float32)
+        for index, (cell, outline, angle) in enumerate(shapes, start=1):
+            mine = np.nonzero(owner[outline.window] == index)
+            if len(mine[0]):
+                place = (mine[0] + outline.top, mine[1] + outline.left)
+                glow[place] = self._paint(time, cell, outline.level[mine], place, angle)
+        sharp = ndimage.gaussian_filter(glow, self.conditions.pixels(BLUR_UM), truncate=3.0)
+        haze = ndimage.gaussian_filter(glow, self.conditions.pixels(5.0), truncate=2.5)
+        signal = np.maximum(crop(0.93 * sharp + 0.06 * haze + self.light), 0)
+        noise = self.conditions.simulation.noise
+        noisy = signal + noise * np.sqrt(READ_NOISE**2 + signal / GAIN) * rng.normal(size=signal.shape)
+        identities = np.concatenate([[0], [1 + cell for cell, _, _ in shapes]]).astype(np.int32)
+        image = np.clip(np.rint(OFFSET + noisy), 0, 65535).astype(np.uint16)
+        return Drawing(image, identities[crop(owner)], [])
+
+    def _shape(self, time: int, cells: Int[np.ndarray, " cell"]) -> list[tuple[int, Outline, float]]:
+        """Index, outline and orientation of the nuclei on the canvas."""
+        history, traits = self.history, self.traits[cells]
+        slow, fast = self.poses.slow[time, cells], self.poses.fast[time, cells]
+        condensed = history.roundness[time, cells]
+        size = np.sqrt(history.area[time, cells] / np.pi) * np.exp(0.03 * slow[:, 16])
+        # A dividing nucleus condenses to a plate across the axis along which its daughters will part.
+        aspect = np.exp(
+            (1 - condensed) * (0.10 + 0.13 * np.abs(traits[:, 0] + 0.3 * slow[:, 12])) + condensed * 0.75
+        )
+        shrink = 1 - 0.55 * condensed
+        angle = self._angles(cells, slow, condensed)
+        long, short = (size * shrink * aspect)[:, None], (size * shrink / aspect)[:, None]
+        ellipse = long * short / np.hypot(short * np.cos(contour.THETA), long * np.sin(contour.THETA))
+        ragged = (
+            0.010
+            + 0.06 * condensed * (1 - condensed) * 4
+            + 0.02 * condensed
+            + 0.03 * history.decay[time, cells]
+        )
+        radii = ellipse * np.exp(
+            contour.waves(0.018 * np.concatenate([slow[:, 2:6], slow[:, 6:10]], 1), 2)
+            + ragged[:, None] * contour.waves(fast[:, :16], 4)
+        )
+        steepness = contour.steepness(radii)
+        shapes = []
+        for row, cell in enumerate(cells):
+            place = history.place[time, cell]
+            patch = frame_patch(
+                place - radii[row].max() - 2, place + radii[row].max() + 2, self.conditions.field
+            )
+            if patch is None:
+                continue
+            top, left, rows, columns = patch
+            dy, dx = (rows - place[0]).astype(np.float32), (columns - place[1]).astype(np.float32)
+            turn = np.mod(np.arctan2(-dy, dx) - np.float32(angle[row]) + np.pi, 2 * np.pi) - np.pi
+            direction = contour.direction_index(turn)
+            gap = radii[row].astype(np.float32)[direction] - np.hypot(dy, dx)
+            level = gap * steepness[row].astype(np.float32)[direction]
+            shapes.append((int(cell), Outline(top, left, level), float(angle[row])))
+        return shapes
+
+    def _angles(
+        self,
+        cells: Int[np.ndarray, " cell"],
+        slow: Float[np.ndarray, "cell slow"],
+        condensed: Float[np.ndarray, " cell"],
+    ) -> Float[np.ndarray, " cell"]:
+        """Orientations: a plate stands across the axis of the division, a resting nucleus anyhow."""
+        history = self.history
+        mother = history.parent[cells]
+        coming = history.axis[cells] + np.pi / 2
+        past = np.where(mother >= 0, history.axis[mother] + np.pi / 2, coming)
+        resting = coming + 0.8 * self.traits[cells, 1] + 0.15 * slow[:, 13]
+        young = history.roundness[:, cells].argmax(0) == history.alive[:, cells].argmax(0)
+        plate = np.where(young & (mother >= 0), past, coming)
+        return resting + (plate - resting) * np.clip(1.5 * condensed, 0, 1)
+
+    def _paint(
+        self,
+        time: int,
+        cell: int,
+        level: Float[np.ndarray, " pixel"],
+        place: tuple[np.ndarray, np.ndarray],
+        angle: float,
+    ) -> Float[np.ndarray, " pixel"]:
+        """Light from one nucleus at its pixels: denser where it is condensed, mottled by its chromatin."""
+        history = self.history
+        condensed, decay = history.roundness[time, cell], history.decay[time, cell]
+        dy, dx = place[0] - PAD - history.place[time, cell, 0], place[1] - PAD - history.place[time, cell, 1]
+        along = math.cos(angle) * dx - math.sin(angle) * dy
+        across = -math.sin(angle) * dx - math.cos(angle) * dy
+        offset = 256 + 40 * self.traits[cell, 2:6]
+        fine = look_up(self.tiles[0], along + offset[0] + 8 * time, across + offset[1])
+        coarse = look_up(self.tiles[1], along + offset[2] + 3 * time, across + offset[3])
+        chromatin = 1 + (0.10 + 0.12 * condensed) * fine + 0.13 * coarse
+        dome = 0.72 + 0.28 * np.clip(level / (0.35 * math.sqrt(history.area[time, cell])), 0, 1)
+        density = 1 + 1.9 * condensed**1.5 + 1.2 * decay
+        return (self.brightness[cell] * density * dome * np.clip(chromatin, 0.3, 2)).astype(np.float32)
+
+
+def _inherit_brightness(history: History, rng: np.random.Generator) -> Float[np.ndarray, " cell"]:
+    """Brightness of every nucleus: very different between cells, alike in sisters."""
+    draws = rng.normal(size=len(history.parent))
+    fresh = BRIGHTNESS * np.exp(np.where(draws < 0, DIM_SPREAD, BRIGHT_SPREAD) * draws)
+    brightness = np.maximum(fresh, 12.0)
+    for cell, mother in enumerate(history.parent):
+        if mother >= 0:
+            brightness[cell] = brightness[mother] * math.exp(0.12 * draws[cell])
+    return brightness

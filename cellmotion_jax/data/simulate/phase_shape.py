@@ -15,8 +15,8 @@ from cellmotion_jax.data.simulate.motion import ROUND_AREA, History
 from cellmotion_jax.data.simulate.pose import Poses
 
 BODY_AREA_UM2 = 400.0
-# Half widths of a protrusion at its foot and at its tip.
-FOOT_UM, TIP_UM = 3.4, 1.1
+# Half widths of a protrusion: where it leaves the outline in front, where a tail leaves it, at its tip.
+FOOT_UM, TAIL_UM, TIP_UM = 2.2, 6.0, 1.1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,13 +27,19 @@ class Protrusion:
         angle: Direction at the body's centre.
         length: Length of the axis in pixels, along its direction.
         bend: Sideways deviation of the axis is ``bend * u**2`` at distance u.
+        base: Distance at which it leaves the outline.
+        foot: Half width there.
+        bulb: How much its end is widened, 0 to 1.
         tip: End of the axis in the field.
     """
 
     angle: float
     length: float
     bend: float
-    tip: Float[np.ndarray, "2"]
+    base: float
+    foot: float
+    bulb: float
+    tip: Float[np.ndarray, " 2"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,6 +55,7 @@ class PhaseCell:
         lamella: Distance to the lamella's outline, positive inside.
         body: Distance from the body's centre, 1 on its outline.
         process: Distance to the outline of the nearest protrusion, positive inside.
+        remote: 1 near the end of a protrusion.
         front: How much of a front each direction is, 0 to 1.
         flatness: 1 for a flat dark body, 0 for a thick one with a bright rim.
         roundness: 1 for a cell rounded up to divide.
@@ -57,13 +64,14 @@ class PhaseCell:
     """
 
     outline: Outline
-    origin: Float[np.ndarray, "2"]
+    origin: Float[np.ndarray, " 2"]
     along: Float[np.ndarray, "y x"]
     across: Float[np.ndarray, "y x"]
     direction: Int[np.ndarray, "y x"]
     lamella: Float[np.ndarray, "y x"]
     body: Float[np.ndarray, "y x"]
     process: Float[np.ndarray, "y x"]
+    remote: Float[np.ndarray, "y x"]
     front: Float[np.ndarray, " direction"]
     flatness: float
     roundness: float
@@ -98,6 +106,7 @@ def shape_cells(
     origins = history.place[time, cells] - shift[:, :1] * forward - shift[:, 1:] * left
     steepness = contour.steepness(radii)
     bodies = _bodies(conditions, size, ball, roundness, slow)
+    wobble = np.exp(0.028 * (1 - melt) * contour.waves(fast[:, 16:24], 1))
     shown = (1 - roundness) * (1 - decay)
     shapes: list[PhaseCell | None] = []
     for row, cell in enumerate(cells):
@@ -121,10 +130,13 @@ def shape_cells(
         u = along * np.float32(math.cos(tilt)) + across * np.float32(math.sin(tilt))
         v = across * np.float32(math.cos(tilt)) - along * np.float32(math.sin(tilt))
         body = np.sqrt((u / np.float32(half_along)) ** 2 + (v / np.float32(half_across)) ** 2)
+        body /= wobble[row].astype(np.float32)[direction]
         inner = (1 - body) * np.float32(min(half_along, half_across))
-        process = np.full_like(lamella, -1e3)
+        process, remote = np.full_like(lamella, -1e3), np.zeros_like(lamella)
         for protrusion in protrusions:
-            np.maximum(process, _process_level(conditions, protrusion, dy, dx), out=process)
+            reach, end = _process_level(conditions, protrusion, dy, dx)
+            remote = np.where(reach > process, end, remote)
+            process = np.maximum(process, reach)
         level = _blend(_blend(lamella, inner, 3.0), process, 4.0)
         shapes.append(
             PhaseCell(
@@ -136,6 +148,7 @@ def shape_cells(
                 lamella=lamella,
                 body=body,
                 process=process,
+                remote=remote,
                 front=front[row].astype(np.float32),
                 flatness=float(1 / (1 + math.exp(-1.5 * slow[row, 15]))),
                 roundness=float(roundness[row]),
@@ -155,9 +168,9 @@ def _fan(
     strength: Float[np.ndarray, " cell"], sides: Float[np.ndarray, "cell 2"]
 ) -> Float[np.ndarray, "cell direction"]:
     """How much of a front each direction is: a fan that narrows as the cell becomes polar."""
-    width = (1.25 + 1.5 * (1 - strength))[:, None] + 0.22 * sides
+    width = (1.4 + 1.4 * (1 - strength))[:, None] + 0.22 * sides
     half = np.where(contour.THETA > 0, width[:, :1], width[:, 1:])
-    return 1 / (1 + np.exp((np.abs(contour.THETA) - half) / 0.14))
+    return 1 / (1 + np.exp((np.abs(contour.THETA) - half) / 0.2))
 
 
 def _outline_radii(
@@ -167,12 +180,12 @@ def _outline_radii(
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "cell direction"]:
     """Radii of the lamella, up to scale: fan and rear, lobes, scallops and ruffles."""
-    fall = 1 / np.sqrt(np.arange(1, 6))
+    fall = np.array([0.9, 1.5, 0.8, 0.45, 0.3])
     lobes = contour.waves(slow[:, :10] * np.concatenate([fall, fall]), 1)
     scallops = contour.waves(fast[:, :16], 6)
-    ruffles = contour.waves(rng.normal(size=(len(front), 2 * 36)), 14)
-    plain = 0.42 + 0.58 * front
-    return plain * np.exp(0.10 * lobes + 0.014 * (0.3 + 0.7 * front) * scallops + 0.0045 * front * ruffles)
+    ruffles = contour.waves(rng.normal(size=(len(front), 2 * 30)), 14)
+    plain = 0.36 + 0.64 * front
+    return plain * np.exp(0.11 * lobes + 0.008 * scallops + 0.0026 * front * ruffles)
 
 
 def _bodies(
@@ -195,7 +208,7 @@ def _protrusions(
     poses: Poses,
     time: int,
     cell: int,
-    origin: Float[np.ndarray, "2"],
+    origin: Float[np.ndarray, " 2"],
     radii: Float[np.ndarray, " direction"],
     shown: float,
 ) -> list[Protrusion]:
@@ -204,11 +217,15 @@ def _protrusions(
     for slot in np.flatnonzero(poses.protrusion_length[time, cell] * shown > 1.0):
         angle = float(poses.protrusion_angle[time, cell, slot])
         local = (angle - poses.polarity[time, cell] + np.pi) % (2 * np.pi) - np.pi
-        base = radii[int(round(local * contour.DIRECTIONS / (2 * np.pi))) + contour.DIRECTIONS // 2 - contour.DIRECTIONS]
+        base = float(radii[int(round(local * contour.DIRECTIONS / (2 * np.pi))) - contour.DIRECTIONS // 2])
         length = float(base + conditions.pixels(poses.protrusion_length[time, cell, slot]) * shown)
-        bend = float(0.25 * np.tanh(poses.protrusion_bend[time, cell, slot]) / length)
+        bend = float(0.45 * np.tanh(poses.protrusion_bend[time, cell, slot]) / length)
+        bulb = float(poses.protrusion_bulb[time, cell, slot])
         along, aside = _heading_vector(np.array(angle)), _heading_vector(np.array(angle + np.pi / 2))
-        found.append(Protrusion(angle, length, bend, origin + length * along + bend * length**2 * aside))
+        rearness = 0.5 - 0.5 * math.cos(local)
+        foot = conditions.pixels(FOOT_UM + (TAIL_UM - FOOT_UM) * rearness**3)
+        tip = origin + length * along + bend * length**2 * aside
+        found.append(Protrusion(angle, length, bend, base, foot, bulb, tip))
     return found
 
 
@@ -217,16 +234,23 @@ def _process_level(
     protrusion: Protrusion,
     dy: Float[np.ndarray, "y 1"],
     dx: Float[np.ndarray, "1 x"],
-) -> Float[np.ndarray, "y x"]:
-    """Distance to the outline of a protrusion, positive inside; it tapers and has a round end."""
-    foot, tip = (np.float32(conditions.pixels(width)) for width in (FOOT_UM, TIP_UM))
+) -> tuple[Float[np.ndarray, "y x"], Float[np.ndarray, "y x"]]:
+    """Distance to the outline of a protrusion, positive inside, and how near its end is.
+
+    It tapers towards a small foot at its end.
+    """
+    foot, tip = np.float32(protrusion.foot), np.float32(conditions.pixels(TIP_UM))
     sine, cosine = np.float32(math.sin(protrusion.angle)), np.float32(math.cos(protrusion.angle))
     u, v = cosine * dx - sine * dy, -sine * dx - cosine * dy
     inside = np.clip(u, 0, np.float32(protrusion.length))
     bend = np.float32(protrusion.bend)
     aside = (v - bend * inside**2) / np.sqrt(1 + (2 * bend * inside) ** 2)
-    width = tip + (foot - tip) * (1 - inside / np.float32(protrusion.length)) ** 2
-    return width - np.hypot(aside, u - inside)
+    share = np.clip(
+        (inside - np.float32(protrusion.base)) / np.float32(protrusion.length - protrusion.base), 0, 1
+    )
+    end = np.exp(-(((share - 0.95) / 0.1) ** 2))
+    width = tip * (1 + np.float32(protrusion.bulb) * end) + (foot - tip) * (1 - share) ** 2
+    return width - np.hypot(aside, u - inside), end
 
 
 def _blend(

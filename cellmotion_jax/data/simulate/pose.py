@@ -9,13 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from cellmotion_jax.data.simulate.config import Conditions
-from cellmotion_jax.data.simulate.motion import History
+from cellmotion_jax.data.simulate.motion import History, fluctuations
 
-# The front lies where the centre will be after it has moved this far.
-REACH_UM = 6.0
-# Frames looked ahead for that, at most.
-MAX_FUTURE = 12
-FUTURE_MIN = 150.0
+# The front lies where the centre will be after it has moved this far; how far ahead to look for that.
+REACH_UM = 5.0
+FUTURE_MIN, MAX_FUTURE = 360.0, 400
 
 # Shape fluctuations: slow ones of the whole outline, fast ones of its details.
 SLOW, FAST = 24, 24
@@ -38,6 +36,7 @@ class Poses:
         protrusion_length: Length in micrometres by which each thin protrusion stands out, 0 for none.
         protrusion_angle: Angle at which it leaves the cell's body.
         protrusion_bend: Its curvature, about -1 to 1.
+        protrusion_bulb: How much its end is widened, 0 to 1.
     """
 
     polarity: Float[np.ndarray, "time cell"]
@@ -47,6 +46,7 @@ class Poses:
     protrusion_length: Float[np.ndarray, "time cell slot"]
     protrusion_angle: Float[np.ndarray, "time cell slot"]
     protrusion_bend: Float[np.ndarray, "time cell slot"]
+    protrusion_bulb: Float[np.ndarray, "time cell slot"]
 
 
 def future_frames(conditions: Conditions) -> int:
@@ -64,29 +64,22 @@ def pose(conditions: Conditions, history: History, *, rng: np.random.Generator) 
     frames, cells = conditions.simulation.frames, history.alive.shape[1]
     goal, speed = _goals(conditions, history)
     memory = math.exp(-conditions.interval_min / 60.0)
-    error = _fluctuations((frames, cells), memory, rng)
-    mood = _fluctuations((frames, cells), memory, rng)
+    error = fluctuations((frames, cells), memory, rng)
+    mood = fluctuations((frames, cells), memory, rng)
     usual = max(conditions.motion.mean_speed_um_per_min, 1e-6)
     strength = np.clip(0.35 + 0.65 * speed / (speed + 0.4 * usual) + 0.1 * mood, 0.3, 1.0)
-    polarity = goal + np.radians(conditions.simulation.polarity_error_deg) * error
-    lengths, angles, bends = _protrusions(conditions, polarity, history.alive[:frames], rng)
+    polarity = goal + np.radians(conditions.simulation.polarity_error_deg) * (2 - strength) * error
+    lengths, angles, bends, bulbs = _protrusions(conditions, polarity, history.alive[:frames], rng)
     return Poses(
         polarity=np.mod(polarity, 2 * np.pi),
         strength=strength,
-        slow=_fluctuations((frames, cells, SLOW), math.exp(-conditions.interval_min / SLOW_MIN), rng),
-        fast=_fluctuations((frames, cells, FAST), math.exp(-conditions.interval_min / FAST_MIN), rng),
+        slow=fluctuations((frames, cells, SLOW), math.exp(-conditions.interval_min / SLOW_MIN), rng),
+        fast=fluctuations((frames, cells, FAST), math.exp(-conditions.interval_min / FAST_MIN), rng),
         protrusion_length=lengths,
         protrusion_angle=angles,
         protrusion_bend=bends,
+        protrusion_bulb=bulbs,
     )
-
-
-def _fluctuations(shape: tuple[int, ...], memory: float, rng: np.random.Generator) -> np.ndarray:
-    """Stationary normal fluctuations along the first axis, correlated by `memory` from frame to frame."""
-    values = rng.normal(size=shape)
-    for time in range(1, shape[0]):
-        values[time] = memory * values[time - 1] + math.sqrt(1 - memory**2) * values[time]
-    return values
 
 
 def _goals(
@@ -122,12 +115,12 @@ def _protrusions(
     alive: Bool[np.ndarray, "time cell"],
     rng: np.random.Generator,
 ) -> tuple[Float[np.ndarray, "time cell slot"], ...]:
-    """Lengths, angles and bends of thin protrusions, each slot switched on and off at random."""
+    """Lengths, angles, bends and bulbs of thin protrusions, each slot switched on and off at random."""
     frames, cells = alive.shape
     share = conditions.protrusions / SLOTS
     turnover = 1 - math.exp(-conditions.interval_min / PROTRUSION_MIN)
     growth = 1 - math.exp(-conditions.interval_min / PROTRUSION_GROWTH_MIN)
-    length, angle, bend, target = (np.zeros((frames, cells, SLOTS)) for _ in range(4))
+    length, angle, bend, bulb, target = (np.zeros((frames, cells, SLOTS)) for _ in range(5))
     grows = rng.random((cells, SLOTS)) < share
     for time in range(frames):
         now = max(time - 1, 0)
@@ -137,9 +130,10 @@ def _protrusions(
         rear = rng.random((cells, SLOTS)) < 0.55
         turn = np.where(rear, np.pi + rng.normal(0, 0.5, rear.shape), rng.uniform(0, 2 * np.pi, rear.shape))
         angle[time] = np.where(fresh, polarity[time][:, None] + turn, angle[now])
-        target[time] = np.where(fresh, rng.gamma(5.0, 4.5, rear.shape), target[now])
-        bend[time] = np.where(fresh, 0.5 * rng.normal(size=rear.shape), bend[now])
+        target[time] = np.where(fresh, rng.gamma(4.0, 5.0, rear.shape), target[now])
+        bend[time] = np.where(fresh, rng.normal(size=rear.shape), bend[now])
+        bulb[time] = np.where(fresh, rng.random(rear.shape) ** 2, bulb[now])
         grown = np.where(grows, target[time], 0.0)
         length[time] = length[now] + (growth if time else 1.0) * (grown - length[now])
         length[time] = np.where(length[time] < 0.3, 0.0, length[time])
-    return length, angle, bend
+    return length, angle, bend, bulb

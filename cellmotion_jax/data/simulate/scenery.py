@@ -13,7 +13,7 @@ from cellmotion_jax.data.simulate.texture import TILE, noise_tile
 # Counts per square millimetre, by eye from PhC-C2DH-U373/01 (0.15 mm^2) and T98G-phase.
 RINGS_PER_MM2 = 45.0
 SPECKS_PER_MM2 = 130.0
-BRIGHT_PER_MM2 = 30.0
+BRIGHT_PER_MM2 = 14.0
 FIBRES_PER_MM2 = 22.0
 
 
@@ -80,13 +80,17 @@ def _draw_fibre(canvas: Float[np.ndarray, "y x"], conditions: Conditions, rng: n
     canvas[top:bottom, left:right] += rng.uniform(5, 14) * (line - 1.5 * flank) * rng.choice([1.0, 1.0, -0.6])
 
 
-def _stamp(canvas: Float[np.ndarray, "y x"], patch: Float[np.ndarray, "v u"], rng: np.random.Generator) -> None:
+def _stamp(
+    canvas: Float[np.ndarray, "y x"], patch: Float[np.ndarray, "v u"], rng: np.random.Generator
+) -> None:
     """Adds a patch somewhere on the canvas, cut at its border."""
     height, width = canvas.shape
     tall, broad = patch.shape
     top, left = rng.integers(-tall // 2, height - tall // 2), rng.integers(-broad // 2, width - broad // 2)
     rows, columns = slice(max(0, top), min(height, top + tall)), slice(max(0, left), min(width, left + broad))
-    canvas[rows, columns] += patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    canvas[rows, columns] += patch[
+        rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+    ]
 
 
 def _radius(reach: float, squeeze: float) -> Float[np.ndarray, "y x"]:
@@ -113,4 +117,6 @@ def _speck(radius: float, rng: np.random.Generator) -> Float[np.ndarray, "y x"]:
 def _bright_grain(radius: float, rng: np.random.Generator) -> Float[np.ndarray, "y x"]:
     """A small bright grain inside a dark ring."""
     distance = _radius(6 * radius, rng.uniform(0.7, 1.3)) / radius
-    return rng.uniform(30, 90) * (np.exp(-((distance / 0.9) ** 2)) - 0.45 * np.exp(-((distance - 1.7) ** 2)))
+    return rng.uniform(10, 90) * (
+        np.exp(-((distance / 0.9) ** 2)) - rng.uniform(0.15, 0.5) * np.exp(-((distance - 1.7) ** 2))
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 from cellmotion_jax.data.simulate.canvas import PAD
@@ -17,7 +17,7 @@ MIN_RELIEF_UM = 4.0
 
 
 def find_tips(
-    conditions: Conditions, shape: PhaseCell, mask: Bool[np.ndarray, "y x"]
+    conditions: Conditions, shape: PhaseCell, owner: Int[np.ndarray, "y x"], index: int
 ) -> list[tuple[float, float, float]]:
     """The tips of one cell that can be seen.
 
@@ -29,36 +29,45 @@ def find_tips(
     Args:
         conditions: The settled simulation.
         shape: The cell.
-        mask: The cell's own pixels in the field, on the cell's patch of the canvas.
+        owner: Who owns each pixel of the field.
+        index: The cell's number in there.
 
     Returns:
         Row, column and length in pixels of every tip at least `MIN_LENGTH_UM` from the centre.
     """
     if not shape.protrusions:
         return []
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    corner = np.array([shape.outline.top - PAD, shape.outline.left - PAD], float)
+    rows, columns = (slice(max(0, s.start - PAD), max(0, s.stop - PAD)) for s in shape.outline.window)
+    mask = owner[rows, columns] == index
+    if not mask.any():
+        return []
+    corner = np.array([rows.start, columns.start], float)
+    depth = ndimage.distance_transform_edt(mask)
     centre = np.array(np.unravel_index(depth.argmax(), depth.shape)) + corner
     found: list[tuple[float, float, float]] = []
     for protrusion in sorted(shape.protrusions, key=lambda one: -one.length):
         tip = protrusion.tip
         if not _is_inside(mask, (tip - corner)[None])[0]:
             continue
-        row, column = np.rint(tip - corner).astype(int)
+        row, column = np.rint(tip + PAD - (shape.outline.top, shape.outline.left)).astype(int)
         base = max(shape.lamella[row, column], (1 - shape.body[row, column]) * conditions.radius)
         crowd = any(np.hypot(*(tip - other[:2])) < conditions.pixels(MIN_RELIEF_UM) for other in found)
         length = _way(shape.origin, protrusion, centre, mask, corner)
-        if base < -conditions.pixels(MIN_RELIEF_UM) and not crowd and length >= conditions.pixels(MIN_LENGTH_UM):
+        if (
+            base < -conditions.pixels(MIN_RELIEF_UM)
+            and not crowd
+            and length >= conditions.pixels(MIN_LENGTH_UM)
+        ):
             found.append((float(tip[0]), float(tip[1]), length))
     return found
 
 
 def _way(
-    origin: Float[np.ndarray, "2"],
+    origin: Float[np.ndarray, " 2"],
     protrusion: Protrusion,
-    centre: Float[np.ndarray, "2"],
+    centre: Float[np.ndarray, " 2"],
     mask: Bool[np.ndarray, "y x"],
-    corner: Float[np.ndarray, "2"],
+    corner: Float[np.ndarray, " 2"],
 ) -> float:
     """Length of the way from the centre to the tip; infinite where no straight line meets the axis."""
     u = np.linspace(0, protrusion.length, 24)

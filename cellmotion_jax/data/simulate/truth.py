@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from cellmotion_jax.data.simulate.config import MAX_TRACKS, Conditions
+from cellmotion_jax.data.simulate.config import MAX_TRACKS, Conditions, Look
 from cellmotion_jax.data.simulate.motion import History
 from cellmotion_jax.data.simulate.pose import Poses
 from cellmotion_jax.data.track_table import TrackTable
@@ -99,7 +99,7 @@ def name_tracks(
 def tell_cells(
     conditions: Conditions,
     history: History,
-    poses: Poses | None,
+    poses: Poses,
     *,
     labels: Int[np.ndarray, "time cell"],
     centres: Float[np.ndarray, "time cell 2"],
@@ -110,7 +110,7 @@ def tell_cells(
     Args:
         conditions: The settled simulation.
         history: The cells' lives.
-        poses: Their shapes' state, None for nuclei.
+        poses: Their shapes' state.
         labels: Labels from `name_tracks`.
         centres: Centres of area of the masks.
         areas: Pixels of the masks.
@@ -133,7 +133,9 @@ def tell_cells(
         x=centres[frame, cell, 1],
         heading=np.where(lasting, heading, np.nan),
         speed_um_per_min=np.where(lasting, distance_um / conditions.interval_min, np.nan),
-        polarity=np.full(len(frame), np.nan) if poses is None else poses.polarity[frame, cell],
+        polarity=poses.polarity[frame, cell]
+        if conditions.look is Look.PHASE_CONTRAST
+        else np.full(len(frame), np.nan),
         area=areas[frame, cell],
         mitotic=history.mitotic[frame, cell],
         dying=history.decay[frame, cell] > 0,

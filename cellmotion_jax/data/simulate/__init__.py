@@ -1,0 +1,7 @@
+"""Simulated movies with exact truth: migrating cells in phase contrast, or nuclei in fluorescence."""
+
+from cellmotion_jax.data.simulate.config import Look, Simulation
+from cellmotion_jax.data.simulate.movie import SimulatedMovie, simulate
+from cellmotion_jax.data.simulate.truth import CellTruth, TipTruth
+
+__all__ = ["CellTruth", "Look", "SimulatedMovie", "Simulation", "TipTruth", "simulate"]
