@@ -1,4 +1,4 @@
-"""Movies, annotations and samples, on the host; `builders` (TFDS) and `pipeline` (grain) are imported apart."""
+"""Movies, annotations and samples, on the host; builders (TFDS) and pipeline (grain) are imported apart."""
 
 from cellmotion_jax.data.ctc import (
     PIXEL_SIZE_UM,

@@ -9,6 +9,7 @@ import pathlib
 import re
 import shutil
 from collections.abc import Collection
+from typing import SupportsIndex
 
 import numpy as np
 import tifffile
@@ -70,15 +71,15 @@ class CtcSequence:
         """Side of a pixel in micrometres: from the frames' tags, or known for the dataset's name."""
         return self.movie.pixel_size_um or PIXEL_SIZE_UM.get(self.root.name)
 
-    def tracking_mask(self, frame: int) -> Integer[np.ndarray, "y x"]:
+    def tracking_mask(self, frame: SupportsIndex) -> Integer[np.ndarray, "y x"]:
         """Track ids, often of mere markers, 0 for background."""
         return self.tracking_masks[frame]
 
-    def segmentation_mask(self, frame: int) -> Integer[np.ndarray, "y x"] | None:
+    def segmentation_mask(self, frame: SupportsIndex) -> Integer[np.ndarray, "y x"] | None:
         """Gold segmentation (``01_GT/SEG``), whose ids need not be track ids; None where none was drawn."""
         return self._mask("GT", frame)
 
-    def silver_mask(self, frame: int) -> Integer[np.ndarray, "y x"] | None:
+    def silver_mask(self, frame: SupportsIndex) -> Integer[np.ndarray, "y x"] | None:
         """Silver segmentation (``01_ST/SEG``), fused from challenge entries; None if absent."""
         return self._mask("ST", frame)
 
@@ -101,7 +102,7 @@ class CtcSequence:
             rows.append(frame_centroids(frame, masks[frame], self.tracks, source=source))
         return Centroids(*map(np.concatenate, zip(*rows)))
 
-    def _mask(self, origin: str, frame: int) -> Integer[np.ndarray, "y x"] | None:
+    def _mask(self, origin: str, frame: SupportsIndex) -> Integer[np.ndarray, "y x"] | None:
         number = self.movie.frame_names[frame].removeprefix("t")
         path = self.root / f"{self.name}_{origin}" / "SEG" / f"man_seg{number}"
         if not path.exists():
@@ -163,7 +164,7 @@ def write_ctc(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not empty; give a folder that can be made.")
     check_track_table(tracks, frames=len(masks), source="tracks")
-    if tracks.label.size and tracks.label.max() > MAX_WRITTEN_LABEL:
+    if tracks.label.max() > MAX_WRITTEN_LABEL:
         raise InputError(
             f"tracks hold label {tracks.label.max()}; labels up to {MAX_WRITTEN_LABEL} can be written."
         )

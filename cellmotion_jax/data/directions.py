@@ -38,6 +38,7 @@ class DirectionTargets(NamedTuple):
         frames_ahead: How many frames later the displacement first exceeds the threshold.
         angle: Direction of that displacement, radians in [0, 2 pi), counter-clockwise from +x, y up.
         displacement_um: Its length in micrometres.
+        threshold_um: The threshold, the same for all.
         corner: First row and column of the crop around the cell.
         side: Rows and columns of every crop, in pixels.
         skipped_at_border: Number of cells left out because their crop would leave the image.
@@ -48,6 +49,7 @@ class DirectionTargets(NamedTuple):
     frames_ahead: Int[np.ndarray, " sample"]
     angle: Float32[np.ndarray, " sample"]
     displacement_um: Float32[np.ndarray, " sample"]
+    threshold_um: Float32[np.ndarray, " sample"]
     corner: Int[np.ndarray, "sample 2"]
     side: int
     skipped_at_border: int
@@ -59,14 +61,12 @@ class DirectionSamples(NamedTuple):
     Attributes:
         image: Resized crops in the movie's own intensities.
         targets: What is known of each.
-        sequence: Name of the sequence.
-        threshold_um: Displacement from which a direction counts.
+        sequence: Dataset and sequence, e.g. ``PhC-C2DH-U373/01``.
     """
 
     image: Float32[np.ndarray, "sample y x"]
     targets: DirectionTargets
     sequence: str
-    threshold_um: float
 
 
 def direction_samples(
@@ -91,7 +91,7 @@ def direction_samples(
         sequence, threshold_um=threshold_um, pixel_size_um=pixel_size_um, crop_um=crop_um
     )
     image = np.stack([*direction_crops(sequence, targets, image_size=image_size)])
-    return DirectionSamples(image, targets, sequence.name, threshold_um)
+    return DirectionSamples(image, targets, sequence.full_name)
 
 
 def direction_targets(
@@ -158,6 +158,7 @@ def direction_targets(
         frames_ahead=ahead[found],
         angle=np.asarray(heading(displacement.astype(np.float32))),
         displacement_um=(np.linalg.norm(displacement, axis=1) * pixel_size_um).astype(np.float32),
+        threshold_um=np.full(len(found), threshold_um, np.float32),
         corner=corner,
         side=side,
         skipped_at_border=skipped,
@@ -206,8 +207,8 @@ def area_resize(
     Returns:
         The resized images.
 
-    >>> area_resize(np.array([[0, 1, 2], [3, 4, 5]]), (1, 2))
-    array([[1.8333334, 3.1666667]], dtype=float32)
+    >>> area_resize(np.array([[0, 3, 6]]), (1, 2)).round(3).tolist()
+    [[1.0, 5.0]]
     """
     rows, columns = (_overlaps(old, new) for old, new in zip(images.shape[-2:], shape))
     return rows @ images.astype(np.float32) @ columns.T

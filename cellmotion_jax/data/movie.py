@@ -8,6 +8,7 @@ import math
 import os
 import pathlib
 import re
+from typing import SupportsIndex
 
 import numpy as np
 from jaxtyping import Num
@@ -41,7 +42,7 @@ class Movie:
     def __len__(self) -> int:
         return len(self.planes)
 
-    def __getitem__(self, frame: int) -> Num[np.ndarray, "y x"]:
+    def __getitem__(self, frame: SupportsIndex) -> Num[np.ndarray, "y x"]:
         header, plane = self.planes[frame]
         return read_plane(header, plane)
 

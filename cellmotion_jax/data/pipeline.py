@@ -99,5 +99,5 @@ class _Steps:
     def __len__(self) -> int:
         return sys.maxsize
 
-    def __getitem__(self, index: int, /) -> dict[str, np.ndarray]:
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         return gather(self._source, np.stack([order[index] for order in self._orders]))

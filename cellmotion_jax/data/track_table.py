@@ -88,6 +88,8 @@ def check_track_table(tracks: TrackTable, *, frames: int, source: str) -> None:
     Raises:
         InputError: If a rule is broken.
     """
+    if not len(tracks):
+        raise InputError(f"{source} lists no track; a movie with annotation has at least one.")
     _check_rows(tracks, [f"{source} row {row}" for row in range(1, len(tracks) + 1)])
     late = np.flatnonzero(tracks.end >= frames)
     if late.size:

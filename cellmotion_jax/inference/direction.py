@@ -25,7 +25,7 @@ def directions_of_rotated(
 ) -> Float[Array, "batch versions"]:
     """Predicts every rotated version of every image and turns the predictions back.
 
-    The versions are fused by ``ops.angles.arc_mean`` (the paper's rule) or ``circular_mean``; any
+    The versions are fused by ``ops.mean_direction.arc_mean`` (the paper's rule) or ``circular_mean``; any
     leading part of them is a smaller ensemble, so one call serves every n of Table 5.
 
     Args:

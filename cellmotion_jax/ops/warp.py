@@ -156,4 +156,4 @@ def rotate(
     >>> rotate(jnp.array([[[1.0], [2.0]], [[3.0], [4.0]]]), jnp.pi / 2, fill=0.0)[..., 0].round().tolist()
     [[2.0, 4.0], [1.0, 3.0]]
     """
-    return affine_warp(image, rotation_matrix(angle, image.shape[:2]), fill=fill)
+    return affine_warp(image, rotation_matrix(angle, (image.shape[0], image.shape[1])), fill=fill)

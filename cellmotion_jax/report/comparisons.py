@@ -30,6 +30,7 @@ class Spread(NamedTuple):
 
     mean: float
     std: float
+    """Standard deviation; 0 where there is only one fold, and then not shown."""
 
 
 # Bruns et al. 2024, Table 3, under the labels of training.objectives.
@@ -74,7 +75,8 @@ def plot_grid(
     Args:
         results: E_deg by configuration, under the name of each result (a protocol, for example).
         out: The picture.
-        paper: The same for published results; shown in grey with hollow dots. Empty shows none.
+        paper: The same for published results; shown in grey with hollow dots, where it has one
+            of the configurations.
         title: Headline.
 
     Raises:
@@ -83,7 +85,10 @@ def plot_grid(
     rows = list(dict.fromkeys(label for result in results.values() for label in result))
     if not rows:
         raise ValueError("results hold no configuration to draw")
-    columns = {**results, **{f"paper, {name}": column for name, column in paper.items()}}
+    published_columns = {
+        f"paper, {name}": column for name, column in paper.items() if not column.keys().isdisjoint(rows)
+    }
+    columns = {**results, **published_columns}
     figure = new_figure(
         7.0 + 1.3 * len(columns),
         0.42 * len(rows) + 2.0,
@@ -120,7 +125,7 @@ def plot_grid(
         best = min(cell.mean for cell in cells)
         for row, cell in zip(shown, cells):
             weight = "bold" if cell.mean == best else "normal"
-            text = f"{cell.mean:.2f} ± {cell.std:.2f}"
+            text = f"{cell.mean:.2f}" + (f" ± {cell.std:.2f}" if cell.std else "")
             table.text(number, row, text, ha="center", va="center", color=color, fontweight=weight)
     axes.axvline(UNIFORM_GUESS_DEG, color=GREY, linestyle="--", linewidth=1.2)
     label_axes(axes, x="E_deg in degrees")
@@ -133,7 +138,7 @@ def plot_grid(
 
 
 def plot_tta(
-    versions: Int[np.ndarray, " n"],
+    versions: Int[np.ndarray, " version"],
     mean: Float[np.ndarray, "*fusion n"],
     std: Float[np.ndarray, "*fusion n"],
     out: pathlib.Path,

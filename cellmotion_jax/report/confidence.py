@@ -52,7 +52,7 @@ def plot_calibration(
         InputError: As ``metrics.coverage_table`` and ``metrics.error_by_confidence``.
     """
     figure = new_figure(
-        11,
+        11.0,
         5.2,
         title=f"{title} {len(errors)} cells",
         hint="Good: left, the line stays in the band; right, the error falls steadily with the confidence. "
@@ -106,7 +106,7 @@ def _draw_coverage(
     kappa: Float[np.ndarray, " cell"],
     levels: Sequence[float],
 ) -> None:
-    curve = coverage_table(errors, kappa, levels=np.linspace(0, 1, 51).tolist())
+    curve = coverage_table(errors, kappa, levels=np.linspace(0.02, 0.98, 25).tolist())
     marked = coverage_table(errors, kappa, levels=levels)
     chance = 1.96 * curve.standard_error
     axes.fill_between(curve.level, curve.level - chance, curve.level + chance, color="0.88", label="chance")

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import pathlib
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Patch
 from matplotlib.patheffects import withStroke
+from matplotlib.projections.polar import PolarAxes
 
 from cellmotion_jax.metrics import UNIFORM_GUESS_DEG
 from cellmotion_jax.ops.numerics import check_same_shape
@@ -52,9 +54,9 @@ def signed_errors(
 
 def plot_arrows(
     images: Float[np.ndarray, "cell y x"],
-    predicted: Float[np.ndarray, " cell"],
-    target: Float[np.ndarray, " cell"],
-    confidence: Float[np.ndarray, " cell"] | None,
+    predicted: Float[np.ndarray, " predicted"],
+    target: Float[np.ndarray, " target"],
+    confidence: Float[np.ndarray, " confidence"] | None,
     out: pathlib.Path,
     *,
     columns: int = 6,
@@ -142,9 +144,10 @@ def plot_rose(
         title=f"{title}: {len(errors)} cells\nE_deg {degrees.mean():.1f}°, "
         f"median {np.median(degrees):.1f}°, guessing {UNIFORM_GUESS_DEG:.0f}° (dashed)",
     )
-    axes = figure.add_subplot(projection="polar")
+    axes = cast(PolarAxes, figure.add_subplot(projection="polar"))
     axes.set_theta_zero_location("N")
     axes.set_theta_direction(1)
+    zones = []
     for low, high, color in ZONES_DEG:
         petals = (np.degrees(np.abs(middles)) >= low) & (np.degrees(np.abs(middles)) < high)
         share = np.mean((degrees >= low) & ((degrees < high) | (high == 180)))
@@ -155,11 +158,11 @@ def plot_rose(
             color=color,
             edgecolor="white",
             linewidth=0.6,
-            label=f"{low}° to {high}°: {share:.0%}",
         )
+        zones.append(Patch(color=color, label=f"{low}° to {high}°: {share:.0%}"))
     legend_below(
         figure,
-        axes.get_legend_handles_labels()[0],
+        zones,
         hint="Good: one narrow petal upwards. Bad: petals all round (no idea)\n"
         "or a second one downwards (front and rear confused).",
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import collections
 import csv
 import math
-import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import written_beside
 
 BLUE = "#0072B2"
 SKY = "#56B4E9"
@@ -97,13 +97,8 @@ def save_figure(figure: Figure, path: pathlib.Path) -> None:
     kind = path.suffix.lstrip(".").lower()
     if kind not in formats:
         raise InputError(f"{path} does not end in a picture format; use .png, .pdf or .svg.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(beside, format=kind, dpi=130, facecolor="white")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with written_beside(path) as partial:
+        figure.savefig(partial, format=kind, dpi=130, facecolor="white")
 
 
 def plot_curves(metrics_csv: pathlib.Path, out: pathlib.Path) -> None:

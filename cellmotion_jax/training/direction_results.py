@@ -31,8 +31,11 @@ from cellmotion_jax.training.direction_evaluation import MemberPredictions
 TABLE_5_VERSIONS = (1, 2, 6, 10, 14)
 FUSIONS = {"paper's fusion": arc_mean, "circular mean": circular_mean}
 MOST_SHOWN = 400  # Cells from which the picture of arrows takes the best, the typical and the worst.
-# Quadrant accuracies of Nishimoto et al. 2019 as Section 3.3 quotes and uses them.
-QUADRANT_ACCURACIES = {"NIH3T3": 0.8789, "U373": 0.8186}
+# Quadrant accuracies of Nishimoto et al. 2019 with the share of each wrong quadrant, as Section 3.3 uses them.
+QUADRANT_CLASSIFIERS = {
+    "NIH3T3": quadrant_baseline_deg(0.8789, each_wrong=0.0404),
+    "U373": quadrant_baseline_deg(0.8186, each_wrong=0.0605),
+}
 
 
 class Cell(NamedTuple):
@@ -81,7 +84,7 @@ def write_results(
         f"For comparison: guessing {UNIFORM_GUESS_DEG:.0f}; the quadrant classifier of Nishimoto et al., "
         + "; ".join(
             f"{name} {baseline.mean:.2f} (largest possible {baseline.maximal_as_printed:.2f})"
-            for name, baseline in ((n, quadrant_baseline_deg(a)) for n, a in QUADRANT_ACCURACIES.items())
+            for name, baseline in QUADRANT_CLASSIFIERS.items()
         )
         + ".",
         "",

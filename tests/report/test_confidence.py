@@ -34,7 +34,7 @@ def test_coverage_is_below_the_diagonal_for_a_network_too_sure_of_itself(
     errors, kappa = honest
     plot_calibration(errors, factor * kappa, tmp_path / "calibration.png")
     observed = labelled(drawn[0].axes[0], "observed")
-    middle = slice(10, 40)
+    middle = slice(5, 20)
     assert ((observed.get_ydata() < observed.get_xdata())[middle] == below).all()
 
 

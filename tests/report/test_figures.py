@@ -1,5 +1,6 @@
 """Training curves show the numbers of the log; pictures are written whole or not at all."""
 
+import csv
 import subprocess
 import sys
 
@@ -14,7 +15,9 @@ HEADER = "step,split,member,metric,value\n"
 
 
 def write_log(path, rows):
-    path.write_text(HEADER + "".join(",".join(map(str, row)) + "\n" for row in rows))
+    with path.open("w", newline="") as stream:
+        stream.write(HEADER)
+        csv.writer(stream).writerows(rows)
     return path
 
 

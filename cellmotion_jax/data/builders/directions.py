@@ -10,7 +10,7 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import absl.logging
 import numpy as np
@@ -23,6 +23,7 @@ from cellmotion_jax.errors import InputError
 _COLUMNS = {
     "angle": np.float32,
     "displacement_um": np.float32,
+    "threshold_um": np.float32,
     "track": np.int32,
     "frame": np.int32,
     "frames_ahead": np.int32,
@@ -52,7 +53,7 @@ class Directions(tfds.core.GeneratorBasedBuilder):
     """Builder of one split, ``samples``, in the order of the sequences, frames and tracks."""
 
     # Part of the folder's name: raise it when the same configuration comes to mean other samples.
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
     # Nothing is downloaded. TFDS would look for checksums, by a package that it does not install.
     url_infos = None
     builder_config: DirectionConfig
@@ -96,7 +97,7 @@ class DirectionSource:
 
     Attributes:
         columns: Everything but the images, in memory, one array per feature: ``angle``,
-            ``displacement_um``, ``sequence`` (dataset and sequence, e.g. ``PhC-C2DH-U373/01``), ``track``,
+            ``displacement_um``, ``threshold_um``, ``sequence`` (e.g. ``PhC-C2DH-U373/01``), ``track``,
             ``frame`` and ``frames_ahead``.
     """
 
@@ -112,7 +113,7 @@ class DirectionSource:
     def __len__(self) -> int:
         return len(self._records)
 
-    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+    def __getitem__(self, index: SupportsIndex) -> dict[str, np.ndarray]:
         columns = {name: column[index] for name, column in self.columns.items()}
         return {"image": self._records[index]["image"], **columns}
 

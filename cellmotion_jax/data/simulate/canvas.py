@@ -74,20 +74,26 @@ def own_pixels(outlines: list[Outline], field: tuple[int, int]) -> Int[np.ndarra
         wins = outline.level > best[window]
         owner[window][wins] = index
         best[window][wins] = outline.level[wins]
-    seen = np.bincount(crop(owner).ravel(), minlength=len(outlines) + 1)
+    owned = np.bincount(owner.ravel(), minlength=len(outlines) + 1)
     for index, outline in enumerate(outlines, start=1):
         part = owner[outline.window]
-        mine = part == index
-        pieces, count = ndimage.label(mine)
-        if count > 1:
-            sizes = np.bincount(pieces.ravel())
-            sizes[0] = 0
-            stray = mine & (pieces != sizes.argmax())
-            part[stray] = 0
-            seen[index] = np.count_nonzero(crop(owner) == index)
-        if seen[index] < MIN_VISIBLE:
-            part[mine] = 0
+        if owned[index] < np.count_nonzero(outline.level > 0):
+            _keep_largest_piece(part, index)
+    seen = np.bincount(crop(owner).ravel(), minlength=len(outlines) + 1)
+    for index in np.flatnonzero((seen < MIN_VISIBLE) & (np.arange(len(seen)) > 0)):
+        part = owner[outlines[index - 1].window]
+        part[part == index] = 0
     return owner
+
+
+def _keep_largest_piece(part: Int[np.ndarray, "y x"], index: int) -> None:
+    """Gives all but the largest piece of a cell back to the background."""
+    mine = part == index
+    pieces, count = ndimage.label(mine)
+    if count > 1:
+        sizes = np.bincount(pieces.ravel())
+        sizes[0] = 0
+        part[mine & (pieces != sizes.argmax())] = 0
 
 
 def crop(canvas: np.ndarray) -> np.ndarray:

@@ -239,12 +239,14 @@ def settle(simulation: Simulation) -> Conditions:
     )
     if simulation.look is Look.NUCLEI and conditions.protrusions:
         raise InputError(
-            f"protrusions is {conditions.protrusions:g}, but nuclei have none; leave it out or ask for phase contrast."
+            f"protrusions is {conditions.protrusions:g}, but nuclei have none; "
+            "leave it out or ask for phase contrast."
         )
     if conditions.cell_area < 40.0:
         raise InputError(
-            f"cells of {conditions.cell_area * pixel_size_um**2:g} um^2 cover only {conditions.cell_area:.0f} pixels "
-            f"of {pixel_size_um:g} um; they need 40, so give larger cells or smaller pixels."
+            f"cells of {conditions.cell_area * pixel_size_um**2:g} um^2 cover only "
+            f"{conditions.cell_area:.0f} pixels of {pixel_size_um:g} um; they need 40, "
+            "so give larger cells or smaller pixels."
         )
     height, width = conditions.field
     most = int(nature.coverage * height * width / (MIN_SPREADING * conditions.cell_area))

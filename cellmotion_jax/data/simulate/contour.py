@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 # Directions per outline: at 60 pixels from the centre they are 0.7 pixels apart.
 DIRECTIONS = 512
@@ -17,9 +17,12 @@ def waves(
 
     The columns of `amplitudes` are the ``a_k``, then the ``b_k``.
     """
-    orders = first + np.arange(amplitudes.shape[1] // 2)
-    phase = orders[:, None] * THETA
-    return amplitudes @ np.concatenate([np.cos(phase), np.sin(phase)])
+    count = amplitudes.shape[1] // 2
+    # The first direction is -pi, which turns the sign of every odd wave.
+    signs = (-1.0) ** np.arange(first, first + count)
+    spectrum = np.zeros((len(amplitudes), DIRECTIONS // 2 + 1), complex)
+    spectrum[:, first : first + count] = signs * (amplitudes[:, :count] - 1j * amplitudes[:, count:])
+    return np.fft.irfft(spectrum, DIRECTIONS) * (DIRECTIONS / 2)
 
 
 def area(radii: Float[np.ndarray, "cell direction"]) -> Float[np.ndarray, " cell"]:
@@ -39,7 +42,12 @@ def steepness(radii: Float[np.ndarray, "cell direction"]) -> Float[np.ndarray, "
     return radii / np.hypot(radii, slope)
 
 
-def direction_index(angle: Float[np.ndarray, "y x"]) -> np.ndarray:
+def direction_index(angle: Float[np.ndarray, "*n"]) -> Int[np.ndarray, "*n"]:
     """Index of the direction nearest to each angle."""
     turns = np.float32(DIRECTIONS / (2 * np.pi))
-    return np.rint(angle * turns).astype(np.int32) + DIRECTIONS // 2 & DIRECTIONS - 1
+    return (np.rint(angle * turns).astype(np.int32) + DIRECTIONS // 2) & (DIRECTIONS - 1)
+
+
+def unit_vector(angle: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n 2"]:
+    """Vectors (dy, dx) of length 1 in directions counter-clockwise from +x."""
+    return np.stack([-np.sin(angle), np.cos(angle)], -1)

@@ -18,10 +18,12 @@ from cellmotion_jax.data.simulate.texture import look_up, noise_tile
 # Grey values of Fluo-N2DL-HeLa/01 (of which 32,768 are an offset of its file format): background 300 with a
 # noise of 7, nuclei 430 above it in the median, 105 and 825 at the 10th and 90th percentile.
 OFFSET, READ_NOISE = 300.0, 7.0
-BRIGHTNESS, DIM_SPREAD, BRIGHT_SPREAD = 430.0, 1.1, 0.52
+BRIGHTNESS, DIM_SPREAD, BRIGHT_SPREAD = 430.0, 1.1, 0.62
 # Photo-electrons per grey value, from the growth of the noise with brightness.
 GAIN = 1.6
-BLUR_UM = 0.62
+BLUR_UM = 0.72
+# Amplitudes of the waves of order 2 to 5 (cosines, then sines) that make a resting nucleus no ellipse.
+LOBES = np.tile([0.034, 0.021, 0.012, 0.008], 2)
 
 
 class Nuclei:
@@ -49,8 +51,8 @@ class Nuclei:
                 place = (mine[0] + outline.top, mine[1] + outline.left)
                 glow[place] = self._paint(time, cell, outline.level[mine], place, angle)
         sharp = ndimage.gaussian_filter(glow, self.conditions.pixels(BLUR_UM), truncate=3.0)
-        haze = ndimage.gaussian_filter(glow, self.conditions.pixels(5.0), truncate=2.5)
-        signal = np.maximum(crop(0.93 * sharp + 0.06 * haze + self.light), 0)
+        haze = ndimage.gaussian_filter(glow, self.conditions.pixels(4.0), truncate=2.5)
+        signal = np.maximum(crop(0.90 * sharp + 0.09 * haze + self.light), 0)
         noise = self.conditions.simulation.noise
         noisy = signal + noise * np.sqrt(READ_NOISE**2 + signal / GAIN) * rng.normal(size=signal.shape)
         identities = np.concatenate([[0], [1 + cell for cell, _, _ in shapes]]).astype(np.int32)
@@ -65,21 +67,16 @@ class Nuclei:
         size = np.sqrt(history.area[time, cells] / np.pi) * np.exp(0.03 * slow[:, 16])
         # A dividing nucleus condenses to a plate across the axis along which its daughters will part.
         aspect = np.exp(
-            (1 - condensed) * (0.10 + 0.13 * np.abs(traits[:, 0] + 0.3 * slow[:, 12])) + condensed * 0.75
+            (1 - condensed) * (0.06 + 0.11 * np.abs(traits[:, 0] + 0.3 * slow[:, 12])) + condensed * 0.6
         )
-        shrink = 1 - 0.55 * condensed
+        shrink = 1 - 0.52 * condensed
         angle = self._angles(cells, slow, condensed)
         long, short = (size * shrink * aspect)[:, None], (size * shrink / aspect)[:, None]
         ellipse = long * short / np.hypot(short * np.cos(contour.THETA), long * np.sin(contour.THETA))
-        ragged = (
-            0.010
-            + 0.06 * condensed * (1 - condensed) * 4
-            + 0.02 * condensed
-            + 0.03 * history.decay[time, cells]
-        )
+        # Prometaphase is ragged: chromosomes stick out while they gather to the plate.
+        ragged = 0.007 + 0.09 * condensed * (1 - condensed) + 0.03 * history.decay[time, cells]
         radii = ellipse * np.exp(
-            contour.waves(0.018 * np.concatenate([slow[:, 2:6], slow[:, 6:10]], 1), 2)
-            + ragged[:, None] * contour.waves(fast[:, :16], 4)
+            contour.waves(slow[:, 2:10] * LOBES, 2) + ragged[:, None] * contour.waves(fast[:, :16], 4)
         )
         steepness = contour.steepness(radii)
         shapes = []

@@ -1,4 +1,8 @@
-"""Cells as a phase contrast microscope shows them: dark ruffled fronts, bright bodies, halos."""
+"""Cells as a phase contrast microscope shows them: dark ruffled fronts, bright bodies, halos.
+
+The grey values are those of PhC-C2DH-U373/01, compared by eye and by the percentiles of grey values and
+gradients inside the reference masks, along their border and around them.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,15 @@ from cellmotion_jax.data.simulate.scenery import scenery
 from cellmotion_jax.data.simulate.texture import look_up, noise_tile
 from cellmotion_jax.data.simulate.tips import find_tips
 
-# Grey values of PhC-C2DH-U373/01: background at 82, camera noise of 0.7 that is a little soft because the
-# movie was resampled once.
+# Camera noise is a little soft because that movie was resampled once.
 BACKGROUND, CAMERA_NOISE, CAMERA_SOFTNESS = 82.0, 0.7, 0.55
-OPTICAL_BLUR = 0.75
+OPTICAL_BLUR = 0.62
+# Width of the grains of the cells' texture: granules, patches, clouds.
+GRAINS_UM = (0.33, 1.1, 3.9)
+# Halos: a narrow one and a wide one around what is thick, and one along dark edges.
+NEAR_UM, WIDE_UM, EDGE_UM = 2.0, 5.9, 1.6
+# The ruffles of a front lie this deep inside its outline and are so wide.
+RUFFLE_UM = 1.7
 
 
 class PhaseContrast:
@@ -27,7 +36,7 @@ class PhaseContrast:
 
     def __init__(self, conditions: Conditions, history: History, poses: Poses, rng: np.random.Generator):
         self.conditions, self.history, self.poses = conditions, history, poses
-        self.tiles = tuple(noise_tile(scale, rng) for scale in (0.62, 1.8, 6.0))
+        self.tiles = tuple(noise_tile(max(0.5, conditions.pixels(grain)), rng) for grain in GRAINS_UM)
         self.scenery = scenery(conditions, rng=rng)
 
     def draw(self, time: int, rng: np.random.Generator) -> Drawing:
@@ -38,110 +47,105 @@ class PhaseContrast:
         cells = [int(cell) for cell, shape in zip(alive, shaped) if shape is not None]
         shapes = [shape for shape in shaped if shape is not None]
         owner = own_pixels([shape.outline for shape in shapes], conditions.field)
-        grey = self.scenery + paint_cells(shapes, owner, self.tiles, rng)
-        image = crop(ndimage.gaussian_filter(grey, OPTICAL_BLUR, truncate=3.0))
-        noise = ndimage.gaussian_filter(
-            rng.normal(size=image.shape).astype(np.float32), CAMERA_SOFTNESS, truncate=3.0
-        )
-        noise *= conditions.simulation.noise * CAMERA_NOISE / noise.std()
-        image = np.clip(np.rint(BACKGROUND + image + noise), 0, 255).astype(np.uint8)
+        grey = self.scenery + self._paint(shapes, owner, rng)
+        image = BACKGROUND + crop(ndimage.gaussian_filter(grey, OPTICAL_BLUR, truncate=3.0))
+        image += self._camera_noise(image.shape, rng)
         owner = crop(owner)
-        identities = np.concatenate([[0], 1 + np.array(cells, int)]).astype(np.int32)
-        tips = []
-        for index, (cell, shape) in enumerate(zip(cells, shapes), start=1):
-            for y, x, length in find_tips(conditions, shape, owner, index):
-                tips.append((cell, y, x, length))
-        return Drawing(image, identities[owner], tips)
+        tips = [
+            (cell, *tip)
+            for index, (cell, shape) in enumerate(zip(cells, shapes), start=1)
+            for tip in find_tips(conditions, shape, owner, index)
+        ]
+        identity = np.concatenate([[0], 1 + np.array(cells, int)]).astype(np.int32)
+        return Drawing(np.clip(np.rint(image), 0, 255).astype(np.uint8), identity[owner], tips)
+
+    def _camera_noise(self, shape: tuple[int, int], rng: np.random.Generator) -> Float[np.ndarray, "y x"]:
+        """Fresh noise of one frame."""
+        noise = rng.normal(size=shape).astype(np.float32)
+        noise = ndimage.gaussian_filter(noise, CAMERA_SOFTNESS, truncate=3.0)
+        return noise * np.float32(self.conditions.simulation.noise * CAMERA_NOISE / noise.std())
+
+    def _paint(
+        self, shapes: list[PhaseCell], owner: Int[np.ndarray, "y x"], rng: np.random.Generator
+    ) -> Float[np.ndarray, "y x"]:
+        """Cells and their halos as grey values relative to the background, on the canvas."""
+        paint, thick, edge = (np.zeros(owner.shape, np.float32) for _ in range(3))
+        offsets = rng.uniform(100, 400, (len(shapes), 3, 2)).astype(np.float32)
+        ruffles = _ruffles(len(shapes), rng)
+        for index, shape in enumerate(shapes):
+            mine = np.nonzero(owner[shape.outline.window] == index + 1)
+            place = (mine[0] + shape.outline.top, mine[1] + shape.outline.left)
+            along, across = shape.along[mine], shape.across[mine]
+            grains = [
+                look_up(tile, along + offset[0], across + offset[1])
+                for tile, offset in zip(self.tiles, offsets[index])
+            ]
+            lamella, dark_edge, strand = self._paint_lamella(shape, mine, grains, ruffles[index])
+            body, solid = _paint_body(shape, mine, grains)
+            paint[place] = lamella * (1 - solid) + body * solid
+            thick[place] = np.maximum(
+                solid * (1 - 0.5 * shape.flatness + 0.4 * shape.roundness), 0.3 * strand
+            )
+            edge[place] = dark_edge
+        blur = self.conditions.pixels
+        near = ndimage.gaussian_filter(thick, blur(NEAR_UM), truncate=3.0)
+        wide = ndimage.gaussian_filter(thick + 0.25 * edge, blur(WIDE_UM), truncate=2.5)
+        along_edge = ndimage.gaussian_filter(edge, blur(EDGE_UM), truncate=3.0)
+        around = 190.0 * near + 85.0 * wide + 30.0 * along_edge
+        within = 50.0 * near + 75.0 * wide
+        return paint + np.where(owner == 0, around, within) * (1 - np.clip(thick, 0, 1))
+
+    def _paint_lamella(
+        self,
+        shape: PhaseCell,
+        mine: tuple[np.ndarray, np.ndarray],
+        grains: list[Float[np.ndarray, " pixel"]],
+        ruffles: Float[np.ndarray, " direction"],
+    ) -> tuple[Float[np.ndarray, " pixel"], ...]:
+        """Grey values of lamella and protrusions, the dark edge's strength, and what is protrusion.
+
+        A lamella is a little darker than the medium, mottled, and darkest in the ruffles along the front's
+        edge. Protrusions are denser, darkest at their tip.
+        """
+        fine, middle, coarse = grains
+        direction, depth = shape.direction[mine], shape.lamella[mine]
+        flat = -3.0 + 2.0 * middle + 2.5 * coarse - 2.5 * np.clip(fine - 1.0, 0, None)
+        seam = -8.0 * (1 - shape.flatness) * np.exp(-(((shape.body[mine] - 1.1) / 0.06) ** 2))
+        ruffle = np.float32(self.conditions.pixels(RUFFLE_UM))
+        width = ruffle * (1 + 0.37 * np.clip(middle, -1, 1.5))
+        edge = np.exp(-(((depth - ruffle) / width) ** 2)) * ruffles[direction]
+        edge *= (0.2 + 0.8 * shape.front[direction]) * (1 - shape.roundness)
+        strand = _soft_step((shape.process[mine] - 0.5) / 0.8) * (depth < 1.5)
+        dense = (7.0 + 4.0 * middle + 2.0 * fine + 22.0 * shape.remote[mine]) * strand
+        return flat + seam - 43.0 * edge * (0.9 + 0.12 * fine) - dense, edge, strand
 
 
-def paint_cells(
-    shapes: list[PhaseCell],
-    owner: Int[np.ndarray, "y x"],
-    tiles: tuple[Float[np.ndarray, "y x"], ...],
-    rng: np.random.Generator,
-) -> Float[np.ndarray, "y x"]:
-    """Adds cells and their halos to an even background of 0, before blur and noise.
+def _paint_body(
+    shape: PhaseCell, mine: tuple[np.ndarray, np.ndarray], grains: list[Float[np.ndarray, " pixel"]]
+) -> tuple[Float[np.ndarray, " pixel"], Float[np.ndarray, " pixel"]]:
+    """Grey values of the body, and what is body.
 
-    Args:
-        shapes: The cells; the owner of a pixel is its cell's index plus 1.
-        owner: Owners of the canvas's pixels.
-        tiles: Noise of fine, middle and coarse grain.
-        rng: Source of randomness.
-
-    Returns:
-        Grey values relative to the background, on the canvas.
+    A thick body has a dark granular middle inside a bright rim, brightest at the rear where no lamella
+    borders it; a flat one is dark and granular all over.
     """
-    paint = np.zeros(owner.shape, np.float32)
-    thick = np.zeros(owner.shape, np.float32)
-    edge = np.zeros(owner.shape, np.float32)
-    for index, shape in enumerate(shapes, start=1):
-        offsets = rng.uniform(100, 400, 4).astype(np.float32)
-        ruffle = _ruffles(rng)
-        window = shape.outline.window
-        mine = np.nonzero(owner[window] == index)
-        if not len(mine[0]):
-            continue
-        grey, solid, rim = _paint_cell(shape, mine, tiles, offsets, ruffle)
-        place = (mine[0] + shape.outline.top, mine[1] + shape.outline.left)
-        paint[place], thick[place], edge[place] = grey, solid, rim
-    near = ndimage.gaussian_filter(thick, 3.0, truncate=3.0)
-    wide = ndimage.gaussian_filter(thick + 0.25 * edge, 9.0, truncate=2.5)
-    rim_glow = ndimage.gaussian_filter(edge, 2.5, truncate=3.0)
-    outside = owner == 0
-    halo = np.where(outside, 190.0 * near + 85.0 * wide + 30.0 * rim_glow, 50.0 * near + 75.0 * wide)
-    return paint + halo * (1 - np.clip(thick, 0, 1))
+    fine, middle, _ = grains
+    body, thickness = shape.body[mine], 1 - shape.flatness
+    core = _soft_step((0.58 + 0.2 * shape.flatness - body - 0.08 * middle - 0.06 * fine) / 0.19)
+    rim = np.exp(-(((body - 0.83) / 0.19) ** 2)) * (1 - 0.3 * np.cos(contour.THETA[shape.direction[mine]]))
+    bright = (14.0 + 105.0 * thickness**1.5 + 30.0 * shape.roundness) * rim
+    dark = -20.0 - 10.0 * thickness
+    grey = 2.0 + bright * (1 - 0.7 * core) + dark * core + (5.0 + 9.0 * core) * fine + 3.0 * middle
+    return grey, _soft_step((1.0 - body) / 0.06)
 
 
-def _ruffles(rng: np.random.Generator) -> Float[np.ndarray, " direction"]:
+def _ruffles(count: int, rng: np.random.Generator) -> Float[np.ndarray, "cell direction"]:
     """How dark the front's edge is in every direction: uneven, with gaps."""
-    raw = rng.normal(size=512).astype(np.float32)
-    fine = ndimage.gaussian_filter1d(raw, 4.0, mode="wrap")
-    rough = ndimage.gaussian_filter1d(rng.normal(size=512).astype(np.float32), 14, mode="wrap")
-    return np.clip(0.85 + 0.2 * fine / fine.std() + 0.35 * rough / rough.std(), 0.05, 1.5)
-
-
-def _paint_cell(
-    shape: PhaseCell,
-    mine: tuple[np.ndarray, np.ndarray],
-    tiles: tuple[Float[np.ndarray, "y x"], ...],
-    offsets: Float[np.ndarray, " 4"],
-    ruffle: Float[np.ndarray, " direction"],
-) -> tuple[Float[np.ndarray, " pixel"], ...]:
-    """Grey values, thickness and edge of one cell at its own pixels."""
-    fine, middle, coarse = tiles
-    rows, columns = shape.along[mine], shape.across[mine]
-    grain = look_up(fine, rows + offsets[0], columns + offsets[1])
-    patches = look_up(middle, rows + offsets[2], columns + offsets[3])
-    clouds = look_up(coarse, rows + offsets[1], columns + offsets[2])
-    depth, body, process = shape.lamella[mine], shape.body[mine], shape.process[mine]
-    front = shape.front[shape.direction[mine]]
-    band = ruffle[shape.direction[mine]]
-    # Lamella: a little darker than the medium, mottled, darkest in the ruffles along the front's edge.
-    flat = -3.0 + 2.0 * patches + 2.5 * clouds - 2.5 * np.clip(grain - 1.0, 0, None)
-    width = 2.7 + 1.0 * np.clip(patches, -1, 1.5)
-    rim = np.exp(-(((depth - 2.6) / width) ** 2)) * band * (0.2 + 0.8 * front) * (1 - shape.roundness)
-    lamella = flat - 43.0 * rim * (0.9 + 0.12 * grain)
-    # Protrusions: denser than the lamella, darkest at their edge and tip.
-    strand = _soft_step((process - 0.5) / 0.8) * (depth < 1.5)
-    foot = shape.remote[mine]
-    lamella = lamella - (7.0 + 4.0 * patches + 2.0 * grain + 22.0 * foot) * strand
-    # Body: a dark granular middle inside a bright rim, or flat and dark all over.
-    thickness = 1 - shape.flatness
-    ragged = body + 0.08 * patches + 0.06 * grain
-    core = _soft_step((0.58 + 0.2 * shape.flatness - ragged) / 0.14)
-    ring = np.exp(-(((body - 0.83) / 0.19) ** 2))
-    rear = 1 - 0.3 * np.cos(contour.THETA[shape.direction[mine]])
-    bright = (14.0 + 105.0 * thickness**1.5 + 30.0 * shape.roundness) * ring * rear
-    dark = -20.0 - 12.0 * thickness
-    inner = 2.0 + bright * (1 - 0.7 * core) + dark * core + (5.0 + 9.0 * core) * grain + 4.0 * patches
-    solid = _soft_step((1.0 - body) / 0.06)
-    seam = -8.0 * thickness * np.exp(-(((body - 1.1) / 0.06) ** 2))
-    lamella = lamella + seam
-    return (
-        lamella * (1 - solid) + inner * solid,
-        np.maximum(solid * (0.5 + 0.5 * thickness + 0.4 * shape.roundness), 0.3 * strand),
-        rim,
-    )
+    noise = rng.normal(size=(2, count, contour.DIRECTIONS)).astype(np.float32)
+    fine = ndimage.gaussian_filter1d(noise[0], 4.0, mode="wrap")
+    rough = ndimage.gaussian_filter1d(noise[1], 14.0, mode="wrap")
+    # White noise smoothed with width s keeps the standard deviation (4 pi s^2)^(-1/4).
+    fine, rough = (part * np.float32((4 * np.pi * s**2) ** 0.25) for part, s in ((fine, 4.0), (rough, 14.0)))
+    return np.clip(0.85 + 0.2 * fine + 0.35 * rough, 0.05, 1.5)
 
 
 def _soft_step(value: Float[np.ndarray, " pixel"]) -> Float[np.ndarray, " pixel"]:

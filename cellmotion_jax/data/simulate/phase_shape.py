@@ -13,33 +13,13 @@ from cellmotion_jax.data.simulate.canvas import Outline, frame_patch
 from cellmotion_jax.data.simulate.config import Conditions
 from cellmotion_jax.data.simulate.motion import ROUND_AREA, History
 from cellmotion_jax.data.simulate.pose import Poses
+from cellmotion_jax.data.simulate.protrusion import Protrusion, grow_protrusions
 
 BODY_AREA_UM2 = 400.0
-# Half widths of a protrusion: where it leaves the outline in front, where a tail leaves it, at its tip.
-FOOT_UM, TAIL_UM, TIP_UM = 2.2, 6.0, 1.1
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Protrusion:
-    """A thin process whose axis leaves the body's centre along a parabola.
-
-    Attributes:
-        angle: Direction at the body's centre.
-        length: Length of the axis in pixels, along its direction.
-        bend: Sideways deviation of the axis is ``bend * u**2`` at distance u.
-        base: Distance at which it leaves the outline.
-        foot: Half width there.
-        bulb: How much its end is widened, 0 to 1.
-        tip: End of the axis in the field.
-    """
-
-    angle: float
-    length: float
-    bend: float
-    base: float
-    foot: float
-    bulb: float
-    tip: Float[np.ndarray, " 2"]
+# Corners between lamella and body, and between those and a protrusion, are filled over this width.
+BODY_FILLET_UM, PROTRUSION_FILLET_UM = 2.0, 2.6
+# Strength of the waves of order 1 to 5 that make the outline lobed; the second one makes cells long.
+LOBES = 0.11 * np.array([0.9, 1.5, 0.8, 0.45, 0.3])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,23 +28,20 @@ class PhaseCell:
 
     Attributes:
         outline: Union of lamella, body and protrusions.
-        origin: Centre of the body in the field.
         along: Coordinate along the polarity, from the body's centre.
         across: Coordinate to its left.
         direction: Index into the lamella's outline.
         lamella: Distance to the lamella's outline, positive inside.
         body: Distance from the body's centre, 1 on its outline.
         process: Distance to the outline of the nearest protrusion, positive inside.
-        remote: 1 near the end of a protrusion.
+        remote: 1 near the tip of a protrusion.
         front: How much of a front each direction is, 0 to 1.
         flatness: 1 for a flat dark body, 0 for a thick one with a bright rim.
-        roundness: 1 for a cell rounded up to divide.
-        decay: Rises to 1 as the cell dies.
+        roundness: 1 for a cell rounded up to divide or to die.
         protrusions: Its protrusions.
     """
 
     outline: Outline
-    origin: Float[np.ndarray, " 2"]
     along: Float[np.ndarray, "y x"]
     across: Float[np.ndarray, "y x"]
     direction: Int[np.ndarray, "y x"]
@@ -75,8 +52,22 @@ class PhaseCell:
     front: Float[np.ndarray, " direction"]
     flatness: float
     roundness: float
-    decay: float
     protrusions: tuple[Protrusion, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Outlines:
+    """The outlines of many cells, before they are laid out on pixels."""
+
+    origin: Float[np.ndarray, "cell 2"]
+    polarity: Float[np.ndarray, " cell"]
+    radii: Float[np.ndarray, "cell direction"]
+    steepness: Float[np.ndarray, "cell direction"]
+    front: Float[np.ndarray, "cell direction"]
+    body: Float[np.ndarray, "cell 3"]
+    wobble: Float[np.ndarray, "cell direction"]
+    flatness: Float[np.ndarray, " cell"]
+    roundness: Float[np.ndarray, " cell"]
 
 
 def shape_cells(
@@ -89,79 +80,61 @@ def shape_cells(
     rng: np.random.Generator,
 ) -> list[PhaseCell | None]:
     """Shapes of the given cells in one frame; None for a cell that lies off the canvas."""
-    slow, fast = poses.slow[time, cells], poses.fast[time, cells]
-    strength = poses.strength[time, cells]
-    roundness, decay = history.roundness[time, cells], history.decay[time, cells]
-    size = history.area[time, cells] * np.exp(0.15 * slow[:, 16])
-    front = _fan(strength, slow[:, 10:12])
-    radii = _outline_radii(front, slow, fast, rng)
-    radii *= np.sqrt(size / contour.area(radii))[:, None]
-    ball = np.sqrt(ROUND_AREA * history.area[time, cells] / np.pi)
-    melt = np.clip(roundness, 0, 1)[:, None]
-    radii = (1 - melt) * radii + melt * ball[:, None]
-    shift = contour.centre(radii)
-    polarity = poses.polarity[time, cells]
-    forward = np.stack([-np.sin(polarity), np.cos(polarity)], -1)
-    left = np.stack([-np.cos(polarity), -np.sin(polarity)], -1)
-    origins = history.place[time, cells] - shift[:, :1] * forward - shift[:, 1:] * left
-    steepness = contour.steepness(radii)
-    bodies = _bodies(conditions, size, ball, roundness, slow)
-    wobble = np.exp(0.028 * (1 - melt) * contour.waves(fast[:, 16:24], 1))
-    shown = (1 - roundness) * (1 - decay)
+    outlines = _draw_outlines(conditions, history, poses, time=time, cells=cells, rng=rng)
     shapes: list[PhaseCell | None] = []
     for row, cell in enumerate(cells):
-        protrusions = _protrusions(conditions, poses, time, cell, origins[row], radii[row], shown[row])
-        points = origins[row] + radii[row][:, None] * _heading_vector(contour.THETA + polarity[row])
-        points = np.concatenate([points, *(p.tip[None] + [[-5, -5], [5, 5]] for p in protrusions)])
-        patch = frame_patch(points.min(0) - 3, points.max(0) + 3, conditions.field)
-        if patch is None:
-            shapes.append(None)
-            continue
-        top, first, rows, columns = patch
-        dy, dx = (rows - origins[row][0]).astype(np.float32), (columns - origins[row][1]).astype(np.float32)
-        sine, cosine = np.float32(math.sin(polarity[row])), np.float32(math.cos(polarity[row]))
-        along, across = cosine * dx - sine * dy, -sine * dx - cosine * dy
-        direction = contour.direction_index(np.arctan2(across, along))
-        distance = np.sqrt(dy**2 + dx**2)
-        lamella = (radii[row].astype(np.float32)[direction] - distance) * steepness[row].astype(np.float32)[
-            direction
-        ]
-        half_along, half_across, tilt = bodies[row]
-        u = along * np.float32(math.cos(tilt)) + across * np.float32(math.sin(tilt))
-        v = across * np.float32(math.cos(tilt)) - along * np.float32(math.sin(tilt))
-        body = np.sqrt((u / np.float32(half_along)) ** 2 + (v / np.float32(half_across)) ** 2)
-        body /= wobble[row].astype(np.float32)[direction]
-        inner = (1 - body) * np.float32(min(half_along, half_across))
-        process, remote = np.full_like(lamella, -1e3), np.zeros_like(lamella)
-        for protrusion in protrusions:
-            reach, end = _process_level(conditions, protrusion, dy, dx)
-            remote = np.where(reach > process, end, remote)
-            process = np.maximum(process, reach)
-        level = _blend(_blend(lamella, inner, 3.0), process, 4.0)
-        shapes.append(
-            PhaseCell(
-                outline=Outline(top, first, level),
-                origin=origins[row],
-                along=along,
-                across=across,
-                direction=direction,
-                lamella=lamella,
-                body=body,
-                process=process,
-                remote=remote,
-                front=front[row].astype(np.float32),
-                flatness=float(1 / (1 + math.exp(-1.5 * slow[row, 15]))),
-                roundness=float(roundness[row]),
-                decay=float(decay[row]),
-                protrusions=tuple(protrusions),
-            )
+        protrusions = grow_protrusions(
+            conditions,
+            poses,
+            time=time,
+            cell=int(cell),
+            origin=outlines.origin[row],
+            radii=outlines.radii[row],
+            shown=float(1 - outlines.roundness[row]),
         )
+        shapes.append(_lay_out(conditions, outlines, row, protrusions))
     return shapes
 
 
-def _heading_vector(angle: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n 2"]:
-    """Unit vectors (dy, dx) of angles counter-clockwise from +x."""
-    return np.stack([-np.sin(angle), np.cos(angle)], -1)
+def _draw_outlines(
+    conditions: Conditions,
+    history: History,
+    poses: Poses,
+    *,
+    time: int,
+    cells: Int[np.ndarray, " cell"],
+    rng: np.random.Generator,
+) -> _Outlines:
+    """Outlines of the wanted areas, placed so that their centres of area are where the cells are."""
+    slow, fast = poses.slow[time, cells], poses.fast[time, cells]
+    decay = history.decay[time, cells]
+    roundness = np.maximum(history.roundness[time, cells], decay)
+    size = history.area[time, cells] * np.exp(0.15 * slow[:, 16])
+    front = _fan(poses.strength[time, cells], slow[:, 10:12])
+    lobes = contour.waves(slow[:, :10] * np.tile(LOBES, 2), 1)
+    scallops = contour.waves(fast[:, :16], 6)
+    ruffles = contour.waves(rng.normal(size=(len(cells), 60)), 14)
+    radii = (0.36 + 0.64 * front) * np.exp(lobes + 0.008 * scallops + 0.0026 * front * ruffles)
+    radii *= np.sqrt(size / contour.area(radii))[:, None]
+    ball = np.sqrt(ROUND_AREA * history.area[time, cells] / np.pi)
+    # A dying cell is a ball, too, but one with blebs.
+    blebs = np.exp(0.03 * decay[:, None] * scallops)
+    melt = roundness[:, None]
+    radii = (1 - melt) * radii + melt * ball[:, None] * blebs
+    polarity = poses.polarity[time, cells]
+    forward, left = contour.unit_vector(polarity), contour.unit_vector(polarity + np.pi / 2)
+    shift = contour.centre(radii)
+    return _Outlines(
+        origin=history.place[time, cells] - shift[:, :1] * forward - shift[:, 1:] * left,
+        polarity=polarity,
+        radii=radii,
+        steepness=contour.steepness(radii),
+        front=front,
+        body=_bodies(conditions, size, ball, roundness, slow),
+        wobble=np.exp(0.028 * (1 - melt) * contour.waves(fast[:, 16:24], 1)) * (1 - melt + melt * blebs),
+        flatness=1 / (1 + np.exp(-1.5 * slow[:, 15])),
+        roundness=roundness,
+    )
 
 
 def _fan(
@@ -171,21 +144,6 @@ def _fan(
     width = (1.4 + 1.4 * (1 - strength))[:, None] + 0.22 * sides
     half = np.where(contour.THETA > 0, width[:, :1], width[:, 1:])
     return 1 / (1 + np.exp((np.abs(contour.THETA) - half) / 0.2))
-
-
-def _outline_radii(
-    front: Float[np.ndarray, "cell direction"],
-    slow: Float[np.ndarray, "cell slow"],
-    fast: Float[np.ndarray, "cell fast"],
-    rng: np.random.Generator,
-) -> Float[np.ndarray, "cell direction"]:
-    """Radii of the lamella, up to scale: fan and rear, lobes, scallops and ruffles."""
-    fall = np.array([0.9, 1.5, 0.8, 0.45, 0.3])
-    lobes = contour.waves(slow[:, :10] * np.concatenate([fall, fall]), 1)
-    scallops = contour.waves(fast[:, :16], 6)
-    ruffles = contour.waves(rng.normal(size=(len(front), 2 * 30)), 14)
-    plain = 0.36 + 0.64 * front
-    return plain * np.exp(0.11 * lobes + 0.008 * scallops + 0.0026 * front * ruffles)
 
 
 def _bodies(
@@ -203,54 +161,60 @@ def _bodies(
     return np.stack([long, short, np.arctan2(slow[:, 13], slow[:, 14])], -1)
 
 
-def _protrusions(
-    conditions: Conditions,
-    poses: Poses,
-    time: int,
-    cell: int,
-    origin: Float[np.ndarray, " 2"],
-    radii: Float[np.ndarray, " direction"],
-    shown: float,
-) -> list[Protrusion]:
-    """The protrusions of one cell: each stands out of the outline by its length."""
-    found = []
-    for slot in np.flatnonzero(poses.protrusion_length[time, cell] * shown > 1.0):
-        angle = float(poses.protrusion_angle[time, cell, slot])
-        local = (angle - poses.polarity[time, cell] + np.pi) % (2 * np.pi) - np.pi
-        base = float(radii[int(round(local * contour.DIRECTIONS / (2 * np.pi))) - contour.DIRECTIONS // 2])
-        length = float(base + conditions.pixels(poses.protrusion_length[time, cell, slot]) * shown)
-        bend = float(0.45 * np.tanh(poses.protrusion_bend[time, cell, slot]) / length)
-        bulb = float(poses.protrusion_bulb[time, cell, slot])
-        along, aside = _heading_vector(np.array(angle)), _heading_vector(np.array(angle + np.pi / 2))
-        rearness = 0.5 - 0.5 * math.cos(local)
-        foot = conditions.pixels(FOOT_UM + (TAIL_UM - FOOT_UM) * rearness**3)
-        tip = origin + length * along + bend * length**2 * aside
-        found.append(Protrusion(angle, length, bend, base, foot, bulb, tip))
-    return found
-
-
-def _process_level(
-    conditions: Conditions,
-    protrusion: Protrusion,
-    dy: Float[np.ndarray, "y 1"],
-    dx: Float[np.ndarray, "1 x"],
-) -> tuple[Float[np.ndarray, "y x"], Float[np.ndarray, "y x"]]:
-    """Distance to the outline of a protrusion, positive inside, and how near its end is.
-
-    It tapers towards a small foot at its end.
-    """
-    foot, tip = np.float32(protrusion.foot), np.float32(conditions.pixels(TIP_UM))
-    sine, cosine = np.float32(math.sin(protrusion.angle)), np.float32(math.cos(protrusion.angle))
-    u, v = cosine * dx - sine * dy, -sine * dx - cosine * dy
-    inside = np.clip(u, 0, np.float32(protrusion.length))
-    bend = np.float32(protrusion.bend)
-    aside = (v - bend * inside**2) / np.sqrt(1 + (2 * bend * inside) ** 2)
-    share = np.clip(
-        (inside - np.float32(protrusion.base)) / np.float32(protrusion.length - protrusion.base), 0, 1
+def _lay_out(
+    conditions: Conditions, outlines: _Outlines, row: int, protrusions: list[Protrusion]
+) -> PhaseCell | None:
+    """Computes one cell's distances on its patch of pixels; None if it lies off the canvas."""
+    origin, polarity = outlines.origin[row], float(outlines.polarity[row])
+    rim = origin + outlines.radii[row][:, None] * contour.unit_vector(contour.THETA + polarity)
+    room = conditions.pixels(3.3)
+    corners = [rim, *(protrusion.tip + np.array([[-room], [room]]) for protrusion in protrusions)]
+    points = np.concatenate(corners)
+    patch = frame_patch(points.min(0) - 3, points.max(0) + 3, conditions.field)
+    if patch is None:
+        return None
+    top, first, rows, columns = patch
+    dy, dx = (rows - origin[0]).astype(np.float32), (columns - origin[1]).astype(np.float32)
+    along, across = _rotate(dx, -dy, polarity)
+    direction = contour.direction_index(np.arctan2(across, along))
+    radii, steepness, wobble = (
+        table[row].astype(np.float32)[direction]
+        for table in (outlines.radii, outlines.steepness, outlines.wobble)
     )
-    end = np.exp(-(((share - 0.95) / 0.1) ** 2))
-    width = tip * (1 + np.float32(protrusion.bulb) * end) + (foot - tip) * (1 - share) ** 2
-    return width - np.hypot(aside, u - inside), end
+    lamella = (radii - np.sqrt(dy**2 + dx**2)) * steepness
+    half_along, half_across, tilt = outlines.body[row].tolist()
+    u, v = _rotate(along, across, tilt)
+    body = np.sqrt((u / np.float32(half_along)) ** 2 + (v / np.float32(half_across)) ** 2) / wobble
+    inner = (1 - body) * np.float32(min(half_along, half_across))
+    process, remote = np.full_like(lamella, -1e3), np.zeros_like(lamella)
+    for protrusion in protrusions:
+        reach, tip = protrusion.level(dy, dx)
+        remote = np.where(reach > process, tip, remote)
+        process = np.maximum(process, reach)
+    level = _blend(lamella, inner, conditions.pixels(BODY_FILLET_UM))
+    level = _blend(level, process, conditions.pixels(PROTRUSION_FILLET_UM))
+    return PhaseCell(
+        outline=Outline(top, first, level),
+        along=along,
+        across=across,
+        direction=direction,
+        lamella=lamella,
+        body=body,
+        process=process,
+        remote=remote,
+        front=outlines.front[row].astype(np.float32),
+        flatness=float(outlines.flatness[row]),
+        roundness=float(outlines.roundness[row]),
+        protrusions=tuple(protrusions),
+    )
+
+
+def _rotate(
+    right: Float[np.ndarray, "*y_x"], up: Float[np.ndarray, "*y_x2"], angle: float
+) -> tuple[Float[np.ndarray, "y x"], Float[np.ndarray, "y x"]]:
+    """Coordinates along and across a direction."""
+    sine, cosine = np.float32(math.sin(angle)), np.float32(math.cos(angle))
+    return cosine * right + sine * up, cosine * up - sine * right
 
 
 def _blend(

@@ -11,10 +11,10 @@ from cellmotion_jax.data.simulate.config import Conditions
 from cellmotion_jax.data.simulate.texture import TILE, noise_tile
 
 # Counts per square millimetre, by eye from PhC-C2DH-U373/01 (0.15 mm^2) and T98G-phase.
-RINGS_PER_MM2 = 45.0
-SPECKS_PER_MM2 = 130.0
-BRIGHT_PER_MM2 = 14.0
-FIBRES_PER_MM2 = 22.0
+RINGS_PER_MM2 = 85.0
+SPECKS_PER_MM2 = 150.0
+BRIGHT_PER_MM2 = 25.0
+FIBRES_PER_MM2 = 30.0
 
 
 def scenery(conditions: Conditions, *, rng: np.random.Generator) -> Float[np.ndarray, "y x"]:
@@ -77,7 +77,7 @@ def _draw_fibre(canvas: Float[np.ndarray, "y x"], conditions: Conditions, rng: n
     sharp = rng.uniform(0.9, 2.2)
     line = ndimage.gaussian_filter(part, sharp) * sharp
     flank = ndimage.gaussian_filter(part, 2.6 * sharp) * sharp
-    canvas[top:bottom, left:right] += rng.uniform(5, 14) * (line - 1.5 * flank) * rng.choice([1.0, 1.0, -0.6])
+    canvas[top:bottom, left:right] += rng.uniform(6, 24) * (line - 1.5 * flank) * rng.choice([1.0, 1.0, -0.6])
 
 
 def _stamp(
@@ -104,8 +104,8 @@ def _ring(radius: float, rng: np.random.Generator) -> Float[np.ndarray, "y x"]:
     """Something floating out of focus: faint concentric rings, sometimes with a bright blur inside."""
     distance = _radius(1.7 * radius, rng.uniform(0.92, 1.08)) / radius
     rings = np.cos(2 * np.pi * distance * rng.uniform(0.8, 1.8)) * np.exp(-((distance / 0.9) ** 4))
-    blur = rng.choice([0.0, 0.0, 1.0]) * rng.uniform(4, 12) * np.exp(-((distance / 0.25) ** 2))
-    return rng.uniform(0.6, 2.4) * rings - 1.2 * np.exp(-((distance / 0.8) ** 2)) + blur
+    blur = rng.choice([0.0, 0.0, 1.0]) * rng.uniform(6, 22) * np.exp(-((distance / 0.25) ** 2))
+    return rng.uniform(0.8, 3.2) * rings - rng.uniform(0.0, 3.5) * np.exp(-((distance / 0.8) ** 2)) + blur
 
 
 def _speck(radius: float, rng: np.random.Generator) -> Float[np.ndarray, "y x"]:

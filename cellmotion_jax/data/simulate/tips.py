@@ -8,7 +8,8 @@ from scipy import ndimage
 
 from cellmotion_jax.data.simulate.canvas import PAD
 from cellmotion_jax.data.simulate.config import Conditions
-from cellmotion_jax.data.simulate.phase_shape import PhaseCell, Protrusion
+from cellmotion_jax.data.simulate.phase_shape import PhaseCell
+from cellmotion_jax.data.simulate.protrusion import Protrusion
 
 # A tip counts from this distance to the cell's centre on, measured inside the cell.
 MIN_LENGTH_UM = 20.0
@@ -52,7 +53,7 @@ def find_tips(
         row, column = np.rint(tip + PAD - (shape.outline.top, shape.outline.left)).astype(int)
         base = max(shape.lamella[row, column], (1 - shape.body[row, column]) * conditions.radius)
         crowd = any(np.hypot(*(tip - other[:2])) < conditions.pixels(MIN_RELIEF_UM) for other in found)
-        length = _way(shape.origin, protrusion, centre, mask, corner)
+        length = _way(protrusion, centre, mask, corner)
         if (
             base < -conditions.pixels(MIN_RELIEF_UM)
             and not crowd
@@ -63,17 +64,13 @@ def find_tips(
 
 
 def _way(
-    origin: Float[np.ndarray, " 2"],
     protrusion: Protrusion,
     centre: Float[np.ndarray, " 2"],
     mask: Bool[np.ndarray, "y x"],
     corner: Float[np.ndarray, " 2"],
 ) -> float:
     """Length of the way from the centre to the tip; infinite where no straight line meets the axis."""
-    u = np.linspace(0, protrusion.length, 24)
-    forward = np.array([-np.sin(protrusion.angle), np.cos(protrusion.angle)])
-    aside = np.array([-np.cos(protrusion.angle), -np.sin(protrusion.angle)])
-    axis = origin + u[:, None] * forward + (protrusion.bend * u**2)[:, None] * aside
+    axis = protrusion.axis(np.linspace(0, protrusion.length, 24))
     pieces = np.hypot(*np.diff(axis, axis=0).T)
     rest = np.concatenate([np.cumsum(pieces[::-1])[::-1], [0.0]])
     share = np.linspace(0, 1, 40)[:, None, None]
