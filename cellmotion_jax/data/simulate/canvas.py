@@ -89,10 +89,11 @@ def own_pixels(outlines: list[Outline], field: tuple[int, int]) -> Int[np.ndarra
 def _keep_largest_piece(part: Int[np.ndarray, "y x"], index: int) -> None:
     """Gives all but the largest piece of a cell back to the background."""
     mine = part == index
-    pieces, count = ndimage.label(mine)
-    if count > 1:
-        sizes = np.bincount(pieces.ravel())
-        sizes[0] = 0
+    pieces = np.empty(mine.shape, np.int32)
+    ndimage.label(mine, output=pieces)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    if len(sizes) > 2:
         part[mine & (pieces != sizes.argmax())] = 0
 
 

@@ -11,7 +11,8 @@ from jaxtyping import UInt
 from tqdm import tqdm
 
 from cellmotion_jax.data.simulate.canvas import Drawing
-from cellmotion_jax.data.simulate.config import Look, Simulation, settle
+from cellmotion_jax.data.simulate.conditions import settle
+from cellmotion_jax.data.simulate.config import Look, Simulation
 from cellmotion_jax.data.simulate.motion import live_through
 from cellmotion_jax.data.simulate.nuclei import Nuclei
 from cellmotion_jax.data.simulate.phase_contrast import PhaseContrast

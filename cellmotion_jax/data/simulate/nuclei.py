@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from cellmotion_jax.data.simulate import contour
 from cellmotion_jax.data.simulate.canvas import PAD, Drawing, Outline, crop, frame_patch, own_pixels
-from cellmotion_jax.data.simulate.config import Conditions
+from cellmotion_jax.data.simulate.conditions import Conditions
 from cellmotion_jax.data.simulate.motion import History
 from cellmotion_jax.data.simulate.pose import Poses
 from cellmotion_jax.data.simulate.texture import look_up, noise_tile
@@ -46,10 +46,9 @@ class Nuclei:
         owner = own_pixels([outline for _, outline, _ in shapes], self.conditions.field)
         glow = np.zeros(owner.shape, np.float32)
         for index, (cell, outline, angle) in enumerate(shapes, start=1):
-            mine = np.nonzero(owner[outline.window] == index)
-            if len(mine[0]):
-                place = (mine[0] + outline.top, mine[1] + outline.left)
-                glow[place] = self._paint(time, cell, outline.level[mine], place, angle)
+            rows, columns = np.nonzero(owner[outline.window] == index)
+            place = (rows + outline.top, columns + outline.left)
+            glow[place] = self._paint(time, cell, outline.level[rows, columns], place, angle)
         sharp = ndimage.gaussian_filter(glow, self.conditions.pixels(BLUR_UM), truncate=3.0)
         haze = ndimage.gaussian_filter(glow, self.conditions.pixels(4.0), truncate=2.5)
         signal = np.maximum(crop(0.90 * sharp + 0.09 * haze + self.light), 0)

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from cellmotion_jax.data.simulate import contour
 from cellmotion_jax.data.simulate.canvas import Drawing, crop, own_pixels
-from cellmotion_jax.data.simulate.config import Conditions
+from cellmotion_jax.data.simulate.conditions import Conditions
 from cellmotion_jax.data.simulate.motion import History
 from cellmotion_jax.data.simulate.phase_shape import PhaseCell, shape_cells
 from cellmotion_jax.data.simulate.pose import Poses
@@ -73,8 +73,8 @@ class PhaseContrast:
         offsets = rng.uniform(100, 400, (len(shapes), 3, 2)).astype(np.float32)
         ruffles = _ruffles(len(shapes), rng)
         for index, shape in enumerate(shapes):
-            mine = np.nonzero(owner[shape.outline.window] == index + 1)
-            place = (mine[0] + shape.outline.top, mine[1] + shape.outline.left)
+            rows, columns = np.nonzero(owner[shape.outline.window] == index + 1)
+            mine, place = (rows, columns), (rows + shape.outline.top, columns + shape.outline.left)
             along, across = shape.along[mine], shape.across[mine]
             grains = [
                 look_up(tile, along + offset[0], across + offset[1])

@@ -10,8 +10,9 @@ from jaxtyping import Float, Int
 
 from cellmotion_jax.data.simulate import contour
 from cellmotion_jax.data.simulate.canvas import Outline, frame_patch
-from cellmotion_jax.data.simulate.config import Conditions
-from cellmotion_jax.data.simulate.motion import ROUND_AREA, History
+from cellmotion_jax.data.simulate.conditions import Conditions
+from cellmotion_jax.data.simulate.motion import History
+from cellmotion_jax.data.simulate.population import ROUND_AREA
 from cellmotion_jax.data.simulate.pose import Poses
 from cellmotion_jax.data.simulate.protrusion import Protrusion, grow_protrusions
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float
 
-from cellmotion_jax.data.simulate.config import Conditions
+from cellmotion_jax.data.simulate.conditions import Conditions
 from cellmotion_jax.data.simulate.motion import History, fluctuations
 
 # The front lies where the centre will be after it has moved this far; how far ahead to look for that.

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from cellmotion_jax.data.simulate import contour
-from cellmotion_jax.data.simulate.config import Conditions
+from cellmotion_jax.data.simulate.conditions import Conditions
 from cellmotion_jax.data.simulate.pose import Poses
 
 # Half widths of a protrusion: where it leaves the outline in front, where a tail leaves it, at its tip.

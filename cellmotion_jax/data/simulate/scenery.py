@@ -7,7 +7,7 @@ from jaxtyping import Float
 from scipy import ndimage
 
 from cellmotion_jax.data.simulate.canvas import PAD
-from cellmotion_jax.data.simulate.config import Conditions
+from cellmotion_jax.data.simulate.conditions import Conditions
 from cellmotion_jax.data.simulate.texture import TILE, noise_tile
 
 # Counts per square millimetre, by eye from PhC-C2DH-U373/01 (0.15 mm^2) and T98G-phase.

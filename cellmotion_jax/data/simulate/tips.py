@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 from cellmotion_jax.data.simulate.canvas import PAD
-from cellmotion_jax.data.simulate.config import Conditions
+from cellmotion_jax.data.simulate.conditions import Conditions
 from cellmotion_jax.data.simulate.phase_shape import PhaseCell
 from cellmotion_jax.data.simulate.protrusion import Protrusion
 
@@ -43,7 +43,7 @@ def find_tips(
     if not mask.any():
         return []
     corner = np.array([rows.start, columns.start], float)
-    depth = ndimage.distance_transform_edt(mask)
+    depth = np.asarray(ndimage.distance_transform_edt(mask))
     centre = np.array(np.unravel_index(depth.argmax(), depth.shape)) + corner
     found: list[tuple[float, float, float]] = []
     for protrusion in sorted(shape.protrusions, key=lambda one: -one.length):

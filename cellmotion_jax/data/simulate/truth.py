@@ -7,7 +7,9 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from cellmotion_jax.data.simulate.config import MAX_TRACKS, Conditions, Look
+from cellmotion_jax.data.ctc import MAX_WRITTEN_LABEL
+from cellmotion_jax.data.simulate.conditions import Conditions
+from cellmotion_jax.data.simulate.config import Look
 from cellmotion_jax.data.simulate.motion import History
 from cellmotion_jax.data.simulate.pose import Poses
 from cellmotion_jax.data.track_table import TrackTable
@@ -81,9 +83,9 @@ def name_tracks(
     end = np.nonzero(edges.T == -1)[1] - 1
     order = np.lexsort((who, begin))
     who, begin, end = who[order], begin[order], end[order]
-    if len(who) > MAX_TRACKS:
+    if len(who) > MAX_WRITTEN_LABEL:
         raise InputError(
-            f"the movie has {len(who)} tracks, but label images hold {MAX_TRACKS}; "
+            f"the movie has {len(who)} tracks, but label images hold {MAX_WRITTEN_LABEL}; "
             "ask for fewer cells, fewer frames or a smaller field."
         )
     labels = np.zeros(seen.shape, int)

@@ -38,9 +38,13 @@ def write_simulation(movie: SimulatedMovie, folder: str | os.PathLike[str]) -> p
         The folder.
 
     Raises:
-        InputError: If the folder holds anything else or cannot be made.
+        InputError: If the movie shows no cell, or the folder holds anything else or cannot be made.
     """
     folder = pathlib.Path(folder)
+    if not len(movie.tracks):
+        raise InputError(
+            "the movie shows no cell, but a CTC folder lists at least one track; ask for more cells."
+        )
     options = _options(movie)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if _holds(folder, options):
