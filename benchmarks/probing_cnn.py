@@ -41,16 +41,19 @@ class OurTraining:
         self.opt_state = self.optimizer.init(self.params)
 
     def loss(self, params, images, targets):
+        """Mean over the batch."""
         outputs = self.model.apply({"params": params}, images, train=True)
         return jnp.mean(circle_distance_squared(sigmoid_activation(outputs.encoding), targets))
 
     @functools.partial(jax.jit, static_argnums=0, donate_argnums=(1, 2))
     def update(self, params, opt_state, images, targets):
+        """The next parameters and optimiser state."""
         loss, gradients = jax.value_and_grad(self.loss)(params, images, targets)
         updates, opt_state = self.optimizer.update(gradients, opt_state, params)
         return optax.apply_updates(params, updates), opt_state, loss
 
     def step(self):
+        """One update."""
         self.params, self.opt_state, loss = self.update(self.params, self.opt_state, *self.batch)
         return loss
 
@@ -106,16 +109,19 @@ class KerasStateless:
         self.fixed = [variable.value for variable in self.model.non_trainable_variables]
 
     def loss(self, trainable, images, targets):
+        """Mean over the batch."""
         predictions, _ = self.model.stateless_call(trainable, self.fixed, images, training=True)
         return keras.ops.mean(squared_distance(targets, predictions))
 
     @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
     def update(self, state, images, targets):
+        """The next parameters and optimiser state."""
         trainable, optimizer_state = state
         loss, gradients = jax.value_and_grad(self.loss)(trainable, images, targets)
         return self.optimizer.stateless_apply(optimizer_state, gradients, trainable), loss
 
     def step(self):
+        """One update."""
         state, loss = self.update(self.state, *self.batch)
         self.state = list(state)
         return loss
@@ -130,6 +136,7 @@ class KerasTrainOnBatch:
         self.model.compile(keras.optimizers.Adam(LEARNING_RATE), squared_distance, jit_compile=True)
 
     def step(self):
+        """One update."""
         return self.model.train_on_batch(*self.batch)
 
 
@@ -151,8 +158,8 @@ def main() -> None:
     check_same_function(ours, stateless)
     seconds = interleaved(
         {OURS: ours.step, "Keras, stateless": stateless.step, "Keras, train_on_batch": on_batch.step},
-        rounds=9,
-        calls=5,
+        rounds=15,
+        calls=3,
     )
     print(f"Training step, {BATCH} images of {SIZE} x {SIZE}")
     print_table(seconds, ours=OURS, packages=("jax", "flax", "optax", "keras"))

@@ -21,24 +21,20 @@ def random_rotations(key: Array, versions: int) -> Float[Array, " versions"]:
 def directions_of_rotated(
     predict: Callable[[Float[Array, "batch y x channel"]], Float[Array, " batch"]],
     images: Float[Array, "batch y x channel"],
-    rotations: Float[Array, " versions"],
-) -> Float[Array, "batch versions"]:
-    """Predicts every rotated version of every image and turns the predictions back.
+    rotation: Float[Array, ""],
+) -> Float[Array, " batch"]:
+    """Rotates the images, predicts their directions, and turns these back.
 
-    The versions are fused by ``ops.mean_direction.arc_mean`` (the paper's rule) or ``circular_mean``; any
-    leading part of them is a smaller ensemble, so one call serves every n of Table 5.
+    The predictions for several rotations are fused by ``ops.mean_direction.arc_mean`` (the paper's rule)
+    or ``circular_mean``; any part of them is a smaller ensemble, so one set serves every n of Table 5.
 
     Args:
         predict: Images to angles in radians.
         images: Standardised images; what a rotation uncovers is filled with 0, their mean.
-        rotations: Angles in radians, counter-clockwise.
+        rotation: Radians, counter-clockwise; ``vmap`` over it for a whole ensemble at once.
 
     Returns:
         Angles in [0, 2 pi) in the frame of the unrotated images.
     """
-
-    def one(rotation: Array) -> Array:
-        rotated = jax.vmap(lambda image: rotate(image, rotation, fill=0.0))(images)
-        return rotate_heading(predict(rotated), -rotation)
-
-    return jax.lax.map(one, rotations).T
+    rotated = jax.vmap(lambda image: rotate(image, rotation, fill=0.0))(images)
+    return rotate_heading(predict(rotated), -rotation)

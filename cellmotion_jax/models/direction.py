@@ -9,7 +9,9 @@ import jax.numpy as jnp
 from flax.typing import Dtype
 from jaxtyping import Array, Float
 
-from cellmotion_jax.models.layers import PatchConv, max_pool_2x2
+from cellmotion_jax.models.layers import max_pool_2x2
+
+SMALLEST_IMAGE = 12  # 12 -> 8 -> 4 -> 2 -> 1.
 
 
 class DirectionOutputs(NamedTuple):
@@ -71,11 +73,16 @@ class ProbingCNN(nn.Module):
 
         Returns:
             Raw encodings, one row per image.
+
+        Raises:
+            ValueError: The images are too small for two convolutions and two poolings.
         """
         del train
-        x = PatchConv(16, (5, 5), dtype=self.dtype, name="conv1")(images)
+        if min(images.shape[1:3]) < SMALLEST_IMAGE:
+            raise ValueError(f"images of shape {images.shape} have sides below {SMALLEST_IMAGE} pixels")
+        x = nn.Conv(16, (5, 5), padding="VALID", dtype=self.dtype, name="conv1")(images)
         x = max_pool_2x2(nn.relu(x))
-        x = PatchConv(32, (3, 3), dtype=self.dtype, name="conv2")(x)
+        x = nn.Conv(32, (3, 3), padding="VALID", dtype=self.dtype, name="conv2")(x)
         x = max_pool_2x2(nn.relu(x))
         x = x.reshape(x.shape[0], -1)
         x = nn.relu(nn.Dense(256, dtype=self.dtype, name="dense1")(x))

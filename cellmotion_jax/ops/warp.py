@@ -32,9 +32,10 @@ def affine_warp(
     where the place lies more than one pixel outside. Coordinates are float32 at least, so that images of
     half precision are still sampled in the right place.
 
-    Four masked reads of the flattened image are the fastest exact form on XLA:CPU (32 images of
-    128 x 128 on two cores: 1.5 ms; ``jax.scipy.ndimage.map_coordinates`` 2.1, reads from a padded image
-    2 to 4, one gather of 2 x 2 blocks 4 to 6). Use ``jax.vmap`` for a batch.
+    Four masked reads of the flattened image are the fastest exact form on XLA:CPU (``benchmarks/warp.py``:
+    32 images of 128 x 128 on two cores in 1.5 ms, half the time of
+    ``jax.scipy.ndimage.map_coordinates``; reads from a padded image took 2 to 3 ms, gathers of 2 x 2
+    blocks 4 to 6). Use ``jax.vmap`` for a batch.
 
     Args:
         image: Pixels ``[y, x, channel]``, finite.

@@ -186,12 +186,14 @@ def _draw_metric(axes: Axes, folds: Mapping[str, Sequence[Points]]) -> None:
             label=f"lowest {mean[best]:.3g} at {steps[best]:.0f}",
         )
         if "train" in means:
-            train = np.interp(steps, *means["train"])
+            between = np.union1d(steps, means["train"][0])
+            between = between[(between >= steps[0]) & (between <= steps[-1])]
+            train, validation = np.interp(between, *means["train"]), np.interp(between, steps, mean)
             axes.fill_between(
-                steps,
+                between,
                 train,
-                mean,
-                where=(mean > train).tolist(),
+                validation,
+                where=(validation > train).tolist(),
                 interpolate=True,
                 color=VERMILLION,
                 alpha=0.15,

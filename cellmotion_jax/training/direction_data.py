@@ -126,7 +126,7 @@ def make_members(
 def training_batches(
     start: int, *, samples: DirectionSamples, members: Sequence[Member], batch_size: int, seed: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Batches from step ``start`` on: ``image`` [member, batch, y, x, 1], ``angle``, ``objective`` [member, batch]."""
+    """Batches from step ``start`` on, with leading axes [member, batch]."""
     objective = np.array([[member.objective] * batch_size for member in members], np.int32)
     for batch in member_batches(
         samples.source,

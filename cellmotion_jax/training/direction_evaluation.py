@@ -66,16 +66,19 @@ class Evaluator:
             error = jnp.degrees(absolute_difference(estimate.angle, batch["angle"]))
             return loss, error, estimate.angle
 
-        def test(params, batch_stats, batch, rotations):
+        def confidence(params, batch_stats, batch):
+            raw = outputs(params, batch_stats, standardize(batch["image"]))
+            return objective.decode(raw, batch["objective"]).confidence
+
+        def rotated(params, batch_stats, batch, rotation):
             def angles(images):
                 return objective.decode(outputs(params, batch_stats, images), batch["objective"]).angle
 
-            images = standardize(batch["image"])
-            estimate = objective.decode(outputs(params, batch_stats, images), batch["objective"])
-            return directions_of_rotated(angles, images, rotations), estimate.confidence
+            return directions_of_rotated(angles, standardize(batch["image"]), rotation)
 
         self._validate = jax.jit(side_by_side(validate))
-        self._test = jax.jit(side_by_side(test))
+        self._confidence = jax.jit(side_by_side(confidence))
+        self._rotated = jax.jit(side_by_side(rotated))
         self._validation = list(self._batches([member.split.validation for member in members]))
 
     def validate(self, state: TrainState) -> Mapping[str, np.ndarray]:
@@ -86,15 +89,17 @@ class Evaluator:
 
     def test(self, best: Best, *, versions: int, seed: int) -> list[MemberPredictions]:
         """Predictions of every member's best parameters for its test samples and their rotated versions."""
-        count = len(self._members)
-        rotations = jnp.tile(random_rotations(jax.random.key(seed), versions), (count, 1))
+        # One program for one rotation, called for each: a loop inside it would be slow on a CPU.
+        rotations = random_rotations(jax.random.key(seed), versions)
+        of_members = [jnp.full(len(self._members), rotation) for rotation in rotations]
         angle, confidence, where = [], [], []
         batches = self._batches([member.split.test for member in self._members])
         total = -(-max(len(member.split.test) for member in self._members) // self._batch_size)
         for batch in tqdm.tqdm(batches, total=total, desc="testing", unit="batch", leave=False):
-            predicted = self._test(best.params, best.batch_stats, _without_mask(batch), rotations)
-            angle.append(predicted[0])
-            confidence.append(predicted[1])
+            cells = jax.device_put(_without_mask(batch))
+            versions_of = [self._rotated(best.params, best.batch_stats, cells, r) for r in of_members]
+            angle.append(np.stack(versions_of, axis=-1))
+            confidence.append(self._confidence(best.params, best.batch_stats, cells))
             where.append(batch["where"])
         angles, confidences = np.concatenate(angle, axis=1), np.concatenate(confidence, axis=1)
         counted = np.concatenate(where, axis=1)

@@ -31,7 +31,7 @@ from cellmotion_jax.training.direction_evaluation import MemberPredictions
 TABLE_5_VERSIONS = (1, 2, 6, 10, 14)
 FUSIONS = {"paper's fusion": arc_mean, "circular mean": circular_mean}
 MOST_SHOWN = 400  # Cells from which the picture of arrows takes the best, the typical and the worst.
-# Quadrant accuracies of Nishimoto et al. 2019 with the share of each wrong quadrant, as Section 3.3 uses them.
+# Quadrant accuracies of Nishimoto et al. 2019, with the share of each wrong quadrant, as in Section 3.3.
 QUADRANT_CLASSIFIERS = {
     "NIH3T3": quadrant_baseline_deg(0.8789, each_wrong=0.0404),
     "U373": quadrant_baseline_deg(0.8186, each_wrong=0.0605),

@@ -16,9 +16,9 @@ from cellmotion_jax.data.simulate.conditions import settle
 from cellmotion_jax.data.simulate.motion import live_through
 from cellmotion_jax.errors import InputError
 
-SMALL = Simulation(frames=3, height=96, width=128, cells=3, cell_area_um2=500, seed=1)
+SMALL = Simulation(frames=3, height=96, width=128, cells=3, cell_area_um2=500.0, seed=1)
 BUSY = Simulation(
-    frames=16, height=220, width=260, cells=9, division_rate_per_h=0.25, death_rate_per_h=0.08, seed=4
+    frames=16, height=220, width=260, cells=9, division_rate_per_h=0.25, death_rate_per_h=0.15, seed=4
 )
 
 
@@ -32,12 +32,12 @@ def roomy() -> SimulatedMovie:
     """Few cells that neither divide nor die, in a field larger than their crops."""
     return simulate(
         Simulation(
-            frames=24,
-            height=420,
-            width=480,
-            cells=8,
-            division_rate_per_h=0,
-            death_rate_per_h=0,
+            frames=30,
+            height=500,
+            width=560,
+            cells=10,
+            division_rate_per_h=0.0,
+            death_rate_per_h=0.0,
             protrusions=1.5,
             seed=2,
         )
@@ -165,7 +165,7 @@ def test_no_cells_give_an_empty_movie(tmp_path):
 def test_one_cell_is_one_track(look: Look):
     movie = simulate(
         Simulation(
-            look=look, frames=4, height=151, width=97, cells=1, division_rate_per_h=0, cell_area_um2=150
+            look=look, frames=4, height=151, width=97, cells=1, division_rate_per_h=0.0, cell_area_um2=150.0
         )
     )
     assert movie.tracks.label.tolist() == [1]
@@ -224,7 +224,7 @@ def test_cells_enter_and_leave():
     movie = simulate(
         Simulation(
             look=Look.NUCLEI, frames=20, height=120, width=120, cells=8, mean_speed_um_per_min=0.8,
-            persistence_min=200, division_rate_per_h=0, death_rate_per_h=0,
+            persistence_min=200.0, division_rate_per_h=0.0, death_rate_per_h=0.0,
         )
     )  # fmt: skip
     late = movie.tracks.begin > 0
@@ -248,7 +248,7 @@ def test_heading_is_the_next_displacement_of_the_mask(roomy: SimulatedMovie):
         if following is None:
             continue
         dy, dx = cells.y[following] - cells.y[index], cells.x[following] - cells.x[index]
-        if math.hypot(dy, dx) > 4:
+        if math.hypot(dy, dx) > 3:
             errors.append(_difference(np.arctan2(-dy, dx), cells.heading[index]))
             ratios.append(math.hypot(dy, dx) * 0.65 / 15 / cells.speed_um_per_min[index])
     assert len(errors) > 15
@@ -258,7 +258,7 @@ def test_heading_is_the_next_displacement_of_the_mask(roomy: SimulatedMovie):
 
 def test_shape_points_where_the_cell_goes(roomy: SimulatedMovie, tmp_path):
     (sequence,) = open_dataset(write_simulation(roomy, tmp_path / "roomy"))
-    targets = direction_targets(sequence, threshold_um=5, pixel_size_um=0.65, crop_um=60)
+    targets = direction_targets(sequence, threshold_um=5.0, pixel_size_um=0.65, crop_um=60.0)
     polarity = dict(zip(zip(roomy.cells.frame, roomy.cells.label), roomy.cells.polarity))
     shown = np.array([polarity[key] for key in zip(targets.frame, targets.track)])
     errors = np.degrees(_difference(shown, targets.angle))
@@ -297,14 +297,14 @@ def test_tips_lie_in_their_cells_at_their_geodesic_length(roomy: SimulatedMovie)
         ways, _ = MCP_Geometric(np.where(mask, 1.0, -1.0)).find_costs([centre])
         # Steps of a grid overestimate by up to 8 %.
         assert 0.9 * ways[tip] - 2 < length < 1.05 * ways[tip] + 2
-        # It is an end: most of a small disc around it is not the cell.
+        # It is an end: about half of a small disc around it is not the cell.
         rows, columns = np.ogrid[: mask.shape[0], : mask.shape[1]]
-        disc = np.hypot(rows - y, columns - x) < 7
-        assert mask[disc].mean() < 0.65
+        disc = np.hypot(rows - y, columns - x) < 6
+        assert mask[disc].mean() < 0.6
 
 
 def test_protrusions_can_be_switched_off():
-    movie = simulate(Simulation(frames=2, height=200, width=200, cells=4, protrusions=0))
+    movie = simulate(Simulation(frames=2, height=200, width=200, cells=4, protrusions=0.0))
     assert not len(movie.tips.frame)
 
 
@@ -350,7 +350,7 @@ def test_any_movie_is_consistent(look, height, width, cells, interval, pixel, se
     movie = simulate(
         Simulation(
             look=look, height=height, width=width, frames=4, cells=cells, frame_interval_s=interval,
-            pixel_size_um=pixel, cell_area_um2=75, division_rate_per_h=0.3, death_rate_per_h=0.1, seed=seed,
+            pixel_size_um=pixel, cell_area_um2=75.0, division_rate_per_h=0.3, death_rate_per_h=0.1, seed=seed,
         )
     )  # fmt: skip
     for frame, mask in enumerate(movie.masks):
@@ -376,8 +376,8 @@ def _statistics(paths: list[np.ndarray], minutes: float) -> tuple[float, float, 
 def _walks(walk: Walk, look: Look, minutes: float) -> list[np.ndarray]:
     """Paths of simulated cells in micrometres."""
     simulation = Simulation(
-        look=look, walk=walk, frames=100, height=900, width=900, cells=25, frame_interval_s=60 * minutes,
-        division_rate_per_h=0, death_rate_per_h=0,
+        look=look, walk=walk, frames=100, height=900, width=900, cells=25, frame_interval_s=60.0 * minutes,
+        division_rate_per_h=0.0, death_rate_per_h=0.0,
     )  # fmt: skip
     conditions = settle(simulation)
     history = live_through(conditions, future=1, rng=np.random.default_rng(5))

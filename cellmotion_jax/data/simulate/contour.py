@@ -36,6 +36,14 @@ def centre(radii: Float[np.ndarray, "cell direction"]) -> Float[np.ndarray, "cel
     return np.stack([moment @ np.cos(THETA), moment @ np.sin(THETA)], -1) / area(radii)[:, None]
 
 
+def ellipse(
+    long: Float[np.ndarray, " cell"], short: Float[np.ndarray, " cell"], tilt: Float[np.ndarray, " cell"]
+) -> Float[np.ndarray, "cell direction"]:
+    """Radii of ellipses with the given half axes; the first half axis points to `tilt`."""
+    turned = THETA - tilt[:, None]
+    return (long * short)[:, None] / np.hypot(short[:, None] * np.cos(turned), long[:, None] * np.sin(turned))
+
+
 def steepness(radii: Float[np.ndarray, "cell direction"]) -> Float[np.ndarray, "cell direction"]:
     """Cosine between the radius and the outline's normal: radial gaps times it are distances."""
     slope = (np.roll(radii, -1, 1) - np.roll(radii, 1, 1)) * (DIRECTIONS / (4 * np.pi))

@@ -14,7 +14,8 @@ def scatter(
     """First places: the wanted number inside the field, as dense a crowd in the margin around it."""
     field = np.array(conditions.field, float)
     cells = conditions.simulation.cells
-    outside = int(cells * (size.prod() / field.prod() - 1))
+    # Around one cell there are, at the density of the field, as many as its neighbours there suggest.
+    outside = int(max(cells - 1, 0) * (size.prod() / field.prod() - 1))
     places = np.zeros((0, 2))
     for index in range(cells + outside):
         candidates = rng.uniform(0, field, (24, 2))

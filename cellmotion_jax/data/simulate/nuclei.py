@@ -70,8 +70,7 @@ class Nuclei:
         )
         shrink = 1 - 0.52 * condensed
         angle = self._angles(cells, slow, condensed)
-        long, short = (size * shrink * aspect)[:, None], (size * shrink / aspect)[:, None]
-        ellipse = long * short / np.hypot(short * np.cos(contour.THETA), long * np.sin(contour.THETA))
+        ellipse = contour.ellipse(size * shrink * aspect, size * shrink / aspect, np.zeros(len(cells)))
         # Prometaphase is ragged: chromosomes stick out while they gather to the plate.
         ragged = 0.007 + 0.09 * condensed * (1 - condensed) + 0.03 * history.decay[time, cells]
         radii = ellipse * np.exp(

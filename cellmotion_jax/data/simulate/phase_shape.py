@@ -20,7 +20,7 @@ BODY_AREA_UM2 = 400.0
 # Corners between lamella and body, and between those and a protrusion, are filled over this width.
 BODY_FILLET_UM, PROTRUSION_FILLET_UM = 2.0, 2.6
 # Strength of the waves of order 1 to 5 that make the outline lobed; the second one makes cells long.
-LOBES = 0.11 * np.array([0.9, 1.5, 0.8, 0.45, 0.3])
+LOBES = 0.11 * np.array([0.4, 1.4, 0.7, 0.45, 0.3])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,6 +29,7 @@ class PhaseCell:
 
     Attributes:
         outline: Union of lamella, body and protrusions.
+        origin: The body's centre in the field.
         along: Coordinate along the polarity, from the body's centre.
         across: Coordinate to its left.
         direction: Index into the lamella's outline.
@@ -43,6 +44,7 @@ class PhaseCell:
     """
 
     outline: Outline
+    origin: Float[np.ndarray, " 2"]
     along: Float[np.ndarray, "y x"]
     across: Float[np.ndarray, "y x"]
     direction: Int[np.ndarray, "y x"]
@@ -58,9 +60,13 @@ class PhaseCell:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Outlines:
-    """The outlines of many cells, before they are laid out on pixels."""
+    """The outlines of many cells around their bodies' centres, before they are laid out on pixels.
 
-    origin: Float[np.ndarray, "cell 2"]
+    `offset` leads from the body's centre to the centre of area of lamella and body together.
+    """
+
+    offset: Float[np.ndarray, "cell 2"]
+    area: Float[np.ndarray, " cell"]
     polarity: Float[np.ndarray, " cell"]
     radii: Float[np.ndarray, "cell direction"]
     steepness: Float[np.ndarray, "cell direction"]
@@ -89,11 +95,14 @@ def shape_cells(
             poses,
             time=time,
             cell=int(cell),
-            origin=outlines.origin[row],
             radii=outlines.radii[row],
             shown=float(1 - outlines.roundness[row]),
         )
-        shapes.append(_lay_out(conditions, outlines, row, protrusions))
+        # The centre of area of the whole cell, protrusions included, is where the cell is.
+        weights = np.array([outlines.area[row], *(protrusion.area for protrusion in protrusions)])
+        offsets = np.stack([outlines.offset[row], *(protrusion.middle for protrusion in protrusions)])
+        origin = history.place[time, cell] - weights @ offsets / weights.sum()
+        shapes.append(_lay_out(conditions, outlines, row, origin, protrusions))
     return shapes
 
 
@@ -106,7 +115,7 @@ def _draw_outlines(
     cells: Int[np.ndarray, " cell"],
     rng: np.random.Generator,
 ) -> _Outlines:
-    """Outlines of the wanted areas, placed so that their centres of area are where the cells are."""
+    """Outlines of the wanted areas."""
     slow, fast = poses.slow[time, cells], poses.fast[time, cells]
     decay = history.decay[time, cells]
     roundness = np.maximum(history.roundness[time, cells], decay)
@@ -122,17 +131,21 @@ def _draw_outlines(
     blebs = np.exp(0.03 * decay[:, None] * scallops)
     melt = roundness[:, None]
     radii = (1 - melt) * radii + melt * ball[:, None] * blebs
+    bodies = _bodies(conditions, size, ball, roundness, slow)
+    wobble = np.exp(0.028 * (1 - melt) * contour.waves(fast[:, 16:24], 1)) * (1 - melt + melt * blebs)
+    hull = np.maximum(radii, wobble * contour.ellipse(*bodies.T))
     polarity = poses.polarity[time, cells]
+    centre = contour.centre(hull)
     forward, left = contour.unit_vector(polarity), contour.unit_vector(polarity + np.pi / 2)
-    shift = contour.centre(radii)
     return _Outlines(
-        origin=history.place[time, cells] - shift[:, :1] * forward - shift[:, 1:] * left,
+        offset=centre[:, :1] * forward + centre[:, 1:] * left,
+        area=contour.area(hull),
         polarity=polarity,
         radii=radii,
         steepness=contour.steepness(radii),
         front=front,
-        body=_bodies(conditions, size, ball, roundness, slow),
-        wobble=np.exp(0.028 * (1 - melt) * contour.waves(fast[:, 16:24], 1)) * (1 - melt + melt * blebs),
+        body=bodies,
+        wobble=wobble,
         flatness=1 / (1 + np.exp(-1.5 * slow[:, 15])),
         roundness=roundness,
     )
@@ -142,7 +155,7 @@ def _fan(
     strength: Float[np.ndarray, " cell"], sides: Float[np.ndarray, "cell 2"]
 ) -> Float[np.ndarray, "cell direction"]:
     """How much of a front each direction is: a fan that narrows as the cell becomes polar."""
-    width = (1.4 + 1.4 * (1 - strength))[:, None] + 0.22 * sides
+    width = (1.4 + 1.4 * (1 - strength))[:, None] + 0.14 * sides
     half = np.where(contour.THETA > 0, width[:, :1], width[:, 1:])
     return 1 / (1 + np.exp((np.abs(contour.THETA) - half) / 0.2))
 
@@ -163,13 +176,17 @@ def _bodies(
 
 
 def _lay_out(
-    conditions: Conditions, outlines: _Outlines, row: int, protrusions: list[Protrusion]
+    conditions: Conditions,
+    outlines: _Outlines,
+    row: int,
+    origin: Float[np.ndarray, " 2"],
+    protrusions: list[Protrusion],
 ) -> PhaseCell | None:
     """Computes one cell's distances on its patch of pixels; None if it lies off the canvas."""
-    origin, polarity = outlines.origin[row], float(outlines.polarity[row])
+    polarity = float(outlines.polarity[row])
     rim = origin + outlines.radii[row][:, None] * contour.unit_vector(contour.THETA + polarity)
     room = conditions.pixels(3.3)
-    corners = [rim, *(protrusion.tip + np.array([[-room], [room]]) for protrusion in protrusions)]
+    corners = [rim, *(origin + protrusion.tip + np.array([[-room], [room]]) for protrusion in protrusions)]
     points = np.concatenate(corners)
     patch = frame_patch(points.min(0) - 3, points.max(0) + 3, conditions.field)
     if patch is None:
@@ -196,6 +213,7 @@ def _lay_out(
     level = _blend(level, process, conditions.pixels(PROTRUSION_FILLET_UM))
     return PhaseCell(
         outline=Outline(top, first, level),
+        origin=origin,
         along=along,
         across=across,
         direction=direction,

@@ -18,10 +18,9 @@ FOOT_UM, TAIL_UM, TIP_UM = 2.2, 6.0, 1.1
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Protrusion:
-    """A thin process whose axis leaves the body's centre along a parabola.
+    """A thin process whose axis leaves the body's centre, the origin, along a parabola.
 
     Attributes:
-        origin: Centre of the body in the field.
         angle: Direction there.
         length: Length of the axis in pixels, along its direction.
         bend: Sideways deviation of the axis is ``bend * u**2`` at distance u, counter-clockwise.
@@ -31,7 +30,6 @@ class Protrusion:
         bulb: How much its tip is widened, 0 to 1.
     """
 
-    origin: Float[np.ndarray, " 2"]
     angle: float
     length: float
     bend: float
@@ -42,14 +40,28 @@ class Protrusion:
 
     @property
     def tip(self) -> Float[np.ndarray, " 2"]:
-        """End of the axis in the field."""
+        """End of the axis."""
         return self.axis(np.array([self.length]))[0]
 
+    @property
+    def area(self) -> float:
+        """About the area outside of the outline: the integral of the width."""
+        mean_width = 2 * (self.end * (1 + 0.16 * self.bulb) + (self.foot - self.end) / 3)
+        return mean_width * (self.length - self.base)
+
+    @property
+    def middle(self) -> Float[np.ndarray, " 2"]:
+        """About the centre of that area."""
+        slender = self.end * (1 + 0.16 * self.bulb)
+        taper = (self.foot - self.end) / 3
+        share = (slender / 2 + taper / 4) / (slender + taper)
+        return self.axis(np.array([self.base + share * (self.length - self.base)]))[0]
+
     def axis(self, distance: Float[np.ndarray, " point"]) -> Float[np.ndarray, "point 2"]:
-        """Points of the axis in the field."""
+        """Points of the axis at distances along the protrusion's direction."""
         aside = self.bend * distance**2
         forward, left = contour.unit_vector(np.array([self.angle, self.angle + np.pi / 2]))
-        return self.origin + distance[:, None] * forward + aside[:, None] * left
+        return distance[:, None] * forward + aside[:, None] * left
 
     def level(
         self, dy: Float[np.ndarray, "y 1"], dx: Float[np.ndarray, "1 x"]
@@ -81,7 +93,6 @@ def grow_protrusions(
     *,
     time: int,
     cell: int,
-    origin: Float[np.ndarray, " 2"],
     radii: Float[np.ndarray, " direction"],
     shown: float,
 ) -> list[Protrusion]:
@@ -92,7 +103,6 @@ def grow_protrusions(
         poses: The state of the shapes.
         time: Frame.
         cell: Index of the cell.
-        origin: Centre of its body in the field.
         radii: Its outline, from which every protrusion stands out by its length.
         shown: Share of that length that is out; cells draw them in when they round up.
 
@@ -103,13 +113,12 @@ def grow_protrusions(
     for slot in np.flatnonzero(poses.protrusion_length[time, cell] * shown > 1.0):
         angle = float(poses.protrusion_angle[time, cell, slot])
         local = angle - float(poses.polarity[time, cell])
-        base = float(radii[contour.direction_index(np.array(local))])
+        base = float(radii[contour.direction_index(np.array([local]))[0]])
         length = base + conditions.pixels(float(poses.protrusion_length[time, cell, slot]) * shown)
         # Tails leave the body broadly, filopodia thinly.
         rearness = (0.5 - 0.5 * math.cos(local)) ** 3
         found.append(
             Protrusion(
-                origin=origin,
                 angle=angle,
                 length=length,
                 bend=0.45 * math.tanh(poses.protrusion_bend[time, cell, slot]) / length,

@@ -13,8 +13,9 @@ from cellmotion_jax.data.simulate.protrusion import Protrusion
 
 # A tip counts from this distance to the cell's centre on, measured inside the cell.
 MIN_LENGTH_UM = 20.0
-# It must stand out of the rest of the cell by this much, and two tips of a cell lie this far apart.
-MIN_RELIEF_UM = 4.0
+# A disc of this radius around a tip is mostly not the cell (half of it is at a straight border), and two
+# tips of a cell lie this far apart.
+MIN_RELIEF_UM, MAX_SHARE = 4.0, 0.55
 
 
 def find_tips(
@@ -47,18 +48,16 @@ def find_tips(
     centre = np.array(np.unravel_index(depth.argmax(), depth.shape)) + corner
     found: list[tuple[float, float, float]] = []
     for protrusion in sorted(shape.protrusions, key=lambda one: -one.length):
-        tip = protrusion.tip
+        tip = shape.origin + protrusion.tip
         if not _is_inside(mask, (tip - corner)[None])[0]:
             continue
         row, column = np.rint(tip + PAD - (shape.outline.top, shape.outline.left)).astype(int)
-        base = max(shape.lamella[row, column], (1 - shape.body[row, column]) * conditions.radius)
+        inside = shape.lamella[row, column] > 0 or shape.body[row, column] < 1
         crowd = any(np.hypot(*(tip - other[:2])) < conditions.pixels(MIN_RELIEF_UM) for other in found)
-        length = _way(protrusion, centre, mask, corner)
-        if (
-            base < -conditions.pixels(MIN_RELIEF_UM)
-            and not crowd
-            and length >= conditions.pixels(MIN_LENGTH_UM)
-        ):
+        if inside or crowd or not _is_end(mask, tip - corner, conditions.pixels(MIN_RELIEF_UM)):
+            continue
+        length = _way(protrusion, centre - shape.origin, mask, corner - shape.origin)
+        if conditions.pixels(MIN_LENGTH_UM) <= length < np.inf:
             found.append((float(tip[0]), float(tip[1]), length))
     return found
 
@@ -70,15 +69,25 @@ def _way(
     corner: Float[np.ndarray, " 2"],
 ) -> float:
     """Length of the way from the centre to the tip; infinite where no straight line meets the axis."""
-    axis = protrusion.axis(np.linspace(0, protrusion.length, 24))
+    # Half a pixel from point to point: no gap is jumped.
+    axis = protrusion.axis(np.linspace(0, protrusion.length, max(2, int(2 * protrusion.length))))
     pieces = np.hypot(*np.diff(axis, axis=0).T)
     rest = np.concatenate([np.cumsum(pieces[::-1])[::-1], [0.0]])
-    share = np.linspace(0, 1, 40)[:, None, None]
-    lines = centre + share * (axis - centre) - corner
-    free = _is_inside(mask, lines.reshape(-1, 2)).reshape(len(share), -1).all(0)
     whole = _is_inside(mask, axis - corner)[::-1].cumprod()[::-1].astype(bool)
-    ways = np.hypot(*(axis - centre).T) + rest
-    return float(ways[free & whole].min(initial=np.inf))
+    shortest = np.inf
+    for point, way in zip(axis[whole][::6], rest[whole][::6]):
+        gap = float(np.hypot(*(point - centre)))
+        line = np.linspace(0, 1, int(2 * gap) + 2)[:, None]
+        if gap + way < shortest and _is_inside(mask, centre + line * (point - centre) - corner).all():
+            shortest = gap + float(way)
+    return shortest
+
+
+def _is_end(mask: Bool[np.ndarray, "y x"], point: Float[np.ndarray, " 2"], radius: float) -> bool:
+    """Whether little of a disc around a point belongs to the mask."""
+    rows, columns = (np.arange(n) - place for n, place in zip(mask.shape, point))
+    disc = np.hypot(rows[:, None], columns) <= radius
+    return float(mask[disc].mean()) < MAX_SHARE
 
 
 def _is_inside(mask: Bool[np.ndarray, "y x"], points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:

@@ -51,10 +51,10 @@ NIH3T3_MOTION = Motion(
 # um/min, no correlation from frame to frame, mean squared displacement 8, 14, 28, 55, 122 um^2 after 1, 2,
 # 4, 8, 16 frames.
 HELA_MOTION = Motion(
-    mean_speed_um_per_min=0.075,
+    mean_speed_um_per_min=0.055,
     persistence_min=9.0,
     speed_spread=0.7,
     speed_memory_min=60.0,
     cell_spread=0.4,
-    jitter_um=0.75,
+    jitter_um=0.85,
 )
