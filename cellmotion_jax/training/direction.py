@@ -52,8 +52,9 @@ class DirectionExperiment:
     """How samples are split; None: by movie for simulated data, by image and by track for real data."""
     folds: int | None = None
     """Random splits per protocol; None: 1 for simulated data, 4 (as in the paper) for real data."""
-    augmentation: DirectionAugmentation = DirectionAugmentation()
-    """Random similarity transforms of the training images."""
+    augmentation: DirectionAugmentation = DirectionAugmentation(shift=0.05)
+    """Random similarity transforms of the training images. Crops are centred on their cells, so that shifts
+    as large as the paper's 0.2 only bring in the neighbours."""
     optimizer: AdamW = AdamW(weight_decay=1e-4)
     """Optimiser."""
     phases: tuple[Phase, ...] = (Phase(steps=600, warmup_steps=50, final_fraction=0.02),)

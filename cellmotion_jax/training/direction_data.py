@@ -37,9 +37,9 @@ class DirectionData:
 
     root: pathlib.Path | None = None
     """Cell Tracking Challenge folder (with 01, 01_GT, ...); None simulates movies."""
-    simulation: Simulation = Simulation(frames=16, cells=24, height=640, width=640)
+    simulation: Simulation = Simulation(frames=16, cells=9, height=640, width=640)
     """What is simulated where there is no root."""
-    movies: int = 8
+    movies: int = 30
     """Number of simulated movies."""
     threshold_um: float = 5.0
     """The direction of a cell is that of its net displacement the first time this exceeds the threshold

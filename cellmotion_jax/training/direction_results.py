@@ -200,7 +200,7 @@ def _error_deg(predicted, target: np.ndarray) -> float:
 
 def _spread(values: np.ndarray) -> np.ndarray:
     """Standard deviation over the folds, the last axis; a single fold has none."""
-    return np.std(values, axis=-1, ddof=1) if values.shape[-1] > 1 else np.zeros(values.shape[:-1])
+    return np.asarray(np.std(values, axis=-1, ddof=min(1, values.shape[-1] - 1)))
 
 
 def _write_csv(

@@ -165,7 +165,7 @@ def _check_ranges(simulation: Simulation) -> None:
         "noise": 0.0,
         "seed": 0,
     }
-    most = {"frames": 10000, "height": 16384, "width": 16384, "protrusions": 4.0}
+    most = {"frames": 10000, "height": 16384, "width": 16384, "cells": 5000, "protrusions": 4.0}
     positive = ("pixel_size_um", "frame_interval_s", "persistence_min", "cell_area_um2")
     for field in dataclasses.fields(simulation):
         value = getattr(simulation, field.name)

@@ -49,7 +49,7 @@ class Simulation:
     """Median area of a cell with room to spread (1600 for phase contrast, 175 for nuclei)."""
     protrusions: float | None = None
     """Mean number of thin protrusions per cell (0.7 for phase contrast; nuclei have none)."""
-    polarity_error_deg: float = 5.0
+    polarity_error_deg: float = 4.0
     """Standard deviation of the angle between where a fast cell's shape points and where it will go; a slow
     cell's is up to twice that."""
     division_rate_per_h: float = 0.02

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial import KDTree
 
 from cellmotion_jax.data.simulate.conditions import Conditions
 
@@ -48,9 +49,15 @@ def repulsion(
     place: Float[np.ndarray, "cell 2"], radius: Float[np.ndarray, " cell"], size: Float[np.ndarray, " 2"]
 ) -> Float[np.ndarray, "cell 2"]:
     """The shift that takes half of every overlap between discs on the torus away from each of the two."""
-    gap = place[:, None] - place
+    wrapped = np.mod(place, size)
+    tree = KDTree(np.where(wrapped < size, wrapped, 0.0), boxsize=size)
+    first, second = tree.query_pairs(2 * radius.max(initial=0.0), output_type="ndarray").T
+    gap = place[first] - place[second]
     gap -= size * np.round(gap / size)
-    distance = np.sqrt((gap**2).sum(-1))
-    overlap = np.clip(radius[:, None] + radius - distance, 0, None)
-    np.fill_diagonal(overlap, 0.0)
-    return ((0.4 * overlap / np.maximum(distance, 1e-6))[..., None] * gap).sum(1)
+    distance = np.hypot(gap[:, 0], gap[:, 1])
+    overlap = np.clip(radius[first] + radius[second] - distance, 0, None)
+    push = (0.4 * overlap / np.maximum(distance, 1e-6))[:, None] * gap
+    shift = np.zeros_like(place)
+    np.add.at(shift, first, push)
+    np.add.at(shift, second, -push)
+    return shift

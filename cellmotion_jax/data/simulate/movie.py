@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from jaxtyping import UInt
 from tqdm import tqdm
 
-from cellmotion_jax.data.simulate.canvas import Drawing
 from cellmotion_jax.data.simulate.conditions import settle
 from cellmotion_jax.data.simulate.config import Look, Simulation
 from cellmotion_jax.data.simulate.motion import live_through
@@ -76,29 +73,17 @@ def simulate(simulation: Simulation) -> SimulatedMovie:
     poses = pose(conditions, history, rng=np.random.default_rng(poses_seed))
     microscope = Nuclei if simulation.look is Look.NUCLEI else PhaseContrast
     stage = microscope(conditions, history, poses, np.random.default_rng(scene))
-
-    def draw(time: int) -> Drawing:
-        return stage.draw(time, np.random.default_rng(frame_seeds[time]))
-
     cells = history.alive.shape[1]
     shape = (simulation.frames, simulation.height, simulation.width)
     dtype = np.uint16 if simulation.look is Look.NUCLEI else np.uint8
     frames, owners = np.zeros(shape, dtype), np.zeros(shape, np.uint16)
     areas, centres = np.zeros((simulation.frames, cells), int), np.zeros((simulation.frames, cells, 2))
     tips: list[tuple[int, int, float, float, float]] = []
-    # Frames depend on their own seeds only, so threads do not change the result.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        drawings = tqdm(
-            pool.map(draw, range(simulation.frames)),
-            "simulating",
-            simulation.frames,
-            unit="frame",
-            disable=None,
-        )
-        for time, drawing in enumerate(drawings):
-            frames[time], owners[time] = drawing.image, drawing.owner
-            areas[time], centres[time] = _measure(drawing.owner, cells)
-            tips.extend((time, *tip) for tip in drawing.tips)
+    for time in tqdm(range(simulation.frames), "simulating", unit="frame", disable=None):
+        drawing = stage.draw(time, np.random.default_rng(frame_seeds[time]))
+        frames[time], owners[time] = drawing.image, drawing.owner
+        areas[time], centres[time] = _measure(drawing.owner, cells)
+        tips.extend((time, *tip) for tip in drawing.tips)
     tracks, labels = name_tracks(areas > 0, history)
     for time in range(simulation.frames):
         owners[time] = np.concatenate([[0], labels[time]]).astype(np.uint16)[owners[time]]

@@ -16,7 +16,7 @@ REACH_UM = 5.0
 FUTURE_MIN, MAX_FUTURE = 360.0, 400
 
 # Shape fluctuations: slow ones of the whole outline, fast ones of its details.
-SLOW, FAST = 24, 24
+SLOW, FAST = 18, 24
 SLOW_MIN, FAST_MIN = 100.0, 25.0
 
 PROTRUSION_MIN = 160.0
@@ -67,7 +67,7 @@ def pose(conditions: Conditions, history: History, *, rng: np.random.Generator) 
     error = fluctuations((frames, cells), memory, rng)
     mood = fluctuations((frames, cells), memory, rng)
     usual = max(conditions.motion.mean_speed_um_per_min, 1e-6)
-    strength = np.clip(0.35 + 0.65 * speed / (speed + 0.4 * usual) + 0.1 * mood, 0.3, 1.0)
+    strength = np.clip(0.45 + 0.55 * speed / (speed + 0.4 * usual) + 0.1 * mood, 0.35, 1.0)
     polarity = goal + np.radians(conditions.simulation.polarity_error_deg) * (2 - strength) * error
     lengths, angles, bends, bulbs = _protrusions(conditions, polarity, history.alive[:frames], rng)
     return Poses(
