@@ -7,7 +7,6 @@ import functools
 import os
 import pathlib
 import re
-import shutil
 from collections.abc import Collection
 from typing import SupportsIndex
 
@@ -21,6 +20,7 @@ from cellmotion_jax.data.movie import Movie, list_tiffs, open_movie
 from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.data.track_table import TrackTable, check_track_table, read_man_track
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import written_beside
 
 __all__ = [
     "PIXEL_SIZE_UM",
@@ -168,20 +168,14 @@ def write_ctc(
         raise InputError(
             f"tracks hold label {tracks.label.max()}; labels up to {MAX_WRITTEN_LABEL} can be written."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    partial.mkdir()
-    try:
-        digits = 3 if len(masks) <= 1000 else 4
+    digits = 3 if len(masks) <= 1000 else 4
+    with written_beside(folder) as partial:
+        partial.mkdir()
         for frame, mask in enumerate(masks):
             frame_centroids(frame, mask, tracks, source=f"masks[{frame}]")
             name = partial / f"man_track{frame:0{digits}d}.tif"
             tifffile.imwrite(name, mask.astype(np.uint16), compression="zlib")
         (partial / "man_track.txt").write_text(tracks.text(), encoding="utf-8")
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def _open_sequence(root: pathlib.Path, name: str) -> CtcSequence:
@@ -201,10 +195,6 @@ def _open_sequence(root: pathlib.Path, name: str) -> CtcSequence:
                 f"CTC frames are t000.tif, t001.tif, ... from 0 on."
             )
         expected.append(folder / f"man_track{number[1]}.tif")
-    if not folder.is_dir():
-        raise InputError(
-            f"{folder} is absent; it should hold man_track.txt and one mask per frame of {name}."
-        )
     for mask in expected:
         if not mask.exists():
             raise InputError(f"{mask} is missing; every frame of {movie.path} has a tracking mask.")

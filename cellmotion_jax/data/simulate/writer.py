@@ -8,7 +8,6 @@ import enum
 import json
 import os
 import pathlib
-import shutil
 
 import numpy as np
 import tifffile
@@ -18,6 +17,7 @@ from cellmotion_jax import __version__
 from cellmotion_jax.data.ctc import write_ctc
 from cellmotion_jax.data.simulate.movie import SimulatedMovie
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import written_beside
 
 
 def write_simulation(movie: SimulatedMovie, folder: str | os.PathLike[str]) -> pathlib.Path:
@@ -50,20 +50,15 @@ def write_simulation(movie: SimulatedMovie, folder: str | os.PathLike[str]) -> p
         if _holds(folder, options):
             return folder
         raise InputError(f"{folder} exists and does not hold this simulation; give a new or an empty folder.")
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
-        partial.mkdir(parents=True)
+        with written_beside(folder) as partial:
+            partial.mkdir()
+            _write(movie, partial)
+            (partial / "01_simulation.json").write_text(options, encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"{folder} cannot be made ({error.strerror}); give a folder one can write to."
         ) from error
-    try:
-        _write(movie, partial)
-        (partial / "01_simulation.json").write_text(options, encoding="utf-8")
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return folder
 
 
