@@ -76,8 +76,10 @@ def restore_latest(folder: pathlib.Path, like: Tree) -> tuple[int, Tree] | None:
 def check_same_configuration(path: pathlib.Path, config: Any, *, may_differ: Sequence[str]) -> None:
     """Writes the configuration of a new run, or compares it with the one a run was started with.
 
+    A run without a checkpoint has nothing to resume: its configuration is replaced.
+
     Args:
-        path: JSON file beside the checkpoints.
+        path: JSON file in the folder of the run.
         config: Frozen dataclass, the whole experiment.
         may_differ: Dotted fields that do not alter what is computed.
 
@@ -85,7 +87,7 @@ def check_same_configuration(path: pathlib.Path, config: Any, *, may_differ: Seq
         InputError: Names every field that differs, with its value then and now.
     """
     now = flat_configuration(config)
-    if not path.exists():
+    if not path.exists() or not any(path.parent.rglob("checkpoints/*.json")):
         write_text(path, json.dumps(now, indent=1))
         return
     then = json.loads(path.read_text())

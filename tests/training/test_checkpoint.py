@@ -69,10 +69,14 @@ def test_a_configuration_is_flattened_to_every_setting():
     assert not any("parent" in name for name in flat)
 
 
-def test_changed_settings_are_named_and_harmless_ones_are_not(tmp_path):
+def test_once_there_is_a_checkpoint_changed_settings_are_named_unless_harmless(tmp_path):
     path = tmp_path / "config.json"
     checkpoint.check_same_configuration(path, Config(), may_differ=("run.log_every",))
     assert json.loads(path.read_text())["optimizer.b1"] == "0.9"
+    replaced = Config(run=Run(seed=5))
+    checkpoint.check_same_configuration(path, replaced, may_differ=())
+    checkpoint.check_same_configuration(path, Config(), may_differ=())
+    checkpoint.save(tmp_path / "checkpoints", 1, tree(1))
     harmless = Config(run=Run(log_every=3))
     checkpoint.check_same_configuration(path, harmless, may_differ=("run.log_every",))
     changed = Config(
