@@ -86,7 +86,8 @@ def arc_half_width(
     if not ((coverage >= 0) & (coverage <= 1)).all():
         raise InputError("coverage must be a share between 0 and 1 everywhere")
     kappa, coverage = np.broadcast_arrays(kappa, coverage)
-    share = np.minimum(coverage, 1 - 1e-12)
+    # The whole circle is known without solving, and Newton's method would take longest to get there.
+    share = np.where(coverage == 1, 0.0, np.minimum(coverage, 1 - 1e-12))
     half_width = np.zeros(kappa.shape)
     for _ in range(100):
         angles = half_width[..., None] * (_NODES + 1) / 2

@@ -105,16 +105,20 @@ def _table(predictions: Sequence[MemberPredictions]) -> list[Cell]:
 
 def _row(samples: DirectionSamples, cell: Cell) -> str:
     errors, versions = cell.errors_deg(), cell.members[0].versions.shape[1]
-    spread = float(_spread(errors))
-    fused = cell.errors_deg(versions)
     tests = [m.member.split.test for m in cell.members]
     cells = np.mean([len(np.unique(samples.track[test])) for test in tests])
+    largest = "-"  # One fold has no spread to estimate it from.
+    if len(errors) > 1:
+        largest = f"{maximum_error_estimate_deg(float(errors.mean()), float(_spread(errors))):.2f}"
     return (
         f"| {cell.protocol} | {cell.objective} | {len(errors)} | {np.mean([len(t) for t in tests]):.0f} "
-        f"| {cells:.0f} | {errors.mean():.2f} ± {spread:.2f} "
-        f"| {fused.mean():.2f} ± {_spread(fused):.2f} (n = {versions}) "
-        f"| {maximum_error_estimate_deg(float(errors.mean()), spread):.2f} |"
+        f"| {cells:.0f} | {_told(errors)} | {_told(cell.errors_deg(versions))} (n = {versions}) | {largest} |"
     )
+
+
+def _told(errors: np.ndarray) -> str:
+    """Mean over the folds, with its spread where there is one."""
+    return f"{errors.mean():.2f}" + (f" ± {_spread(errors):.2f}" if len(errors) > 1 else "")
 
 
 def _calibration_lines(cells: Sequence[Cell]) -> Iterable[str]:

@@ -4,7 +4,7 @@ import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellmotion_jax.models.layers import max_pool_2x2
@@ -12,9 +12,10 @@ from cellmotion_jax.models.layers import max_pool_2x2
 sizes = st.integers(2, 9)
 
 
-@given(height=sizes, width=sizes, seed=st.integers(0, 99))
-def test_pooling_equals_flax(height, width, seed):
-    images = jax.random.normal(jax.random.key(seed), (2, height, width, 3))
+@settings(max_examples=12)  # Every shape is compiled anew.
+@given(height=sizes, width=sizes)
+def test_pooling_equals_flax(height, width):
+    images = jax.random.normal(jax.random.key(0), (2, height, width, 3))
     chex.assert_trees_all_equal(max_pool_2x2(images), nn.max_pool(images, (2, 2), (2, 2)))
 
 
