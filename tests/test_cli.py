@@ -50,7 +50,12 @@ def test_a_folder_without_frames_is_refused(capsys, tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "value", "named"),
-    [("--run.batch-size", "0", "batch-size"), ("--folds", "0", "folds"), ("--data.movies", "0", "movies")],
+    [
+        ("--run.batch-size", "0", "batch-size"),
+        ("--folds", "0", "folds"),
+        ("--data.movies", "0", "movies"),
+        ("--phases.0.steps", "0", "steps"),
+    ],
 )
 def test_settings_out_of_range_are_refused(capsys, tmp_path, option, value, named):
     sentence = refusal(capsys, "train", "--run.folder", str(tmp_path / "run"), option, value)

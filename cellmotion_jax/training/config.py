@@ -28,6 +28,11 @@ class Phase:
     """Parameter paths that do not move, for example `backbone` or `head/direction`; batch-normalisation
     statistics under them are fixed and used as in evaluation."""
 
+    def __post_init__(self) -> None:
+        """Refuses a phase without an update."""
+        if self.steps < 1:
+            raise InputError(f"phases.steps is {self.steps}; a phase needs at least 1 step.")
+
     def schedule(self) -> optax.Schedule:
         """The learning rate as a function of the update within this phase."""
         decay = optax.cosine_decay_schedule(

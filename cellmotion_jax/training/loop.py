@@ -54,6 +54,8 @@ def fit(
 ) -> Best:
     """Trains one or several members side by side and returns the best parameters of each.
 
+    Into ``folder`` go ``checkpoints`` (the latest states), ``best`` (the best parameters so far) and the log.
+
     Args:
         model: Linen module.
         objective: ``(outputs, batch) -> (loss, terms)``.
@@ -132,6 +134,8 @@ def fit(
                 metrics = evaluate(progress.state)
                 metric = jax.device_put(jnp.asarray(metrics[best_metric], jnp.float32), replicated)
                 progress = progress.replace(best=update_best(progress.best, progress.state, metric))
+                if np.any(jax.device_get(progress.best.step) == step):
+                    checkpoint.save(folder / "best", step, progress.best)
                 log.write(step, "validation", metrics)
                 stop = _out_of_patience(progress.best, step, run)
             if window_ends:

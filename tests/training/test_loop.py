@@ -14,7 +14,7 @@ import pytest
 from orbax.checkpoint import v1 as ocp
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.training import loop
+from cellmotion_jax.training import checkpoint, loop
 from cellmotion_jax.training.config import Phase, Run
 from cellmotion_jax.training.loop import TrainingDiverged
 from tests.training import toy
@@ -113,6 +113,12 @@ def test_frozen_then_unfrozen_in_one_run(tmp_path):
 def test_a_phase_that_freezes_nothing_known_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"frozen names 'backbone'.*encoder.*head"):
         toy.toy_fit(tmp_path, phases=(Phase(steps=1, frozen=("backbone",)),))
+
+
+def test_the_best_parameters_are_on_disk_as_they_are_returned(uninterrupted):
+    folder, best = uninterrupted
+    _, saved = checkpoint.restore_latest(folder / "best", best)
+    chex.assert_trees_all_equal(saved, best)
 
 
 def test_early_stopping_keeps_the_best(tmp_path):
