@@ -130,9 +130,11 @@ def _calibration_lines(cells: Sequence[Cell]) -> Iterable[str]:
             f"{level:.0%} arcs hold {held:.0%}" for level, held in zip(table.level, table.covered)
         )
         origin = (
-            "predicted concentration" if cell.members[0].objective.kappa_head else "one concentration fitted"
+            "predicted concentration"
+            if cell.members[0].objective.kappa_head
+            else "one concentration fitted to validation cells"
         )
-        yield f"Calibration {protocol} ({origin} on the validation cells): {told}."
+        yield f"Calibration {protocol} ({origin}): {told}."
 
 
 def _draw(folder: pathlib.Path, samples: DirectionSamples, cells: Sequence[Cell]) -> Iterable[pathlib.Path]:
