@@ -59,16 +59,12 @@ class Evaluator:
             variables = {"params": params, "batch_stats": batch_stats}
             return cast(DirectionOutputs, model.apply(variables, images, train=False))
 
-        def validate(params, batch_stats, batch):
+        def evaluate(params, batch_stats, batch):
             raw = outputs(params, batch_stats, standardize(batch["image"]))
             loss = objective.losses(raw, batch)
             estimate = objective.decode(raw, batch["objective"])
             error = jnp.degrees(absolute_difference(estimate.angle, batch["angle"]))
-            return loss, error, estimate.angle
-
-        def confidence(params, batch_stats, batch):
-            raw = outputs(params, batch_stats, standardize(batch["image"]))
-            return objective.decode(raw, batch["objective"]).confidence
+            return loss, error, estimate
 
         def rotated(params, batch_stats, batch, rotation):
             def angles(images):
@@ -76,8 +72,7 @@ class Evaluator:
 
             return directions_of_rotated(angles, standardize(batch["image"]), rotation)
 
-        self._validate = jax.jit(side_by_side(validate))
-        self._confidence = jax.jit(side_by_side(confidence))
+        self._evaluate = jax.jit(side_by_side(evaluate))
         self._rotated = jax.jit(side_by_side(rotated))
         self._validation = list(self._batches([member.split.validation for member in members]))
 
@@ -99,7 +94,7 @@ class Evaluator:
             cells = jax.device_put(_without_mask(batch))
             versions_of = [self._rotated(best.params, best.batch_stats, cells, r) for r in of_members]
             angle.append(np.stack(versions_of, axis=-1))
-            confidence.append(self._confidence(best.params, best.batch_stats, cells))
+            confidence.append(self._evaluate(best.params, best.batch_stats, cells)[2].confidence)
             where.append(batch["where"])
         angles, confidences = np.concatenate(angle, axis=1), np.concatenate(confidence, axis=1)
         counted = np.concatenate(where, axis=1)
@@ -118,10 +113,10 @@ class Evaluator:
         ]
 
     def _validation_predictions(self, state: TrainState | Best) -> tuple[Array, Array, Array, Array]:
-        parts = [
-            (*self._validate(state.params, state.batch_stats, _without_mask(batch)), batch["where"])
-            for batch in self._validation
-        ]
+        parts = []
+        for batch in self._validation:
+            loss, error, estimate = self._evaluate(state.params, state.batch_stats, _without_mask(batch))
+            parts.append((loss, error, estimate.angle, batch["where"]))
         loss, error, angle, where = (jnp.concatenate(part, axis=1) for part in zip(*parts))
         return loss, error, angle, where
 
