@@ -2,15 +2,225 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
+from flax.typing import Dtype
 from jaxtyping import Array, Float
+
+Padding: TypeAlias = Literal["SAME", "VALID"] | tuple[tuple[int, int], tuple[int, int]]
+"""``SAME`` and ``VALID`` as in TensorFlow and Keras, or (before, after) along y and along x."""
+
+
+class DepthwiseConv(nn.Module):
+    """A convolution of every channel with a kernel of its own, without bias.
+
+    The kernel has the shape ``(height, width, 1, channel)`` of a grouped ``nn.Conv``, and the numbers are
+    the same. On a CPU it is computed by shifted multiply-adds, see ``depthwise_conv``.
+    """
+
+    kernel_size: tuple[int, int] = (3, 3)
+    """Height and width of the kernel."""
+    strides: int = 1
+    """Step along y and x."""
+    padding: Padding = "SAME"
+    """Padding along y and x."""
+    dtype: Dtype | None = None
+    """Compute type; parameters stay float32."""
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "batch y x channel"]) -> Float[Array, "batch y2 x2 channel"]:
+        """Filters every channel."""
+        shape = (*self.kernel_size, 1, images.shape[-1])
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        images, kernel = promote_dtype(images, kernel, dtype=self.dtype)
+        padding = explicit_padding(images.shape[1:3], self.kernel_size, self.strides, self.padding)
+        return depthwise_conv(images, kernel, self.strides, padding)
+
+
+class PointwiseConv(nn.Module):
+    """A 1 x 1 convolution, computed as the matrix product that it is.
+
+    The kernel has the shape ``(1, 1, input, feature)`` of ``nn.Conv``, and the numbers are the same;
+    XLA:CPU differentiates the product several times faster.
+    """
+
+    features: int
+    """Output channels."""
+    strides: int = 1
+    """Step along y and x; pixels in between are not looked at."""
+    use_bias: bool = False
+    """Add a bias."""
+    dtype: Dtype | None = None
+    """Compute type; parameters stay float32."""
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "batch y x channel"]) -> Float[Array, "batch y2 x2 feature"]:
+        """Mixes the channels of every pixel."""
+        shape = (1, 1, images.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,)) if self.use_bias else None
+        images, kernel, bias = promote_dtype(images, kernel, bias, dtype=self.dtype)
+        images = images[:, :: self.strides, :: self.strides]
+        mixed = images.reshape(-1, images.shape[-1]) @ kernel[0, 0]
+        mixed = mixed if bias is None else mixed + bias[None]
+        return mixed.reshape(*images.shape[:3], self.features)
+
+
+def explicit_padding(
+    size: Sequence[int], kernel_size: Sequence[int], strides: int, padding: Padding
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Pixels added before and after, along y and x, for a padding that may be given by name."""
+    if not isinstance(padding, str):
+        return padding
+    (top, bottom), (left, right) = jax.lax.padtype_to_pads(size, kernel_size, (strides, strides), padding)
+    return (int(top), int(bottom)), (int(left), int(right))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def depthwise_conv(
+    images: Float[Array, "batch y x channel"],
+    kernel: Float[Array, "height width 1 channel"],
+    strides: int,
+    padding: tuple[tuple[int, int], tuple[int, int]],
+) -> Float[Array, "batch y2 x2 channel"]:
+    """Cross-correlates every channel with its own kernel.
+
+    XLA:CPU runs the grouped convolution up to 60 times slower than one multiply-add per tap of the
+    kernel on shifted images, and its gradient slower still; other platforms have good code for it.
+    Gradients are those of the grouped convolution, in reverse mode only.
+
+    Args:
+        images: Feature maps.
+        kernel: One kernel per channel.
+        strides: Step along y and x.
+        padding: Zeros added before and after, along y and along x.
+
+    Returns:
+        Filtered maps.
+    """
+    shifted = functools.partial(_sum_of_taps, strides=strides, padding=padding)
+    grouped = functools.partial(_grouped_conv, strides=strides, padding=padding)
+    return jax.lax.platform_dependent(images, kernel, cpu=shifted, default=grouped)
+
+
+def _depthwise_forward(images, kernel, strides, padding):
+    return depthwise_conv(images, kernel, strides, padding), (images, kernel)
+
+
+def _depthwise_backward(strides, padding, inputs, cotangent):
+    def on_cpu(images, kernel, cotangent):
+        filtered = functools.partial(_sum_of_taps, kernel=kernel, strides=strides, padding=padding)
+        _, backward = jax.vjp(filtered, images)
+        by_kernel = _kernel_gradient(images, cotangent, kernel.shape, strides, padding)
+        return (*backward(cotangent), by_kernel.astype(kernel.dtype))
+
+    def elsewhere(images, kernel, cotangent):
+        grouped = functools.partial(_grouped_conv, strides=strides, padding=padding)
+        return jax.vjp(grouped, images, kernel)[1](cotangent)
+
+    return jax.lax.platform_dependent(*inputs, cotangent, cpu=on_cpu, default=elsewhere)
+
+
+depthwise_conv.defvjp(_depthwise_forward, _depthwise_backward)
+
+
+def _grouped_conv(images, kernel, *, strides, padding):
+    return jax.lax.conv_general_dilated(
+        images,
+        kernel,
+        (strides, strides),
+        padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=images.shape[-1],
+    )
+
+
+def _sum_of_taps(images, kernel, *, strides, padding):
+    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+    height, width = kernel.shape[:2]
+    taps = [
+        view * kernel[i, j, 0][None, None, None]
+        for (i, j), view in _views(padded, (height, width), strides).items()
+    ]
+    return functools.reduce(jnp.add, taps)
+
+
+def _kernel_gradient(images, cotangent, kernel_shape, strides, padding):
+    """Products of shifted images with the cotangent, summed row by row.
+
+    A plain sum over batch, y and x is one slow loop for XLA:CPU; adding up whole rows vectorises.
+    """
+    padded = jnp.pad(images, ((0, 0), *padding, (0, 0)))
+    height, width = kernel_shape[:2]
+    batch, rows, columns, channels = cotangent.shape
+
+    def add_row(row, sums):
+        window = jax.lax.dynamic_slice_in_dim(padded, row * strides, height, axis=1)
+        of_row = jax.lax.dynamic_slice_in_dim(cotangent, row, 1, axis=1)
+        views = _views(window, (height, width), strides).values()
+        return sums + jnp.stack([(view * of_row)[:, 0].astype(jnp.float32) for view in views])
+
+    sums = jnp.zeros((height * width, batch, columns, channels), jnp.float32)
+    sums = jax.lax.fori_loop(0, rows, add_row, sums)
+    return sums.sum(axis=(1, 2)).reshape(kernel_shape)
+
+
+def _views(padded: Array, window: tuple[int, int], strides: int) -> dict[tuple[int, int], Array]:
+    """What every position of a sliding window sees of padded maps: one strided view per position."""
+    batch, height, width, channels = padded.shape
+    rows, columns = (height - window[0]) // strides, (width - window[1]) // strides  # Steps taken.
+    return {
+        (i, j): jax.lax.slice(
+            padded,
+            (0, i, j, 0),
+            (batch, i + rows * strides + 1, j + columns * strides + 1, channels),
+            (1, strides, strides, 1),
+        )
+        for i in range(window[0])
+        for j in range(window[1])
+    }
+
+
+def max_pool(
+    images: Float[Array, "batch y x channel"], window: int, *, strides: int, padding: int
+) -> Float[Array, "batch y2 x2 channel"]:
+    """Maximum over overlapping square windows; pixels outside of the image do not count.
+
+    Equal to ``flax.linen.max_pool`` in value. Its gradient is shared between equal maxima instead of going
+    to the first. Taken along y and then along x, as maxima of shifted maps: XLA:CPU differentiates a
+    ``reduce_window`` through a sequential scatter, several times slower.
+
+    Args:
+        images: Feature maps.
+        window: Side of the window.
+        strides: Step along y and x.
+        padding: Pixels by which the window may leave the image, on every side.
+
+    Returns:
+        The pooled maps.
+    """
+    borders = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+    padded = jnp.pad(images, borders, constant_values=-jnp.inf)
+    for axis in (1, 2):
+        steps = (padded.shape[axis] - window) // strides
+        shifted = [
+            jax.lax.slice_in_dim(padded, i, i + steps * strides + 1, strides, axis) for i in range(window)
+        ]
+        padded = functools.reduce(jnp.maximum, shifted)
+    return padded
 
 
 def max_pool_2x2(images: Float[Array, "batch y x channel"]) -> Float[Array, "batch y//2 x//2 channel"]:
     """Maximum over disjoint 2 x 2 windows; an odd last row or column is dropped (VALID padding).
 
-    Equal to ``flax.linen.max_pool(images, (2, 2), (2, 2))`` in value. Its gradient is shared evenly
-    between equal maxima of a window instead of going to the first. Written as a reshape because
-    XLA:CPU differentiates a ``reduce_window`` through a sequential scatter, several times slower.
+    As ``max_pool(images, 2, strides=2, padding=0)``, with windows that do not overlap written as a reshape,
+    and the gradient shared evenly between equal maxima.
 
     Args:
         images: Feature maps, at least 2 x 2 pixels.

@@ -1,21 +1,34 @@
-"""The layers equal the flax layers they replace."""
+"""The layers equal the flax layers they replace, in value and in gradient."""
 
 import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellmotion_jax.models.layers import max_pool_2x2
+from cellmotion_jax.models.layers import (
+    DepthwiseConv,
+    PointwiseConv,
+    depthwise_conv,
+    explicit_padding,
+    max_pool,
+    max_pool_2x2,
+)
 
 sizes = st.integers(2, 9)
+
+
+def maps(height, width, channels=3):
+    return jax.random.normal(jax.random.key(height * 31 + width), (2, height, width, channels))
 
 
 @settings(max_examples=12)  # Every shape is compiled anew.
 @given(height=sizes, width=sizes)
 def test_pooling_equals_flax(height, width):
-    images = jax.random.normal(jax.random.key(0), (2, height, width, 3))
+    images = maps(height, width)
     chex.assert_trees_all_equal(max_pool_2x2(images), nn.max_pool(images, (2, 2), (2, 2)))
 
 
@@ -24,3 +37,97 @@ def test_pooling_gradient_equals_flax_without_ties():
     ours = jax.grad(lambda x: jnp.sum(jnp.sin(max_pool_2x2(x))))(images)
     theirs = jax.grad(lambda x: jnp.sum(jnp.sin(nn.max_pool(x, (2, 2), (2, 2)))))(images)
     chex.assert_trees_all_close(ours, theirs)
+
+
+@pytest.mark.parametrize(("window", "strides", "padding"), [(3, 2, 1), (5, 1, 2), (2, 2, 0), (3, 3, 0)])
+@pytest.mark.parametrize("size", [(8, 8), (9, 6)])
+def test_overlapping_pooling_equals_flax(window, strides, padding, size):
+    images = maps(*size)
+
+    def ours(x):
+        return max_pool(x, window, strides=strides, padding=padding)
+
+    def theirs(x):
+        return nn.max_pool(x, (window, window), (strides, strides), [(padding, padding)] * 2)
+
+    chex.assert_trees_all_equal(ours(images), theirs(images))
+    gradients = [jax.grad(lambda x, pool=pool: jnp.sum(jnp.sin(pool(x))))(images) for pool in (ours, theirs)]
+    chex.assert_trees_all_close(*gradients, atol=1e-6)
+
+
+def test_pooling_shares_the_gradient_of_ties_and_has_no_nan():
+    gradient = jax.grad(lambda x: jnp.sum(max_pool(x, 3, strides=2, padding=1)))(jnp.zeros((1, 5, 5, 1)))
+    assert bool(jnp.all(jnp.isfinite(gradient)))
+    assert float(gradient.sum()) == pytest.approx(9.0)
+
+
+@settings(max_examples=6)
+@given(
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    strides=st.integers(1, 2),
+    padding=st.sampled_from(["SAME", ((1, 1), (1, 1)), ((2, 0), (1, 3))]),
+)
+def test_depthwise_convolution_and_its_gradients_equal_the_grouped_one(height, width, strides, padding):
+    images = maps(height, width)
+    ours = DepthwiseConv(strides=strides, padding=padding)
+    theirs = nn.Conv(3, (3, 3), strides, padding=padding, feature_group_count=3, use_bias=False)
+    variables = ours.init(jax.random.key(1), images)
+
+    def loss(module):
+        return lambda variables, images: jnp.sum(jnp.sin(module.apply(variables, images)))
+
+    of_ours, of_theirs = (
+        jax.jit(jax.value_and_grad(loss(module), argnums=(0, 1)))(variables, images)
+        for module in (ours, theirs)
+    )
+    chex.assert_trees_all_close(of_ours, of_theirs, atol=1e-4)
+    chex.assert_trees_all_close(ours.apply(variables, images), theirs.apply(variables, images), atol=1e-5)
+
+
+def test_depthwise_convolution_with_a_kernel_that_is_not_square():
+    images = maps(8, 9)
+    ours = DepthwiseConv(kernel_size=(5, 2), strides=2)
+    theirs = nn.Conv(3, (5, 2), 2, feature_group_count=3, use_bias=False)
+    variables = ours.init(jax.random.key(1), images)
+    chex.assert_trees_all_close(ours.apply(variables, images), theirs.apply(variables, images), atol=1e-5)
+
+
+def test_depthwise_initialisation_keeps_the_variance():
+    images = jax.random.normal(jax.random.key(0), (4, 32, 32, 64))
+    outputs, _ = DepthwiseConv().init_with_output(jax.random.key(1), images)
+    assert float(outputs.var()) == pytest.approx(1.0, rel=0.2)
+
+
+def test_depthwise_convolution_is_vmapped_over_members():
+    images, kernels = maps(6, 5)[None].repeat(2, 0), jax.random.normal(jax.random.key(0), (2, 3, 3, 1, 3))
+    padding = explicit_padding((6, 5), (3, 3), 1, "SAME")
+
+    def gradient(images, kernel):
+        return jax.grad(lambda k: jnp.sum(depthwise_conv(images, k, 1, padding) ** 2))(kernel)
+
+    together = jax.vmap(gradient)(images, kernels)
+    chex.assert_trees_all_close(
+        together, jnp.stack([gradient(*pair) for pair in zip(images, kernels)]), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("layer", [DepthwiseConv(dtype=jnp.bfloat16), PointwiseConv(4, dtype=jnp.bfloat16)])
+def test_compute_type_leaves_parameters_and_their_gradients_in_float32(layer):
+    images = maps(6, 6)
+    variables = layer.init(jax.random.key(0), images)
+    assert layer.apply(variables, images).dtype == jnp.bfloat16
+    gradient = jax.grad(lambda v: jnp.sum(layer.apply(v, images).astype(jnp.float32) ** 2))(variables)
+    assert {leaf.dtype for leaf in jax.tree.leaves((variables, gradient))} == {np.dtype("float32")}
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_pointwise_convolution_equals_flax(strides, use_bias):
+    images = maps(7, 6)
+    ours = PointwiseConv(5, strides=strides, use_bias=use_bias)
+    theirs = nn.Conv(5, (1, 1), strides, padding="VALID", use_bias=use_bias)
+    variables = theirs.init(jax.random.key(0), images)
+    chex.assert_trees_all_equal_shapes(variables, ours.init(jax.random.key(0), images))
+    variables = jax.tree.map(lambda leaf: leaf + 0.1, variables)
+    chex.assert_trees_all_close(ours.apply(variables, images), theirs.apply(variables, images), atol=1e-5)
