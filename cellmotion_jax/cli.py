@@ -1,4 +1,4 @@
-"""The ``cellmotion`` command: ``train`` and ``simulate``.
+"""The ``cellmotion`` command: ``train``, ``simulate`` and ``import-weights``.
 
 Whatever is wrong with what the user handed in arrives here as an ``InputError`` and leaves as one
 sentence with exit code 2.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import logging
 import os
 import pathlib
@@ -21,11 +22,15 @@ from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.training.experiments import DEFAULT, EXPERIMENTS
 from cellmotion_jax.training.loop import TrainingDiverged
+from cellmotion_jax.weights.catalogue import CATALOGUE
+from cellmotion_jax.weights.convert import import_weights
 
 USAGE = """usage: cellmotion COMMAND ...
 
   train [EXPERIMENT] [--overrides]   train, evaluate and draw an experiment (`train --list` names them)
   simulate --out FOLDER [--options]  write a simulated movie with its exact truth
+  import-weights SOURCE --model NAME --out FILE
+                                     convert published weights of a backbone (Keras, torch, safetensors, npz)
 
 `cellmotion COMMAND --help` lists every option with its meaning."""
 
@@ -34,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command line; exits with 2 on bad input and 1 on a run that diverged."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    commands = {"train": _train, "simulate": _simulate}
+    commands = {"train": _train, "simulate": _simulate, "import-weights": _import_weights}
     try:
         if not arguments or arguments[0] in ("-h", "--help"):
             print(USAGE)  # noqa: T201
@@ -97,6 +102,41 @@ def _simulate(arguments: list[str]) -> None:
     options = tyro.cli(_SimulateOptions, args=arguments, prog="cellmotion simulate")
     write_simulation(simulate(options.simulation), options.out)
     print(f"Wrote {options.out}")  # noqa: T201
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _ImportOptions:
+    """Converts published weights of a backbone into one safetensors file under our parameter paths.
+
+    Every tensor of the source is accounted for; one that is missing, unknown or of another shape refuses
+    the import. Nothing in the source is ever run: pickles are read as data, neither Keras nor torch is
+    needed.
+    """
+
+    source: tyro.conf.Positional[pathlib.Path]
+    """Keras .h5, .weights.h5 or .keras, torch state dict, safetensors or npz."""
+    model: str
+    """The network that the weights are of, by its name in the list above."""
+    out: pathlib.Path
+    """The safetensors file to write."""
+    licence: str = ""
+    """Licence of the weights, kept in the file."""
+
+
+def _import_weights(arguments: list[str]) -> None:
+    options = tyro.cli(
+        _ImportOptions,
+        args=arguments,
+        prog="cellmotion import-weights",
+        description=f"{inspect.getdoc(_ImportOptions)}\n\nModels: {', '.join(CATALOGUE)}.",
+    )
+    report = import_weights(options.source, model=options.model, out=options.out, licence=options.licence)
+    print(  # noqa: T201
+        f"Wrote {options.out}: {report.model}, {report.tensors} tensors of {report.values:,} values "
+        f"({', '.join(report.source_types)} in the source)."
+    )
+    if report.left_out:
+        print(f"Left out, the network has no such parts: {', '.join(report.left_out)}.")  # noqa: T201
 
 
 def _keep_compiled_programs() -> None:

@@ -15,7 +15,16 @@ SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 
 @pytest.fixture(scope="session")
 def real_data() -> pathlib.Path:
-    folder = SHARED / "data"
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def real_weights() -> pathlib.Path:
+    return _shared("weights")
+
+
+def _shared(name: str) -> pathlib.Path:
+    folder = SHARED / name
     if not folder.is_dir():
-        pytest.skip(f"{folder} is absent: real movies are beside the developers' checkouts only")
+        pytest.skip(f"{folder} is absent: real movies and weights are beside the developers' checkouts only")
     return folder

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax.typing import Dtype
 from jaxtyping import Array, Float
 
+from cellmotion_jax.models.backbones.inputs import InputScaling
 from cellmotion_jax.models.layers import max_pool_2x2
 
 SMALLEST_IMAGE = 12  # 12 -> 8 -> 4 -> 2 -> 1.
@@ -93,9 +94,9 @@ class ProbingCNN(nn.Module):
 class FineTunedCNN(nn.Module):
     """A pretrained backbone under the head of Table 2: average pooling, Dense 1024, Dense 256, direction.
 
-    The backbone is any Linen module called as ``backbone(images, train=...)`` that returns a feature
-    map ``[batch, y, x, channel]``; its parameters live under ``backbone``, so that
-    ``Phase(frozen=("backbone",))`` freezes exactly those.
+    The backbone is one of ``models.backbones``, or any Linen module called as ``backbone(images, train=...)``
+    that returns a tuple of feature maps ``[batch, y, x, channel]``, of which the last is pooled; its
+    parameters live under ``backbone``, so that ``Phase(frozen=("backbone",))`` freezes exactly those.
 
     References:
         Bruns et al., Table 2. Dense 256 has 262,400 parameters.
@@ -103,25 +104,30 @@ class FineTunedCNN(nn.Module):
 
     backbone: nn.Module
     """Feature extractor."""
+    scaling: InputScaling
+    """What the weights of the backbone expect to see."""
     neurons: int = 2
     """Output neurons: 1 encodes the angle, 2 a point on the circle."""
     kappa_head: bool = False
     """Also predict the concentration of a von Mises distribution."""
     dtype: Dtype | None = None
-    """Compute type of the head."""
+    """Compute type of the head; the backbone has its own."""
 
     @nn.compact
-    def __call__(self, images: Float[Array, "batch y x channel"], *, train: bool) -> DirectionOutputs:
+    def __call__(self, images: Float[Array, "batch y x 1"], *, train: bool) -> DirectionOutputs:
         """Estimates directions.
 
         Args:
-            images: Cells, one per image, scaled as the backbone expects.
-            train: Passed to the backbone (batch normalisation, dropout).
+            images: Cells, one per image, standardised, as for ``ProbingCNN``.
+            train: Passed to the backbone (batch normalisation, stochastic depth).
 
         Returns:
             Raw encodings, one row per image.
+
+        Raises:
+            ValueError: The images are too small for the backbone.
         """
-        features = self.backbone(images, train=train)
+        features = self.backbone(self.scaling.of_standardized(images), train=train)[-1]
         x = jnp.mean(features, axis=(1, 2))
         x = nn.relu(nn.Dense(1024, dtype=self.dtype, name="dense1")(x))
         x = nn.relu(nn.Dense(256, dtype=self.dtype, name="dense2")(x))

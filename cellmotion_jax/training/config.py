@@ -16,8 +16,10 @@ from cellmotion_jax.errors import InputError
 class Phase:
     """A stretch of training with one learning-rate curve and one set of frozen parameters."""
 
-    steps: int
-    """Optimiser updates."""
+    steps: int | None = None
+    """Optimiser updates; either these or epochs are given."""
+    epochs: int | None = None
+    """Passes over the training samples, of the largest split where several members train side by side."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
     warmup_steps: int = 0
@@ -25,18 +27,31 @@ class Phase:
     final_fraction: float = 1.0
     """The rate follows a cosine down to this fraction of its peak; 1 keeps it constant."""
     frozen: tuple[str, ...] = ()
-    """Parameter paths that do not move, for example `backbone` or `head/direction`; batch-normalisation
-    statistics under them are fixed and used as in evaluation."""
+    """Parameter paths that do not move, for example `backbone` or `head/direction`; modules under them run as
+    in evaluation, with fixed batch-normalisation statistics and without dropout."""
 
     def __post_init__(self) -> None:
-        """Refuses a phase without an update."""
-        if self.steps < 1:
-            raise InputError(f"phases.steps is {self.steps}; a phase needs at least 1 step.")
+        """Refuses a phase without an update, or of two lengths."""
+        if (self.steps is None) == (self.epochs is None):
+            raise InputError(
+                f"phases.steps is {self.steps} and phases.epochs is {self.epochs}; give one of them, "
+                "and None for the other."
+            )
+        for name in ("steps", "epochs"):
+            length = getattr(self, name)
+            if length is not None and length < 1:
+                raise InputError(f"phases.{name} is {length}; a phase needs at least 1.")
+
+    def in_steps(self, *, samples: int, batch_size: int) -> Phase:
+        """The same phase with its length in updates; the last batch of an epoch may reach into the next."""
+        if self.epochs is None:
+            return self
+        return dataclasses.replace(self, steps=self.epochs * -(-samples // batch_size), epochs=None)
 
     def schedule(self) -> optax.Schedule:
-        """The learning rate as a function of the update within this phase."""
+        """The learning rate as a function of the update within this phase, whose length is in steps."""
         decay = optax.cosine_decay_schedule(
-            self.learning_rate, max(self.steps - self.warmup_steps, 1), alpha=self.final_fraction
+            self.learning_rate, max(_steps(self) - self.warmup_steps, 1), alpha=self.final_fraction
         )
         warmup = optax.linear_schedule(0.0, self.learning_rate, max(self.warmup_steps, 1))
         return optax.join_schedules([warmup, decay], [self.warmup_steps])
@@ -99,7 +114,13 @@ RESUMABLE_CHANGES = ("run.log_every", "run.checkpoint_every", "run.patience", "r
 
 def phase_ends(phases: Sequence[Phase]) -> tuple[int, ...]:
     """The update after which each phase ends, counted from the start of the run."""
-    return tuple(itertools.accumulate(phase.steps for phase in phases))
+    return tuple(itertools.accumulate(_steps(phase) for phase in phases))
+
+
+def _steps(phase: Phase) -> int:
+    if phase.steps is None:
+        raise ValueError(f"the length of {phase} is in epochs; Phase.in_steps gives it in steps")
+    return phase.steps
 
 
 def learning_rate_schedule(phases: Sequence[Phase]) -> optax.Schedule:

@@ -6,12 +6,15 @@ import dataclasses
 import enum
 import functools
 import pathlib
+from typing import Any
 
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import tyro
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.models.direction import ProbingCNN
+from cellmotion_jax.models.direction import FineTunedCNN, ProbingCNN
 from cellmotion_jax.report.figures import plot_curves
 from cellmotion_jax.training.augmentation import DirectionAugmentation
 from cellmotion_jax.training.checkpoint import check_same_configuration
@@ -29,6 +32,8 @@ from cellmotion_jax.training.direction_evaluation import Evaluator, MemberPredic
 from cellmotion_jax.training.direction_results import write_results
 from cellmotion_jax.training.loop import fit
 from cellmotion_jax.training.objectives import CircleObjective, DirectionObjective, ObjectivePerMember
+from cellmotion_jax.weights.catalogue import CATALOGUE
+from cellmotion_jax.weights.convert import load_weights
 
 
 class Precision(enum.Enum):
@@ -42,8 +47,11 @@ class Precision(enum.Enum):
 class DirectionExperiment:
     """Trains a direction network for every objective, protocol and fold, and tests it on unseen cells."""
 
-    model: tyro.conf.Suppress[ProbingCNN] = ProbingCNN()
+    model: tyro.conf.Suppress[ProbingCNN | FineTunedCNN] = ProbingCNN()
     """The network; its output neurons follow from the objective."""
+    weights: pathlib.Path | None = None
+    """Pretrained weights of the backbone, a file that `cellmotion import-weights` wrote; None starts from
+    random ones."""
     objectives: tuple[DirectionObjective, ...] = (CircleObjective(),)
     """Encoding, output activation and loss; several are trained side by side."""
     data: DirectionData = DirectionData()
@@ -80,6 +88,8 @@ class DirectionExperiment:
         folder = (self.run.folder or pathlib.Path("runs/direction")).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
+        pretrained = self._pretrained()
+        self._check_image_size()
         samples = load_samples(self.data, cache=folder / "data", seed=self.run.seed)
 
         predictions: list[MemberPredictions] = []
@@ -94,7 +104,7 @@ class DirectionExperiment:
             )
             inner = folder / name if len(groups) > 1 else folder
             inner.mkdir(exist_ok=True)
-            predictions += self._train_group(samples, objectives, members, inner)
+            predictions += self._train_group(samples, objectives, members, inner, pretrained)
             plot_curves(inner / "metrics.csv", inner / "curves.png")
         write_results(folder, samples, predictions, simulated=self.data.root is None)
 
@@ -104,11 +114,11 @@ class DirectionExperiment:
         objectives: tuple[DirectionObjective, ...],
         members: list[Member],
         folder: pathlib.Path,
+        pretrained: dict[str, Any],
     ) -> list[MemberPredictions]:
         """Trains all members that share one architecture side by side."""
-        model = self.model.clone(
-            neurons=objectives[0].neurons, kappa_head=objectives[0].kappa_head, dtype=self.precision.value
-        )
+        model = self._model(objectives[0])
+        largest = max(len(member.split.train) for member in members)
         objective = ObjectivePerMember(objectives)
         evaluator = Evaluator(model, objective, samples, members, batch_size=self.run.batch_size)
         best = fit(
@@ -116,7 +126,7 @@ class DirectionExperiment:
             objective=objective,
             augment=self.augmentation,
             optimizer=self.optimizer,
-            phases=self.phases,
+            phases=[phase.in_steps(samples=largest, batch_size=self.run.batch_size) for phase in self.phases],
             run=self.run,
             folder=folder,
             members=[member.name for member in members],
@@ -129,8 +139,45 @@ class DirectionExperiment:
             ),
             evaluate=evaluator.validate,
             best_metric="E_deg",
+            pretrained=pretrained,
         )
         return evaluator.test(best, versions=self.test_time_rotations, seed=self.run.seed)
+
+    def _model(self, objective: DirectionObjective) -> nn.Module:
+        """The network with the outputs that an objective reads, in the compute type asked for."""
+        dtype = self.precision.value
+        model = self.model.clone(neurons=objective.neurons, kappa_head=objective.kappa_head, dtype=dtype)
+        return (
+            model.clone(backbone=model.backbone.clone(dtype=dtype))
+            if isinstance(model, FineTunedCNN)
+            else model
+        )
+
+    def _pretrained(self) -> dict[str, Any]:
+        """The variables of the backbone in the place that they have in the network."""
+        if self.weights is None:
+            return {}
+        if not isinstance(self.model, FineTunedCNN):
+            raise InputError(
+                f"--weights {self.weights} has no use: the {type(self.model).__name__} has no backbone."
+            )
+        loaded = load_weights(self.weights)
+        if CATALOGUE[loaded.model].module != self.model.backbone:
+            names = [name for name, entry in CATALOGUE.items() if entry.module == self.model.backbone]
+            raise InputError(
+                f"{self.weights} holds {loaded.model}; this experiment needs {' or '.join(names)}."
+            )
+        return {kind: {"backbone": tree} for kind, tree in loaded.variables.items()}
+
+    def _check_image_size(self) -> None:
+        """Asks the network, before any image is cut out, whether it can take such images."""
+        size = self.data.image_size
+        images = jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32)
+        model = self._model(self.objectives[0])
+        try:
+            jax.eval_shape(lambda images: model.init(jax.random.key(0), images, train=False), images)
+        except ValueError as error:
+            raise InputError(f"data.image-size {size} does not suit the network: {error}.") from error
 
     def _protocols(self) -> tuple[Protocol, ...]:
         if self.protocols:

@@ -72,8 +72,8 @@ class Evaluator:
 
             return directions_of_rotated(angles, standardize(batch["image"]), rotation)
 
-        self._evaluate = jax.jit(side_by_side(evaluate))
-        self._rotated = jax.jit(side_by_side(rotated))
+        self._evaluate = side_by_side(evaluate)
+        self._rotated = side_by_side(rotated)
         self._validation = list(self._batches([member.split.validation for member in members]))
 
     def validate(self, state: TrainState) -> Mapping[str, np.ndarray]:

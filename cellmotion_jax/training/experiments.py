@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cellmotion_jax.training.config import Run
+from cellmotion_jax.models.direction import FineTunedCNN
+from cellmotion_jax.training.config import Phase, Run
 from cellmotion_jax.training.direction import DirectionExperiment
 from cellmotion_jax.training.direction_data import DirectionData
 from cellmotion_jax.training.objectives import (
@@ -16,6 +17,7 @@ from cellmotion_jax.training.objectives import (
     DirectionObjective,
     VonMisesObjective,
 )
+from cellmotion_jax.weights.catalogue import CATALOGUE
 
 
 class Entry(NamedTuple):
@@ -33,6 +35,12 @@ NINE_CONFIGURATIONS: tuple[DirectionObjective, ...] = (
         for activation in CircleActivation
         for loss in CircleLoss
     ),
+)
+
+# Section 2.4: the whole network first, then the head alone.
+FINE_TUNING = (
+    Phase(epochs=10, learning_rate=3e-4, warmup_steps=20),
+    Phase(epochs=50, frozen=("backbone",), final_fraction=0.02),
 )
 
 DEFAULT = "direction"
@@ -57,6 +65,17 @@ EXPERIMENTS: dict[str, Entry] = {
             run=Run(checkpoint_every=500, evaluate_every=200),
         ),
     ),
+    **{
+        f"direction-{name}": Entry(
+            f"siecmd Table 4, {name} fine-tuned: 10 epochs of all weights, 50 of the head of Table 2; "
+            f"--weights from `cellmotion import-weights ... --model {name}`",
+            DirectionExperiment(
+                model=FineTunedCNN(backbone=CATALOGUE[name].module, scaling=CATALOGUE[name].scaling),
+                phases=FINE_TUNING,
+            ),
+        )
+        for name in ("mobilenet-v2-0.35", "efficientnet-v2-b0", "resnet50-keras", "yolov8-n")
+    },
     **{
         f"direction-{objective.label.lower().replace(' ', '-').replace('_', '-')}": Entry(
             f"siecmd Table 3, one configuration: {objective.label}, probing CNN",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -27,8 +28,8 @@ from cellmotion_jax.training.step import (
     Objective,
     is_frozen,
     parameter_paths,
-    side_by_side,
     train_step,
+    update_side_by_side,
 )
 
 Evaluate = Callable[[TrainState], Mapping[str, np.ndarray]]
@@ -51,6 +52,7 @@ def fit(
     batches: Callable[[int], Iterator[Mapping[str, np.ndarray]]],
     evaluate: Evaluate,
     best_metric: str,
+    pretrained: Mapping[str, Any] | None = None,
 ) -> Best:
     """Trains one or several members side by side and returns the best parameters of each.
 
@@ -69,6 +71,7 @@ def fit(
             must be a function of i alone.
         evaluate: Validation metrics of shape ``[member]`` for a state with a leading member axis.
         best_metric: The validation metric that decides which parameters are best; smaller is better.
+        pretrained: ``params`` and ``batch_stats`` of parts of the model, where every member starts.
 
     Returns:
         The best parameters, with a leading member axis.
@@ -90,7 +93,7 @@ def fit(
     example = next(batches(0))
     progress = _fresh_progress(
         example, model=model, objective=objective, augment=augment, transformation=transformation,
-        seed=run.seed, sharding=replicated,
+        seed=run.seed, sharding=replicated, pretrained=pretrained or {},
     )  # fmt: skip
     _check_frozen(phases, parameter_paths(progress.state.params))
 
@@ -100,18 +103,14 @@ def fit(
         start, progress = found
 
     def compiled(frozen: Sequence[str]):
-        def step(state, window, batch):
+        def update(carry, batch):
+            state, window = carry
             return train_step(
                 state, window, batch, model=model, objective=objective, augment=augment,
                 optimizer=transformation, frozen=frozen,
             )  # fmt: skip
 
-        return jax.jit(
-            side_by_side(step),
-            in_shardings=(replicated, replicated, sharded),
-            out_shardings=replicated,
-            donate_argnums=(0, 1),
-        )
+        return update_side_by_side(update, replicated=replicated, sharded=sharded)
 
     ends = phase_ends(phases)
     total = ends[-1]
@@ -155,7 +154,7 @@ def fit(
                 break
             phase = next(i for i, end in enumerate(ends) if step <= end)
             batch = jax.device_put(next(data), sharded)
-            state, window = steps[phase](progress.state, progress.window, batch)
+            state, window = steps[phase]((progress.state, progress.window), batch)
             progress = progress.replace(state=state, window=window)
             log.advance()
             if step % run.checkpoint_every == 0 or step == total:
@@ -179,16 +178,17 @@ def _fresh_progress(
     transformation,
     seed: int,
     sharding: NamedSharding,
+    pretrained: Mapping[str, Any],
 ) -> Progress:
     member_count = jax.tree.leaves(example)[0].shape[0]
 
-    def init(key):
+    def init(key, pretrained):
         member = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), dict(example))
         augmented = jax.eval_shape(augment, key, member)
         images = jnp.zeros(augmented["image"].shape, augmented["image"].dtype)
 
         def fresh(key):
-            return init_state(key, images, model=model, optimizer=transformation)
+            return init_state(key, images, model=model, optimizer=transformation, pretrained=pretrained)
 
         state = jax.vmap(fresh)(jax.random.split(key, member_count))
         one = jax.eval_shape(fresh, key)
@@ -199,7 +199,7 @@ def _fresh_progress(
         _, terms = jax.eval_shape(objective, outputs, augmented)
         return init_progress(state, ("loss", "gradient_norm", *terms))
 
-    return jax.jit(init, out_shardings=sharding)(jax.random.key(seed))
+    return jax.jit(init, out_shardings=sharding)(jax.random.key(seed), dict(pretrained))
 
 
 def _check_frozen(phases: Sequence[Phase], paths: Sequence[str]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import flax.linen as nn
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import optax
@@ -55,7 +57,12 @@ class Progress(struct.PyTreeNode):
 
 
 def init_state(
-    key: Array, example: Array, *, model: nn.Module, optimizer: optax.GradientTransformation
+    key: Array,
+    example: Array,
+    *,
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    pretrained: Mapping[str, Any] | None = None,
 ) -> TrainState:
     """A fresh training state.
 
@@ -64,12 +71,16 @@ def init_state(
         example: Model input of the right shape and type; its values do not matter.
         model: Linen module called as ``model(inputs, train=...)``.
         optimizer: optax transformation.
+        pretrained: ``params`` and ``batch_stats`` of parts of the model, which replace what was drawn.
 
     Returns:
         State at step 0.
+
+    Raises:
+        ValueError: Pretrained variables that the model does not have, or has in another shape.
     """
     init_key, run_key = jax.random.split(key)
-    variables = model.init(init_key, example, train=False)
+    variables = _overlaid(model.init(init_key, example, train=False), pretrained or {})
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=variables["params"],
@@ -77,6 +88,16 @@ def init_state(
         opt_state=optimizer.init(variables["params"]),
         key=run_key,
     )
+
+
+def _overlaid(variables: Mapping[str, Any], pretrained: Mapping[str, Any]) -> dict[str, Any]:
+    drawn: dict[Any, Any] = flax.traverse_util.flatten_dict(variables, sep="/")
+    given: dict[Any, Any] = flax.traverse_util.flatten_dict(pretrained, sep="/")
+    for path, leaf in given.items():
+        if path not in drawn or drawn[path].shape != leaf.shape:
+            there = f"has the shape {drawn[path].shape}" if path in drawn else "does not exist"
+            raise ValueError(f"pretrained {path} has the shape {leaf.shape}, but in the model it {there}")
+    return flax.traverse_util.unflatten_dict(drawn | given, sep="/")
 
 
 def init_progress(state: TrainState, metric_names: tuple[str, ...]) -> Progress:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jax.sharding import NamedSharding
 from jaxtyping import Array
 
 from cellmotion_jax.training.state import TrainState, Window
@@ -20,6 +21,7 @@ Metrics = dict[str, Array]
 Objective = Callable[[Any, Batch], tuple[Array, Metrics]]
 Augment = Callable[[Array, Batch], Batch]
 Result = TypeVar("Result")
+Carry = TypeVar("Carry")
 
 
 def train_step(
@@ -44,7 +46,7 @@ def train_step(
         augment: ``(key, batch) -> batch``, images and labels together.
         optimizer: optax transformation over all parameters.
         frozen: Paths of parameters that must not move. Their gradients and updates are zero, their
-            batch-normalisation statistics are fixed and used as in evaluation.
+            modules run as in evaluation: fixed batch-normalisation statistics, no dropout.
 
     Returns:
         The next state and the metrics with this update's loss, terms and gradient norm added.
@@ -53,7 +55,7 @@ def train_step(
     batch = augment(augment_key, batch)
 
     def loss_fn(params):
-        with nn.intercept_methods(functools.partial(_fixed_statistics, frozen=frozen)):
+        with nn.intercept_methods(functools.partial(_as_in_evaluation, frozen=frozen)):
             outputs, updates = model.apply(
                 {"params": params, "batch_stats": state.batch_stats},
                 batch["image"],
@@ -84,13 +86,13 @@ def train_step(
 
 
 def side_by_side(function: Callable[..., Result]) -> Callable[..., Result]:
-    """Maps a function over the leading ``member`` axis of all its arguments.
+    """Compiles a function for all members, over the leading ``member`` axis of all its arguments.
 
     Members are independent trainings of one architecture: folds, seeds, losses. On an accelerator
     this is ``vmap``: a network as small as the probing CNN leaves it mostly idle otherwise. On a CPU
-    the members follow one another in the compiled program: XLA:CPU has only slow code for what
+    one program, compiled for one member, is called for each: XLA:CPU has only slow code for what
     ``vmap`` makes of a convolution (a grouped one; twice the time) and for any convolution inside a
-    ``lax.map`` (ten times).
+    ``lax.map`` (ten times), and compiling a deep network once per member takes longer than training it.
 
     Args:
         function: Takes and returns pytrees of arrays without the member axis.
@@ -98,16 +100,64 @@ def side_by_side(function: Callable[..., Result]) -> Callable[..., Result]:
     Returns:
         The same function with a leading member axis on every input and output.
     """
+    if jax.default_backend() != "cpu":
+        return jax.jit(jax.vmap(function))
+
+    one = jax.jit(lambda index, arguments: function(*_of_member(arguments, index)))
 
     def one_after_another(*arguments):
-        count = jax.tree.leaves(arguments)[0].shape[0]
-        members = [jax.tree.map(operator.itemgetter(i), arguments) for i in range(count)]
-        results = [function(*member) for member in members]
+        results = [one(index, arguments) for index in _members(arguments)]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
 
-    return lambda *arguments: jax.lax.platform_dependent(
-        *arguments, cpu=one_after_another, default=jax.vmap(function)
+    return one_after_another
+
+
+def update_side_by_side(
+    update: Callable[[Carry, Batch], Carry], *, replicated: NamedSharding, sharded: NamedSharding
+) -> Callable[[Carry, Batch], Carry]:
+    """Compiles an update for all members, as ``side_by_side``; its carry is donated and renewed in place.
+
+    Args:
+        update: ``(carry, batch) -> carry`` without the member axis.
+        replicated: Sharding of the carry.
+        sharded: Sharding of the batch.
+
+    Returns:
+        The same function with a leading member axis on every array.
+    """
+    if jax.default_backend() != "cpu":
+        return jax.jit(
+            jax.vmap(update),
+            in_shardings=(replicated, sharded),
+            out_shardings=replicated,
+            donate_argnums=0,
+        )
+
+    def of_one(carry, batch, index):
+        new = update(_of_member(carry, index), _of_member(batch, index))
+        return jax.tree.map(
+            lambda leaf, of_member: jax.lax.dynamic_update_index_in_dim(leaf, of_member, index, axis=0),
+            carry,
+            new,
+        )
+
+    one = jax.jit(
+        of_one,
+        in_shardings=(replicated, sharded, replicated),
+        out_shardings=replicated,
+        donate_argnums=0,
     )
+    return lambda carry, batch: functools.reduce(
+        lambda carry, index: one(carry, batch, index), _members(carry), carry
+    )
+
+
+def _of_member(tree: Any, index: Array) -> Any:
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def _members(tree: Any) -> np.ndarray:
+    return np.arange(jax.tree.leaves(tree)[0].shape[0], dtype=np.int32)
 
 
 def is_frozen(path: str, frozen: Sequence[str]) -> bool:
@@ -131,9 +181,14 @@ def _zero_frozen(tree: Any, frozen: Sequence[str]) -> Any:
     return jax.tree_util.tree_map_with_path(zero, tree)
 
 
-def _fixed_statistics(call, args, kwargs, context, *, frozen: Sequence[str]):
-    """Interceptor: batch normalisation under a frozen path uses and keeps its running statistics."""
-    is_norm = isinstance(context.module, nn.BatchNorm) and context.method_name == "__call__"
-    if is_norm and is_frozen("/".join(context.module.path), frozen):
-        kwargs = {**kwargs, "use_running_average": True}
+def _as_in_evaluation(call, args, kwargs, context, *, frozen: Sequence[str]):
+    """Interceptor: modules under a frozen path run with ``train=False``, normalisation with fixed statistics."""
+    module = context.module
+    if context.method_name == "__call__" and is_frozen("/".join(module.path), frozen):
+        if "train" in kwargs:
+            kwargs = {**kwargs, "train": False}
+        elif isinstance(module, nn.BatchNorm):
+            # Said when it was made or now, but not twice; the module lives for this one call of the network.
+            object.__setattr__(module, "use_running_average", None)
+            kwargs = {**kwargs, "use_running_average": True}
     return call(*args, **kwargs)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cellmotion_jax.models.backbones.inputs import InputScaling
 from cellmotion_jax.models.direction import FineTunedCNN, ProbingCNN
 
 
@@ -32,15 +33,18 @@ def test_kappa_head_adds_one_neuron():
     assert count(with_kappa) - count(without) == 17
 
 
+SCALING = InputScaling(mean=(127.5,) * 3, std=(127.5,) * 3)
+
+
 class Backbone(nn.Module):
     @nn.compact
     def __call__(self, images, *, train: bool):
         x = nn.Conv(8, (3, 3), strides=(4, 4), name="conv")(images)
-        return nn.BatchNorm(name="norm")(x, use_running_average=not train)
+        return (x, nn.BatchNorm(name="norm")(x, use_running_average=not train))
 
 
 def test_fine_tuning_head_has_the_parameter_counts_of_table_2():
-    params = shapes(FineTunedCNN(backbone=Backbone()), (1, 32, 32, 1))
+    params = shapes(FineTunedCNN(backbone=Backbone(), scaling=SCALING), (1, 32, 32, 1))
     assert count(params["dense1"]) == 8 * 1024 + 1024
     assert count(params["dense2"]) == 262400
     assert set(params) == {"backbone", "dense1", "dense2", "head"}

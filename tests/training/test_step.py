@@ -43,7 +43,7 @@ def test_members_side_by_side_equal_members_one_by_one(members):
     alone = [jax.jit(step)(fresh(m), WINDOW, batch(0, m)) for m in range(members)]
     states = stack(*[fresh(m) for m in range(members)])
     windows = stack(*[WINDOW] * members)
-    together = jax.jit(side_by_side(step))(states, windows, stack(*[batch(0, m) for m in range(members)]))
+    together = side_by_side(step)(states, windows, stack(*[batch(0, m) for m in range(members)]))
     key_data = jax.random.key_data
     chex.assert_trees_all_close(
         jax.tree.map(lambda x: x, (together[0].params, together[0].opt_state, together[1])),

@@ -33,7 +33,10 @@ class InputScaling:
             Input for the network.
         """
         ordered = images[..., ::-1] if self.channels == "BGR" else images
-        return (ordered - jnp.array(self.mean)) / jnp.array(self.std)
+        per_channel = (1,) * (images.ndim - 1) + (3,)
+        return (ordered - jnp.reshape(jnp.array(self.mean), per_channel)) / jnp.reshape(
+            jnp.array(self.std), per_channel
+        )
 
     def of_standardized(self, images: Float[Array, "*batch y x 1"]) -> Float[Array, "*batch y x 3"]:
         """Turns standardised grey images into what natural images look like to the network.

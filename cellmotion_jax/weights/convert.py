@@ -1,0 +1,227 @@
+"""Published weights into one safetensors file under our parameter paths, and back into variables."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float32, Shaped
+from safetensors.numpy import save_file
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import written_beside
+from cellmotion_jax.models.backbones.inputs import InputScaling
+from cellmotion_jax.weights.catalogue import CATALOGUE, Entry
+from cellmotion_jax.weights.layouts import Slot
+from cellmotion_jax.weights.read import read_tensors
+from cellmotion_jax.weights.safetensors_files import read_metadata
+
+MOST_NAMED = 12  # Tensors named in a refusal before it says how many more there are.
+MODEL_KEY = "cellmotion_jax.model"
+
+
+class ImportReport(NamedTuple):
+    """What an import did with every tensor of the source."""
+
+    model: str
+    values: int
+    """Numbers that were taken over."""
+    tensors: int
+    """Tensors that were taken over."""
+    left_out: tuple[str, ...]
+    """Tensors of parts that the network does not have, such as the head of a classifier."""
+    source_types: tuple[str, ...]
+    """Types of the tensors taken over, before they became float32."""
+
+
+class Pretrained(NamedTuple):
+    """Imported weights."""
+
+    model: str
+    """Name in the catalogue."""
+    variables: dict[str, Any]
+    """``params`` and ``batch_stats`` of the network, NumPy arrays."""
+    scaling: InputScaling
+    metadata: dict[str, str]
+
+
+def import_weights(
+    source: str | os.PathLike[str],
+    *,
+    model: str,
+    out: str | os.PathLike[str],
+    licence: str = "",
+) -> ImportReport:
+    """Converts published weights of a network.
+
+    ``out`` is a safetensors file of float32 tensors named ``params/...`` and ``batch_stats/...`` as in our
+    network, with the source, its SHA-256, the licence and the scaling of the input as metadata.
+
+    Args:
+        source: Keras ``.h5``, ``.weights.h5`` or ``.keras``, torch state dict, safetensors or npz.
+        model: Name in the catalogue.
+        out: File to write, replaced if it exists.
+        licence: Licence of the weights, kept in the file.
+
+    Returns:
+        What became of the tensors.
+
+    Raises:
+        InputError: An unknown model, a file that cannot be read, or one whose tensors are not exactly those of
+            the network: missing, mis-shaped, unknown, infinite ones are named; nothing is written.
+    """
+    entry = _entry(model)
+    source = pathlib.Path(source)
+    tensors = read_tensors(source)
+    fitted = _fit(tensors, entry)
+    if fitted.wrong:
+        raise InputError(f"{source} does not hold the weights of {model}: {'; '.join(fitted.wrong)}. "
+                         f"{_hint(tensors, model)}")  # fmt: skip
+    metadata = {
+        MODEL_KEY: model,
+        "source": source.name,
+        "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "licence": licence or "not given",
+        "scaling": json.dumps(dataclasses.asdict(entry.scaling)),
+        "source_types": " ".join(fitted.types),
+        "left_out": " ".join(fitted.left_out),
+    }
+    with written_beside(out) as partial:
+        save_file(fitted.ours, partial, metadata=metadata)
+    return ImportReport(
+        model=model,
+        values=sum(tensor.size for tensor in fitted.ours.values()),
+        tensors=len(fitted.ours),
+        left_out=fitted.left_out,
+        source_types=fitted.types,
+    )
+
+
+def load_weights(path: str | os.PathLike[str]) -> Pretrained:
+    """Reads what ``import_weights`` wrote.
+
+    Args:
+        path: The safetensors file.
+
+    Returns:
+        Variables of the network, with its name and the scaling of its input.
+
+    Raises:
+        InputError: The file is absent or damaged, was not written by ``import_weights``, or does not fit the
+            network of this version.
+    """
+    path = pathlib.Path(path)
+    tensors = read_tensors(path)
+    try:
+        metadata = read_metadata(path)
+    except InputError:
+        metadata = {}  # Weights in another format: they were read well.
+    if MODEL_KEY not in metadata:
+        raise InputError(
+            f"{path} was not written by `cellmotion import-weights`; "
+            f"convert it first: cellmotion import-weights {path} --model NAME --out FILE.safetensors."
+        )
+    model = metadata[MODEL_KEY]
+    expected = _shapes(_entry(model).module)
+    differing = [
+        name
+        for name in sorted(expected.keys() | tensors.keys())
+        if name not in expected or name not in tensors or expected[name] != tensors[name].shape
+    ]
+    if differing:
+        raise InputError(
+            f"{path} does not fit {model} as it is in this version ({_named(differing)}); "
+            "import its weights again."
+        )
+    written = json.loads(metadata["scaling"])
+    scaling = InputScaling(
+        mean=tuple(written["mean"]), std=tuple(written["std"]), channels=written["channels"]
+    )
+    return Pretrained(model, flax.traverse_util.unflatten_dict(tensors, sep="/"), scaling, metadata)
+
+
+class _Fitted(NamedTuple):
+    ours: dict[str, Float32[np.ndarray, "..."]]
+    types: tuple[str, ...]
+    left_out: tuple[str, ...]
+    wrong: list[str]
+    """What keeps the tensors from being exactly those of the network, as parts of a sentence."""
+
+
+def _fit(tensors: Mapping[str, Shaped[np.ndarray, "..."]], entry: Entry) -> _Fitted:
+    """Finds the tensor of every slot, and a slot or an excuse for every tensor."""
+    ours, types, used = {}, set(), set()
+    missing, misshapen, no_numbers = [], [], []
+    for path, slot in _slots(entry.module).items():
+        names = entry.layout.names(slot)
+        name = next((name for name in names if name in tensors), None)
+        if name is None:
+            missing.append(names[0])
+            continue
+        used.add(name)
+        tensor = entry.layout.turn(tensors[name], slot)
+        if tensor.shape != slot.shape:
+            misshapen.append(f"{name} {tensors[name].shape}")
+        elif not np.issubdtype(tensor.dtype, np.floating) or not np.all(np.isfinite(tensor)):
+            no_numbers.append(name)
+        else:
+            types.add(str(tensor.dtype))
+            # C order: safetensors writes the bytes as they lie in memory.
+            ours[path] = np.ascontiguousarray(tensor, np.float32)
+    rest = sorted(tensors.keys() - used)
+    left_out = tuple(name for name in rest if any(p.fullmatch(name) for p in entry.layout.other))
+    told = {
+        "missing": missing,
+        "of another shape": misshapen,
+        "not finite real numbers": no_numbers,
+        "unknown": sorted(set(rest) - set(left_out)),
+    }
+    wrong = [f"{len(names)} {what} ({_named(names)})" for what, names in told.items() if names]
+    return _Fitted(ours, tuple(sorted(types)), left_out, wrong)
+
+
+def _slots(module: nn.Module) -> dict[str, Slot]:
+    """Every parameter and batch statistic of a network by its path."""
+    shapes = _shapes(module)
+    norms = {path.split("/", 1)[1].rpartition("/")[0] for path in shapes if path.startswith("batch_stats/")}
+    slots = {}
+    for path, shape in shapes.items():
+        within, _, leaf = path.split("/", 1)[1].rpartition("/")
+        slots[path] = Slot(within, leaf, within in norms, shape)
+    return slots
+
+
+def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    variables = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False))
+    flat = jax.tree_util.tree_leaves_with_path(variables)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in flat}
+
+
+def _entry(model: str) -> Entry:
+    if model not in CATALOGUE:
+        raise InputError(f"There is no model {model!r} to import weights for; known: {', '.join(CATALOGUE)}.")
+    return CATALOGUE[model]
+
+
+def _hint(tensors: Mapping[str, Shaped[np.ndarray, "..."]], asked: str) -> str:
+    """The model that a file does fit, if there is one."""
+    for model, entry in CATALOGUE.items():
+        if model != asked and not _fit(tensors, entry).wrong:
+            return f"They are those of {model}."
+    return f"Right would be {CATALOGUE[asked].source}."
+
+
+def _named(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f", and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

@@ -1,0 +1,151 @@
+"""HDF5 files that stand for themselves: no link or dataset leads out of them."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import pathlib
+import struct
+from collections.abc import Iterator
+
+import h5py
+import numpy as np
+from jaxtyping import Shaped
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.weights.dtypes import as_numbers
+from cellmotion_jax.weights.limits import check_size
+
+# How HDF5 begins a collection of texts and other values of varying length.
+_COLLECTION = b"GCOL\x01\0\0\0"
+
+
+@contextlib.contextmanager
+def open_hdf5(path: pathlib.Path, image: bytes | None = None) -> Iterator[h5py.File]:
+    """Opens an HDF5 file for reading and refuses whatever could make HDF5 open another file.
+
+    Args:
+        path: The file.
+        image: Contents of an HDF5 file that lies inside ``path``; without it, ``path`` itself is opened.
+
+    Yields:
+        The file. Soft and external links, virtual and external datasets have been ruled out, so it can
+        be indexed without care.
+
+    Raises:
+        InputError: If one of these is there, or if the datasets would fill the memory.
+        OSError, ValueError: If the file is damaged.
+    """
+    if image is None:
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as contents:
+            _check_collections(contents)
+        opened = path
+    else:
+        _check_collections(image)
+        opened = h5py.h5f.open_file_image(image)
+    with h5py.File(opened, "r") as file:
+        _check_self_contained(path, file)
+        yield file
+
+
+def group_at(parent: h5py.Group, name: str) -> h5py.Group:
+    """A group inside another.
+
+    Args:
+        parent: A group of a file from `open_hdf5`.
+        name: Its name, or a path from there.
+
+    Returns:
+        The group.
+
+    Raises:
+        KeyError: If nothing has this name.
+        TypeError: If it is something else than a group.
+    """
+    entry = parent[name]
+    if not isinstance(entry, h5py.Group):
+        raise TypeError(f"{name!r} is no group")
+    return entry
+
+
+def read_dataset(parent: h5py.Group, name: str, *, path: pathlib.Path) -> Shaped[np.ndarray, "..."]:
+    """Reads one dataset.
+
+    Args:
+        parent: A group of a file from `open_hdf5`.
+        name: The name of the dataset, or its path from there.
+        path: The file.
+
+    Returns:
+        Its numbers; bfloat16 as float32.
+
+    Raises:
+        InputError: If it holds text, objects, records or complex numbers.
+        KeyError: If nothing has this name.
+        TypeError: If it is something else than a dataset.
+    """
+    entry = parent[name]
+    if not isinstance(entry, h5py.Dataset):
+        raise TypeError(f"{name!r} is no dataset")
+    if entry.dtype.hasobject:
+        raise InputError(f"{path} holds {name!r} of type {entry.dtype}; weights are real numbers.")
+    return as_numbers(np.asarray(entry[()]), name=name, path=path)
+
+
+def all_datasets(path: pathlib.Path, file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Every dataset of a file, each once.
+
+    h5py's own visits end with a `SystemError` at some kinds of damage, and they follow links.
+
+    Args:
+        path: The file.
+        file: The same, open.
+
+    Yields:
+        The path of a dataset from the root, without a slash before it, and the dataset.
+
+    Raises:
+        InputError: If there is a soft or an external link.
+    """
+    waiting: list[tuple[str, h5py.Group]] = [("", file)]
+    seen: set[h5py.HLObject] = {file["/"]}
+    while waiting:
+        above, group = waiting.pop()
+        for name in group:
+            place = f"{above}{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise InputError(f"{path} has the link {place!r} in place of data; save the data themselves.")
+            entry = group[name]
+            # Two names may stand for one object, and a group may even hold itself.
+            if entry in seen:
+                continue
+            seen.add(entry)
+            if isinstance(entry, h5py.Group):
+                waiting.append((f"{place}/", entry))
+            elif isinstance(entry, h5py.Dataset):
+                yield place, entry
+
+
+def _check_collections(contents: bytes | mmap.mmap) -> None:
+    """Refuses the one kind of damage at which HDF5's library loops for ever: free space of no size."""
+    start = contents.find(_COLLECTION)
+    while start >= 0:
+        (size,) = struct.unpack_from("<Q", contents, start + 8)
+        place, end = start + 16, min(start + size, len(contents))
+        while place + 16 <= end:
+            index, length = struct.unpack_from("<H6xQ", contents, place)
+            # Index 0 is the free space, whose length includes its head; all others are padded to 8 bytes.
+            step = length if index == 0 else 16 + (length + 7) // 8 * 8
+            if step == 0:
+                raise ValueError("its names and settings cannot be told apart")
+            place += step
+        start = contents.find(_COLLECTION, start + 8)
+
+
+def _check_self_contained(path: pathlib.Path, file: h5py.File) -> None:
+    announced = 0
+    for name, dataset in all_datasets(path, file):
+        if dataset.is_virtual or dataset.external:
+            raise InputError(f"{path} keeps the data of {name!r} in other files; save all in one file.")
+        announced += dataset.nbytes
+    check_size(path, announced)

@@ -1,0 +1,121 @@
+"""Where a tensor of ours stands in a Keras or a torch file, and how it is laid out there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from jaxtyping import Shaped
+
+
+class Slot(NamedTuple):
+    """One parameter or batch statistic of a network."""
+
+    module: str
+    """Path of its submodule, for example ``block_1_expand_BN``."""
+    leaf: str
+    """Name in that submodule: kernel, bias, scale, mean or var."""
+    of_norm: bool
+    """Whether the submodule is a batch normalisation; both it and a convolution have a bias."""
+    shape: tuple[int, ...]
+
+
+Turn: TypeAlias = Callable[[Shaped[np.ndarray, "..."], Slot], Shaped[np.ndarray, "..."]]
+
+
+class Layout(NamedTuple):
+    """How a family of files stores a network."""
+
+    names: Callable[[Slot], tuple[str, ...]]
+    """Names that the tensor of a slot may have in the file, the usual one first."""
+    turn: Turn
+    """Brings the axes of a tensor of the file into our order, if it has as many as it should."""
+    other: tuple[re.Pattern[str], ...]
+    """Tensors of parts that the network does not have: heads, scaling of the input, counters."""
+
+
+KERAS_NORM = {"scale": "gamma", "bias": "beta", "mean": "moving_mean", "var": "moving_variance"}
+TORCH_NORM = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+TORCH_LAYER = {"kernel": "weight", "bias": "bias"}
+
+
+def keras(*, other: tuple[str, ...]) -> Layout:
+    """The layout of a network whose submodules bear the names of the layers in Keras.
+
+    Args:
+        other: Patterns of tensors of parts that the network does not have.
+    """
+
+    def names(slot: Slot) -> tuple[str, ...]:
+        if slot.of_norm:
+            return (f"{slot.module}/{KERAS_NORM[slot.leaf]}",)
+        # Keras 3 calls the kernel of a depth-wise convolution like any other.
+        older = (f"{slot.module}/depthwise_kernel",) if slot.leaf == "kernel" else ()
+        return (f"{slot.module}/{slot.leaf}", *older)
+
+    return Layout(names, _turn_keras, _compiled(other))
+
+
+def torch(module: Callable[[str], tuple[str, ...]], *, other: tuple[str, ...]) -> Layout:
+    """The layout of a state dict.
+
+    Args:
+        module: Path of a submodule of ours to the names that it may have in torch.
+        other: Patterns of tensors of parts that the network does not have.
+    """
+
+    def names(slot: Slot) -> tuple[str, ...]:
+        leaf = (TORCH_NORM if slot.of_norm else TORCH_LAYER)[slot.leaf]
+        return tuple(f"{name}.{leaf}" for name in module(slot.module))
+
+    return Layout(names, _turn_torch, _compiled((r".*\.num_batches_tracked", *other)))
+
+
+def torchvision_resnet(module: str) -> str:
+    """``conv2_block1_1_conv`` is ``layer1.0.conv1``; ``_0_bn``, the shortcut's, ``layer1.0.downsample.1``."""
+    stem = {"conv1_conv": "conv1", "conv1_bn": "bn1"}
+    if module in stem:
+        return stem[module]
+    stage, block, number, kind = module.split("_")
+    inner = f"downsample.{0 if kind == 'conv' else 1}" if number == "0" else f"{kind}{number}"
+    return f"layer{int(stage[-1]) - 1}.{int(block[-1]) - 1}.{inner}"
+
+
+def torchvision_fpn(module: str) -> tuple[str, ...]:
+    """A pyramid on its own, or in a detector; its convolutions lay one level higher until 2022."""
+    if module.startswith("backbone/"):
+        name = "body." + torchvision_resnet(module.removeprefix("backbone/"))
+        return name, f"backbone.{name}"
+    kind, level = module.split("_")
+    name = f"fpn.{kind}_blocks.{int(level) - 2}"
+    return f"{name}.0", f"backbone.{name}.0", name, f"backbone.{name}"
+
+
+def yolov8(module: str) -> tuple[str, ...]:
+    """``stage2/c2f/bottleneck_0/conv1/bn`` is ``model.2.m.0.cv1.bn``: modules are numbered in their order."""
+    first, *inner = module.split("/")
+    if first == "stem":
+        return (f"model.0.{inner[0]}",)
+    if first == "sppf":
+        return (f"model.9.{ {'reduce': 'cv1', 'merge': 'cv2'}[inner[0]] }.{inner[1]}",)
+    number = 2 * int(first.removeprefix("stage")) - 3
+    if inner[0] == "down":
+        return (f"model.{number}.{inner[1]}",)
+    steps = {"split": "cv1", "merge": "cv2", "conv1": "cv1", "conv2": "cv2", "conv": "conv", "bn": "bn"}
+    path = [steps.get(step, step.replace("bottleneck_", "m.")) for step in inner[1:]]
+    return (".".join([f"model.{number + 1}", *path]),)
+
+
+def _turn_keras(tensor: Shaped[np.ndarray, "..."], slot: Slot) -> Shaped[np.ndarray, "..."]:
+    depthwise = len(slot.shape) == 4 and slot.shape[2] == 1
+    return tensor.swapaxes(2, 3) if depthwise and tensor.ndim == 4 and tensor.shape[3] == 1 else tensor
+
+
+def _turn_torch(tensor: Shaped[np.ndarray, "..."], slot: Slot) -> Shaped[np.ndarray, "..."]:
+    return tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor.T
+
+
+def _compiled(patterns: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(pattern) for pattern in patterns)
