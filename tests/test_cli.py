@@ -2,10 +2,17 @@
 
 import pathlib
 
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from cellmotion_jax import cli
+from cellmotion_jax.models.backbones.yolov8 import YOLOv8Backbone
 from cellmotion_jax.training.experiments import EXPERIMENTS
+from cellmotion_jax.weights.catalogue import CATALOGUE
+from cellmotion_jax.weights.layouts import Slot
 
 
 def refusal(capsys, *arguments: str) -> str:
@@ -55,9 +62,49 @@ def test_a_folder_without_frames_is_refused(capsys, tmp_path):
         ("--folds", "0", "folds"),
         ("--data.movies", "0", "movies"),
         ("--phases.0.steps", "0", "steps"),
+        ("--phases.0.epochs", "3", "epochs"),
+        ("--phases.0.statistics-momentum", "1.5", "statistics-momentum"),
     ],
 )
 def test_settings_out_of_range_are_refused(capsys, tmp_path, option, value, named):
     sentence = refusal(capsys, "train", "--run.folder", str(tmp_path / "run"), option, value)
     assert named in sentence
     assert value in sentence
+
+
+@pytest.fixture(scope="module")
+def yolo_tensors():
+    """The backbone of YOLOv8-n, all zeros, in the layout of torch."""
+    layout = CATALOGUE["yolov8-n"].layout
+    variables = jax.eval_shape(
+        lambda: YOLOv8Backbone().init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False)
+    )
+    tensors = {}
+    for path, leaf in flax.traverse_util.flatten_dict(variables, sep="/").items():
+        module, _, name = path.split("/", 1)[1].rpartition("/")
+        slot = Slot(module, name, module.endswith("bn"), leaf.shape)
+        tensors[layout.names(slot)[0]] = np.zeros(leaf.shape[::-1][:2] + leaf.shape[:2][: leaf.ndim - 2])
+    return tensors
+
+
+def test_weights_are_imported_by_one_command_and_refused_by_the_wrong_experiment(
+    capsys, tmp_path, yolo_tensors
+):
+    source, out = tmp_path / "source.npz", tmp_path / "yolo.safetensors"
+    np.savez(source, **yolo_tensors)
+    cli.main(["import-weights", str(source), "--model", "yolov8-n", "--out", str(out)])
+    assert "135 tensors of 1,277,680 values" in capsys.readouterr().out
+    run = ["--run.folder", str(tmp_path / "run")]
+    message = refusal(capsys, "train", "direction-mobilenet-v2-0.35", "--weights", str(out), *run)
+    assert "yolo.safetensors holds yolov8-n" in message
+    assert "choose the experiment direction-yolov8-n" in message
+    message = refusal(capsys, "train", "direction-mobilenet-v2-0.35", "--weights", str(source), *run)
+    assert "cellmotion import-weights" in message
+    assert "missing" in refusal(
+        capsys, "import-weights", str(source), "--model", "mobilenet-v2-0.35", "--out", str(tmp_path / "o")
+    )
+
+
+def test_a_source_that_is_not_there_is_refused(capsys, tmp_path):
+    arguments = [str(tmp_path / "none.h5"), "--model", "yolov8-n", "--out", str(tmp_path / "o")]
+    assert "none.h5 does not exist" in refusal(capsys, "import-weights", *arguments)

@@ -29,6 +29,10 @@ class Phase:
     frozen: tuple[str, ...] = ()
     """Parameter paths that do not move, for example `backbone` or `head/direction`; modules under them run as
     in evaluation, with fixed batch-normalisation statistics and without dropout."""
+    statistics_momentum: float | None = None
+    """Share of its running statistics that batch normalisation keeps in an update. None leaves the choice to
+    the network, whose authors trained it for very many updates (MobileNetV2 keeps 0.999); where hundreds
+    are all there are, 0.9 lets the statistics follow."""
 
     def __post_init__(self) -> None:
         """Refuses a phase without an update, or of two lengths."""
@@ -41,6 +45,10 @@ class Phase:
             length = getattr(self, name)
             if length is not None and length < 1:
                 raise InputError(f"phases.{name} is {length}; a phase needs at least 1.")
+        if self.statistics_momentum is not None and not 0 <= self.statistics_momentum < 1:
+            raise InputError(
+                f"phases.statistics-momentum is {self.statistics_momentum}; it must be in [0, 1)."
+            )
 
     def in_steps(self, *, samples: int, batch_size: int) -> Phase:
         """The same phase with its length in updates; the last batch of an epoch may reach into the next."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import logging
 import pathlib
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import tyro
 
 from cellmotion_jax.errors import InputError
@@ -32,7 +34,6 @@ from cellmotion_jax.training.direction_evaluation import Evaluator, MemberPredic
 from cellmotion_jax.training.direction_results import write_results
 from cellmotion_jax.training.loop import fit
 from cellmotion_jax.training.objectives import CircleObjective, DirectionObjective, ObjectivePerMember
-from cellmotion_jax.weights.catalogue import CATALOGUE
 from cellmotion_jax.weights.convert import load_weights
 
 
@@ -89,7 +90,6 @@ class DirectionExperiment:
         folder.mkdir(parents=True, exist_ok=True)
         check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
         pretrained = self._pretrained()
-        self._check_image_size()
         samples = load_samples(self.data, cache=folder / "data", seed=self.run.seed)
 
         predictions: list[MemberPredictions] = []
@@ -153,31 +153,38 @@ class DirectionExperiment:
             else model
         )
 
-    def _pretrained(self) -> dict[str, Any]:
-        """The variables of the backbone in the place that they have in the network."""
-        if self.weights is None:
-            return {}
-        if not isinstance(self.model, FineTunedCNN):
-            raise InputError(
-                f"--weights {self.weights} has no use: the {type(self.model).__name__} has no backbone."
-            )
-        loaded = load_weights(self.weights)
-        if CATALOGUE[loaded.model].module != self.model.backbone:
-            names = [name for name, entry in CATALOGUE.items() if entry.module == self.model.backbone]
-            raise InputError(
-                f"{self.weights} holds {loaded.model}; this experiment needs {' or '.join(names)}."
-            )
-        return {kind: {"backbone": tree} for kind, tree in loaded.variables.items()}
-
-    def _check_image_size(self) -> None:
-        """Asks the network, before any image is cut out, whether it can take such images."""
+    def _shapes(self) -> dict[str, Any]:
+        """Shapes of all variables, asked for before any image is cut out: the network may refuse its size."""
         size = self.data.image_size
-        images = jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32)
         model = self._model(self.objectives[0])
+        images = jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32)
         try:
-            jax.eval_shape(lambda images: model.init(jax.random.key(0), images, train=False), images)
+            return jax.eval_shape(lambda images: model.init(jax.random.key(0), images, train=False), images)
         except ValueError as error:
             raise InputError(f"data.image-size {size} does not suit the network: {error}.") from error
+
+    def _pretrained(self) -> dict[str, Any]:
+        """The variables of the backbone, in the place that they have in the network."""
+        shapes = self._shapes()
+        if self.weights is None:
+            if isinstance(self.model, FineTunedCNN):
+                logging.getLogger(__name__).warning("No --weights: the backbone starts from random values.")
+            return {}
+        if not isinstance(self.model, FineTunedCNN):
+            name = type(self.model).__name__
+            raise InputError(f"--weights {self.weights} has no use: the {name} has no backbone.")
+        loaded = load_weights(self.weights)
+        pretrained = {kind: {"backbone": tree} for kind, tree in loaded.variables.items()}
+        expected = {
+            kind: {"backbone": tree["backbone"]} for kind, tree in shapes.items() if "backbone" in tree
+        }
+        same = jax.tree.map(np.shape, pretrained) == jax.tree.map(np.shape, expected)
+        if not same or loaded.scaling != self.model.scaling:
+            raise InputError(
+                f"{self.weights} holds {loaded.model}, which is not the backbone of this experiment, "
+                f"{type(self.model.backbone).__name__}; choose the experiment direction-{loaded.model}."
+            )
+        return pretrained
 
     def _protocols(self) -> tuple[Protocol, ...]:
         if self.protocols:

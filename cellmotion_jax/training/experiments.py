@@ -39,7 +39,7 @@ NINE_CONFIGURATIONS: tuple[DirectionObjective, ...] = (
 
 # Section 2.4: the whole network first, then the head alone.
 FINE_TUNING = (
-    Phase(epochs=10, learning_rate=3e-4, warmup_steps=20),
+    Phase(epochs=10, warmup_steps=20, statistics_momentum=0.9),
     Phase(epochs=50, frozen=("backbone",), final_fraction=0.02),
 )
 

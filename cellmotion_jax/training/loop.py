@@ -102,19 +102,20 @@ def fit(
     if (found := checkpoint.restore_latest(checkpoints, progress)) is not None:
         start, progress = found
 
-    def compiled(frozen: Sequence[str]):
+    def compiled(phase: Phase):
         def update(carry, batch):
             state, window = carry
             return train_step(
                 state, window, batch, model=model, objective=objective, augment=augment,
-                optimizer=transformation, frozen=frozen,
+                optimizer=transformation, frozen=phase.frozen,
+                statistics_momentum=phase.statistics_momentum,
             )  # fmt: skip
 
         return update_side_by_side(update, replicated=replicated, sharded=sharded)
 
     ends = phase_ends(phases)
     total = ends[-1]
-    steps = [compiled(phase.frozen) for phase in phases]
+    steps = [compiled(phase) for phase in phases]
     update_best = jax.jit(keep_best, out_shardings=replicated)
 
     with MetricsLog(folder, members=members, start=start, total=total) as log:

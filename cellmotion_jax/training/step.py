@@ -34,6 +34,7 @@ def train_step(
     augment: Augment,
     optimizer: optax.GradientTransformation,
     frozen: Sequence[str] = (),
+    statistics_momentum: float | None = None,
 ) -> tuple[TrainState, Window]:
     """One optimiser update on one batch.
 
@@ -47,6 +48,8 @@ def train_step(
         optimizer: optax transformation over all parameters.
         frozen: Paths of parameters that must not move. Their gradients and updates are zero, their
             modules run as in evaluation: fixed batch-normalisation statistics, no dropout.
+        statistics_momentum: Share of its running statistics that batch normalisation keeps; None for the
+            network's own choice.
 
     Returns:
         The next state and the metrics with this update's loss, terms and gradient norm added.
@@ -55,7 +58,8 @@ def train_step(
     batch = augment(augment_key, batch)
 
     def loss_fn(params):
-        with nn.intercept_methods(functools.partial(_as_in_evaluation, frozen=frozen)):
+        adjusted = functools.partial(_adjusted, frozen=frozen, statistics_momentum=statistics_momentum)
+        with nn.intercept_methods(adjusted):
             outputs, updates = model.apply(
                 {"params": params, "batch_stats": state.batch_stats},
                 batch["image"],
@@ -181,14 +185,22 @@ def _zero_frozen(tree: Any, frozen: Sequence[str]) -> Any:
     return jax.tree_util.tree_map_with_path(zero, tree)
 
 
-def _as_in_evaluation(call, args, kwargs, context, *, frozen: Sequence[str]):
-    """Interceptor: modules under a frozen path run with ``train=False``, normalisation with fixed statistics."""
+def _adjusted(call, args, kwargs, context, *, frozen: Sequence[str], statistics_momentum: float | None):
+    """Interceptor of the calls of modules in training.
+
+    Under a frozen path they run with ``train=False``, and normalisation with fixed statistics;
+    elsewhere normalisation follows the batch as fast as it is told.
+    """
     module = context.module
-    if context.method_name == "__call__" and is_frozen("/".join(module.path), frozen):
+    # What normalisation was made with is changed on the module itself, which lives for this one update.
+    if context.method_name != "__call__":
+        return call(*args, **kwargs)
+    if is_frozen("/".join(module.path), frozen):
         if "train" in kwargs:
             kwargs = {**kwargs, "train": False}
         elif isinstance(module, nn.BatchNorm):
-            # Said when it was made or now, but not twice; the module lives for this one call of the network.
             object.__setattr__(module, "use_running_average", None)
             kwargs = {**kwargs, "use_running_average": True}
+    elif isinstance(module, nn.BatchNorm) and statistics_momentum is not None:
+        object.__setattr__(module, "momentum", statistics_momentum)
     return call(*args, **kwargs)

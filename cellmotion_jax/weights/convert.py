@@ -77,7 +77,7 @@ def import_weights(
         What became of the tensors.
 
     Raises:
-        InputError: An unknown model, a file that cannot be read, or one whose tensors are not exactly those of
+        InputError: An unknown model, a file that cannot be read, or tensors that are not exactly those of
             the network: missing, mis-shaped, unknown, infinite ones are named; nothing is written.
     """
     entry = _entry(model)

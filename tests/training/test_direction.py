@@ -2,7 +2,11 @@
 
 import csv
 import dataclasses
+import pathlib
+import shutil
+from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,11 +14,13 @@ import pytest
 
 from cellmotion_jax.data.simulate import Simulation
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.models.backbones.inputs import InputScaling
+from cellmotion_jax.models.direction import FineTunedCNN
 from cellmotion_jax.ops.angles import absolute_difference, rotate_heading
 from cellmotion_jax.training.augmentation import DirectionAugmentation
 from cellmotion_jax.training.config import Phase, Run
 from cellmotion_jax.training.direction import DirectionExperiment
-from cellmotion_jax.training.direction_data import DirectionData, Protocol
+from cellmotion_jax.training.direction_data import DirectionData, Protocol, load_samples, make_members
 from cellmotion_jax.training.objectives import AngleObjective, VonMisesObjective
 
 DATA = DirectionData(
@@ -117,3 +123,49 @@ def test_without_augmentation_nothing_moves():
     batch = still(jax.random.key(1), {"image": images, "angle": angle})
     np.testing.assert_allclose(batch["angle"], rotate_heading(angle, 0.0), atol=1e-6)
     np.testing.assert_allclose(jnp.std(batch["image"], axis=(1, 2, 3)), 1.0, rtol=1e-4)
+
+
+class TinyBackbone(nn.Module):
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, images, *, train: bool):
+        x = nn.Conv(4, (3, 3), 4, name="conv")(images)
+        return (nn.relu(nn.BatchNorm(use_running_average=not train, name="norm")(x)),)
+
+
+def test_fine_tuning_in_epochs_takes_the_steps_that_they_have(finished, tmp_path, caplog):
+    shutil.copytree(finished / "data", tmp_path / "data")  # What took longest to make.
+    scaling = InputScaling(mean=(127.5,) * 3, std=(127.5,) * 3)
+    experiment(
+        tmp_path,
+        model=FineTunedCNN(backbone=TinyBackbone(), scaling=scaling),
+        phases=(Phase(epochs=1), Phase(steps=2, frozen=("backbone",))),
+        test_time_rotations=1,
+        run=Run(batch_size=8, evaluate_every=100, checkpoint_every=100, folder=tmp_path),
+    ).train()
+    assert "starts from random values" in caplog.text
+    with (tmp_path / "metrics.csv").open() as stream:
+        last = max(int(row["step"]) for row in csv.DictReader(stream))
+    with (tmp_path / "results.csv").open() as stream:
+        tested = len(list(csv.DictReader(stream)))
+    assert tested == 1
+    samples = load_samples(DATA, cache=tmp_path / "data", seed=0)
+    (member,) = make_members(samples, protocols=(Protocol.by_movie,), folds=1, objectives=("",), seed=0)
+    assert last == -(-len(member.split.train) // 8) + 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"data": dataclasses.replace(DATA, image_size=8)}, r"image-size 8 .*\(1, 8, 8, 1\).* below 12"),
+        (
+            {"weights": pathlib.Path("w.safetensors")},
+            "w.safetensors has no use: the ProbingCNN has no backbone",
+        ),
+    ],
+)
+def test_what_does_not_suit_the_network_is_refused_before_any_image_is_cut_out(tmp_path, changes, told):
+    with pytest.raises(InputError, match=told):
+        experiment(tmp_path, **changes).train()
+    assert not (tmp_path / "data").exists()

@@ -9,6 +9,7 @@ import warnings
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from orbax.checkpoint import v1 as ocp
@@ -188,3 +189,22 @@ def test_the_result_does_not_depend_on_the_number_of_devices(tmp_path, uninterru
     )
     leaves = [np.asarray(leaf).ravel() for leaf in jax.tree.leaves((best.params, best.batch_stats))]
     np.testing.assert_allclose(np.load(tmp_path / "best.npy"), np.concatenate(leaves), atol=1e-5)
+
+
+def test_a_pretrained_part_is_where_training_starts_and_what_a_frozen_phase_keeps(tmp_path):
+    example = jnp.zeros((8, 3))
+    given = toy.Toy().init(jax.random.key(99), example, train=False)
+    pretrained = {kind: {"encoder": tree["encoder"]} for kind, tree in given.items()}
+    best = toy.toy_fit(tmp_path, phases=(Phase(steps=4, frozen=("encoder",)),), pretrained=pretrained)
+    for member in range(2):
+        of_member = jax.tree.map(lambda leaf, member=member: leaf[member], best)
+        chex.assert_trees_all_equal(of_member.params["encoder"], given["params"]["encoder"])
+        chex.assert_trees_all_equal(of_member.batch_stats["encoder"], given["batch_stats"]["encoder"])
+    heads = best.params["head"]["kernel"]
+    assert not np.array_equal(heads[0], heads[1])
+
+
+@pytest.mark.parametrize("pretrained", [{"elsewhere": jnp.zeros(3)}, {"head": {"kernel": jnp.zeros(3)}}])
+def test_pretrained_variables_that_the_model_does_not_have_are_named(tmp_path, pretrained):
+    with pytest.raises(ValueError, match=r"pretrained params/\w+"):
+        toy.toy_fit(tmp_path, pretrained={"params": pretrained})

@@ -1,13 +1,15 @@
 """One update: members side by side, frozen parameters, randomness by step."""
 
 import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cellmotion_jax.errors import InputError
 from cellmotion_jax.training.config import AdamW, Phase, learning_rate_schedule
-from cellmotion_jax.training.state import Best, Window, init_state, keep_best
+from cellmotion_jax.training.state import Best, TrainState, Window, init_state, keep_best
 from cellmotion_jax.training.step import is_frozen, side_by_side, train_step
 from tests.training import toy
 
@@ -120,3 +122,72 @@ def test_schedules_of_phases_follow_one_another():
     assert rates[10] == 0.5
     assert np.all(np.diff(rates[10:]) < 0)
     assert 0.05 < rates[-1] < 0.06
+
+
+def test_a_phase_in_epochs_is_as_long_as_its_passes_over_the_samples():
+    phase = Phase(epochs=3, learning_rate=0.5, warmup_steps=4)
+    in_steps = phase.in_steps(samples=65, batch_size=32)
+    assert (in_steps.steps, in_steps.epochs, in_steps.learning_rate) == (9, None, 0.5)
+    assert in_steps.in_steps(samples=1000, batch_size=1) == in_steps
+    with pytest.raises(ValueError, match="in epochs"):
+        learning_rate_schedule([phase])
+
+
+@pytest.mark.parametrize("lengths", [{}, {"steps": 3, "epochs": 3}, {"epochs": 0}, {"steps": 0}])
+def test_a_phase_has_one_length(lengths):
+    with pytest.raises(InputError, match=r"phases\.(steps|epochs) is"):
+        Phase(**lengths)
+
+
+class NormalisedWhenMade(nn.Module):
+    """Normalisation that is told how to run when it is made, as in the backbones, and one inside a module."""
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        x = nn.BatchNorm(use_running_average=not train, momentum=0.99, name="norm")(x)
+        return Inner(name="inner")(x, train=train)
+
+
+class Inner(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        return nn.Dropout(0.5, deterministic=not train)(x)
+
+
+def updated(**options):
+    images = 3.0 + jax.random.normal(jax.random.key(0), (8, 4))
+    variables = NormalisedWhenMade().init(jax.random.key(1), images, train=False)
+    state = TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=variables["params"],
+        batch_stats=variables["batch_stats"],
+        opt_state=OPTIMIZER.init(variables["params"]),
+        key=jax.random.key(2),
+    )
+    after, window = train_step(
+        state, Window({"loss": jnp.zeros(()), "gradient_norm": jnp.zeros(())}, jnp.int32(0), jnp.int32(-1)),
+        {"image": images}, model=NormalisedWhenMade(),
+        objective=lambda outputs, batch: (jnp.mean(outputs), {}), augment=lambda key, batch: batch,
+        optimizer=OPTIMIZER, **options,
+    )  # fmt: skip
+    return after.batch_stats["norm"]["mean"], images.mean(0), window.sums["loss"], images.mean()
+
+
+def test_running_statistics_follow_the_batch_as_fast_as_told():
+    moved, target, *_ = updated()
+    np.testing.assert_allclose(moved, 0.01 * target, rtol=1e-4)
+    moved, target, *_ = updated(statistics_momentum=0.5)
+    np.testing.assert_allclose(moved, 0.5 * target, rtol=1e-4)
+
+
+def test_normalisation_that_is_frozen_by_itself_keeps_its_statistics():
+    moved, *_ = updated(frozen=("norm",), statistics_momentum=0.5)
+    np.testing.assert_array_equal(moved, 0.0)
+
+
+def test_a_frozen_module_runs_as_in_evaluation():
+    # Statistics of 0 and 1 change nothing, and neither does dropout that is switched off.
+    *_, loss, mean = updated(frozen=("norm", "inner"))
+    np.testing.assert_allclose(loss, mean, rtol=1e-4)
+    *_, loss, mean = updated(frozen=("norm",))
+    assert abs(loss - mean) > 0.01

@@ -80,7 +80,11 @@ class MobileNetV2(nn.Module):
         if not 1 <= self.levels <= 6:
             raise ValueError(f"levels is {self.levels}, but MobileNetV2 has 1 to 6")
         norm = functools.partial(
-            nn.BatchNorm, use_running_average=not train, momentum=0.999, epsilon=1e-3, dtype=self.dtype
+            nn.BatchNorm,
+            use_running_average=not train,
+            momentum=0.999,
+            epsilon=1e-3,
+            dtype=self.dtype,
         )
         pointwise = functools.partial(PointwiseConv, dtype=self.dtype)
         depthwise = functools.partial(DepthwiseConv, dtype=self.dtype)

@@ -1,7 +1,6 @@
 """EfficientNetV2 computes what Keras computes, layer by layer, and leaves out whole samples in training."""
 
 import functools
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -9,63 +8,47 @@ import numpy as np
 import pytest
 
 from cellmotion_jax.models.backbones.efficientnet_v2 import EfficientNetV2, EfficientNetV2Variant
-from tests.models.backbones.parity import LEAVES, keras, randomise, relative_errors, variables_of
+from tests.models.backbones import keras_originals
+from tests.models.backbones.keras_originals import keras
+from tests.models.backbones.parity import (
+    assert_moved_alike,
+    imported,
+    jit,
+    random_images,
+    relative_errors,
+    shapes_of,
+)
 
 B0, S = EfficientNetV2Variant.B0, EfficientNetV2Variant.S
-ORIGINALS = {B0: keras.applications.EfficientNetV2B0, S: keras.applications.EfficientNetV2S}
-STAGES = {
-    B0: {
-        "stage1": "block1a_project_activation",
-        "stage2": "block2b_add",
-        "stage3": "block3b_add",
-        "stage5": "block5e_add",
-        "stage6": "block6h_add",
-        "top_activation": "top_activation",
-    },
-    S: {
-        "stage1": "block1b_add",
-        "stage2": "block2d_add",
-        "stage3": "block3d_add",
-        "stage5": "block5i_add",
-        "stage6": "block6o_add",
-        "top_activation": "top_activation",
-    },
-}
+NAMES = {B0: "efficientnet-v2-b0", S: "efficientnet-v2-s"}
 ODD = (75, 97)
-# Compiled in a third of the time.
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+KERAS_LEAVES = {
+    "kernel": "kernel",
+    "bias": "bias",
+    "gamma": "scale",
+    "beta": "bias",
+    "moving_mean": "mean",
+    "moving_variance": "var",
+}
 
 
 @functools.cache
-def keras_network(variant):
-    """The original with weights of zero; drawing others would take Keras half a minute."""
-    with mock.patch.object(
-        keras.initializers.VarianceScaling, "__call__", lambda self, shape, dtype: np.zeros(shape, dtype)
-    ):
-        return ORIGINALS[variant](
-            weights=None, include_top=False, include_preprocessing=False, input_shape=(None, None, 3)
-        )
+def original(variant):
+    return keras_originals.build(NAMES[variant])
 
 
 @functools.cache
-def keras_layers(variant):
-    """With random weights; outputs by name: features, and layers with weights unless Keras activates them."""
-    network = keras_network(variant)
-    randomise(network)
-    for weight in network.weights:
-        if weight.path.endswith("kernel"):
-            # Shortcuts add up; smaller kernels keep the sums in range.
-            weight.assign(0.7 * np.asarray(weight.value))
+def variables_of_original(variant):
+    model = NAMES[variant]
+    return imported(model, functools.partial(keras_originals.save, original(variant), model))
+
+
+@functools.cache
+def original_layers(variant):
+    """Outputs by name: features, and layers with weights unless Keras activates them."""
+    network = original(variant)
     names = {layer.name: layer.name for layer in network.layers if layer.weights and "_se_" not in layer.name}
-    outputs = {ours: network.get_layer(theirs).output for ours, theirs in (STAGES[variant] | names).items()}
-    return keras.Model(network.inputs[0], outputs)
-
-
-def run_keras(model, images, *, training):
-    """Outputs, and the moving averages after the call by path."""
-    weights = [[w.value for w in ws] for ws in (model.trainable_variables, model.non_trainable_variables)]
-    outputs, moved = jit(lambda w, x: model.stateless_call(*w, x, training=training))(weights, images)
-    return outputs, {weight.path: value for weight, value in zip(model.non_trainable_variables, moved)}
+    return keras_originals.with_outputs(network, names | keras_originals.PUBLISHED[NAMES[variant]].stages)
 
 
 def run_ours(model, variables, images, *, train):
@@ -87,24 +70,14 @@ def run_ours(model, variables, images, *, train):
     return features._asdict() | layers, state["batch_stats"]
 
 
-def random_images(size, batch=2):
-    return np.random.default_rng(1).normal(0, 1, (batch, *size, 3)).astype(np.float32)
-
-
-def shapes_of(model, image_shape):
-    return jax.eval_shape(
-        lambda: model.init_with_output(jax.random.key(0), jnp.zeros(image_shape), train=False)
-    )
-
-
 @pytest.mark.parametrize(("variant", "count"), [(B0, 5_919_312), (S, 20_331_360)])
 def test_names_and_shapes_are_those_of_keras(variant, count):
     expected = {}
-    for weight in keras_network(variant).weights:
+    for weight in original(variant).weights:
         layer, leaf = weight.path.split("/")
         shape = tuple(weight.shape)
         swapped = (*shape[:2], shape[3], shape[2]) if "_dwconv2" in layer else shape
-        expected[layer, LEAVES[leaf]] = swapped
+        expected[layer, KERAS_LEAVES[leaf]] = swapped
     features, variables = shapes_of(EfficientNetV2(variant), (1, *ODD, 3))
     paths = jax.tree_util.tree_leaves_with_path(variables)
     assert {(layer.key, leaf.key): value.shape for (_, layer, leaf), value in paths} == expected
@@ -116,28 +89,23 @@ def test_names_and_shapes_are_those_of_keras(variant, count):
     ("variant", "size"), [(B0, (64, 64)), pytest.param(S, (33, 50), marks=pytest.mark.slow)]
 )
 def test_every_layer_equals_keras(variant, size):
-    images, original = random_images(size), keras_layers(variant)
-    expected, _ = run_keras(original, images, training=False)
-    ours, _ = run_ours(EfficientNetV2(variant), variables_of(original), images, train=False)
+    images, variables = random_images(size), variables_of_original(variant)
+    expected, _ = keras_originals.run(original_layers(variant), images, training=False)
+    ours, _ = run_ours(EfficientNetV2(variant), variables, images, train=False)
     errors = relative_errors(ours, expected)
     assert max(errors.values()) < 1e-4, errors
 
 
 def test_every_layer_and_batch_statistic_in_training_equal_keras_with_odd_sides(monkeypatch):
-    images, original = random_images(ODD), keras_layers(B0)
-    for layer in original.layers:
+    images, variables = random_images(ODD), variables_of_original(B0)
+    for layer in original(B0).layers:
         if isinstance(layer, keras.layers.Dropout):
             monkeypatch.setattr(layer, "rate", 0.0)
-    expected, moved = run_keras(original, images, training=True)
-    variables = variables_of(original)
+    expected, moved = keras_originals.run(original_layers(B0), images, training=True)
     ours, statistics = run_ours(EfficientNetV2(drop_connect_rate=0.0), variables, images, train=True)
     errors = relative_errors(ours, expected)
     assert max(errors.values()) < 1e-4, errors
-    for layer, values in statistics.items():
-        for ours, theirs in (("mean", "moving_mean"), ("var", "moving_variance")):
-            np.testing.assert_allclose(values[ours], moved[f"{layer}/{theirs}"], rtol=1e-4, atol=1e-5)
-            before = variables["batch_stats"][layer][ours]
-            assert not np.allclose(values[ours], before, rtol=1e-4, atol=1e-5)
+    assert_moved_alike(variables["batch_stats"], statistics, moved)
 
 
 def test_blocks_are_left_out_for_whole_samples_as_often_as_in_keras():
@@ -145,11 +113,11 @@ def test_blocks_are_left_out_for_whole_samples_as_often_as_in_keras():
     batch, times = 16, 3
     rates = {
         layer.name: times * layer.rate
-        for layer in keras_network(B0).layers
+        for layer in original(B0).layers
         if isinstance(layer, keras.layers.Dropout)
     }
     assert len(rates) == 15
-    images, variables = random_images((32, 32), batch), variables_of(keras_layers(B0))
+    images, variables = random_images((32, 32), batch), variables_of_original(B0)
     layers, _ = run_ours(EfficientNetV2(drop_connect_rate=times * 0.2), variables, images, train=True)
     kept_samples = 0
     for name, rate in rates.items():

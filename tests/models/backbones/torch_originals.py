@@ -1,0 +1,105 @@
+"""The networks of torchvision with random weights; neither it nor torch need be installed to import this."""
+
+import importlib.util
+import pathlib
+import types
+
+import numpy as np
+
+from cellmotion_jax.models.backbones.fpn import FPNFeatures
+from cellmotion_jax.models.backbones.resnet import ResNetFeatures
+
+
+def is_installed() -> bool:
+    """Whether there are torch and torchvision."""
+    return all(importlib.util.find_spec(name) for name in ("torch", "torchvision"))
+
+
+def import_torchvision() -> types.ModuleType:
+    """The torchvision module with its detection models."""
+    import torch
+
+    try:
+        import torchvision
+    except RuntimeError:
+        # Built for CUDA beside a torch for CPU, it cannot load its compiled operators. ResNet and FPN need
+        # none, only the import insists on two.
+        for name in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{name}", "(Tensor boxes, Tensor scores, float iou) -> Tensor")
+        import torchvision
+    import torchvision.models.detection
+
+    return torchvision
+
+
+def resnet50():
+    """A ResNet-50."""
+    return randomised(import_torchvision().models.resnet50(weights=None))
+
+
+def resnet50_fpn(epsilon: float | None = None):
+    """A feature pyramid on a ResNet-50, whose frozen normalisation may have another epsilon."""
+    detection = import_torchvision().models.detection
+    network = detection.backbone_utils.resnet_fpn_backbone(backbone_name="resnet50", weights=None)
+    if epsilon is not None:
+        detection._utils.overwrite_eps(network, epsilon)
+    return randomised(network)
+
+
+def randomised(network):
+    """The network with random weights and statistics that keep activations in range, for inference."""
+    import torch
+
+    rng = np.random.default_rng(0)
+    for name, value in network.state_dict().items():
+        if value.ndim == 4:
+            fan_in = np.prod(value.shape[1:])
+            random = rng.normal(0, (2 / fan_in) ** 0.5, value.shape)
+        elif name.endswith(("running_mean", "bias")):
+            random = rng.normal(0, 0.2, value.shape)
+        else:
+            random = rng.uniform(0.7, 1.3, value.shape)
+        if value.ndim > 0:  # num_batches_tracked is a scalar.
+            value.copy_(torch.from_numpy(random))
+    return network.eval()
+
+
+def save(network, folder: pathlib.Path) -> pathlib.Path:
+    """Writes the state dict as torch does."""
+    import torch
+
+    torch.save(network.state_dict(), folder / "original.pth")
+    return folder / "original.pth"
+
+
+def resnet_stages(network, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Features of a ResNet-50 by our names."""
+    x = network.relu(network.bn1(network.conv1(channels_first(images))))
+    stages = [x]
+    x = network.maxpool(x)
+    for layer in (network.layer1, network.layer2, network.layer3, network.layer4):
+        x = layer(x)
+        stages.append(x)
+    return dict(zip(ResNetFeatures._fields, map(channels_last, stages), strict=True))
+
+
+def fpn_stages(network, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Levels of a pyramid with its backbone by our names."""
+    return pyramid_levels(network(channels_first(images)))
+
+
+def pyramid_levels(outputs) -> dict[str, np.ndarray]:
+    """What a pyramid of torchvision returns, by our names."""
+    return dict(zip(FPNFeatures._fields, map(channels_last, outputs.values()), strict=True))
+
+
+def channels_first(images: np.ndarray):
+    """NHWC to a torch tensor NCHW."""
+    import torch
+
+    return torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+
+
+def channels_last(maps) -> np.ndarray:
+    """A torch tensor NCHW to NHWC."""
+    return maps.detach().numpy().transpose(0, 2, 3, 1)
