@@ -33,6 +33,7 @@ CAFFE = InputScaling(mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 1.0), chann
 
 # The heads of keras.applications in Keras 1 to 3, and the scaling that EfficientNetV2 may bring.
 KERAS_OTHER = (r"(predictions|Logits|probs|fc1000)/.*", r"(rescaling|normalization)(_\d+)?/.*")
+DETECTOR_OTHER = (r"(rpn|roi_heads)\..*",)
 
 CATALOGUE: dict[str, Entry] = {
     **{
@@ -59,8 +60,15 @@ CATALOGUE: dict[str, Entry] = {
     "resnet50-fpn": Entry(
         FPN(backbone=ResNet50(variant=ResNetVariant.TORCHVISION)),
         STANDARDIZED,
-        layouts.torch(layouts.torchvision_fpn, other=(r"(rpn|roi_heads)\..*",)),
-        "torchvision.models.detection, resnet_fpn_backbone or a detector with it",
+        layouts.torch(layouts.torchvision_fpn, other=DETECTOR_OTHER),
+        "torchvision.models.detection.backbone_utils.resnet_fpn_backbone or a detector with it",
+    ),
+    # The same tensors, to be used with the epsilon that they were trained with.
+    "resnet50-fpn-coco-v1": Entry(
+        FPN(backbone=ResNet50(variant=ResNetVariant.TORCHVISION, epsilon=0.0)),
+        STANDARDIZED,
+        layouts.torch(layouts.torchvision_fpn, other=DETECTOR_OTHER),
+        "the COCO_V1 weights of Mask or Faster R-CNN in torchvision.models.detection",
     ),
     "efficientnet-v2-b0": Entry(
         EfficientNetV2(variant=EfficientNetV2Variant.B0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -10,7 +11,6 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
@@ -83,7 +83,7 @@ def import_weights(
     entry = _entry(model)
     source = pathlib.Path(source)
     tensors = read_tensors(source)
-    fitted = _fit(tensors, entry)
+    fitted = _fit(tensors, model)
     if fitted.wrong:
         raise InputError(f"{source} does not hold the weights of {model}: {'; '.join(fitted.wrong)}. "
                          f"{_hint(tensors, model)}")  # fmt: skip
@@ -132,7 +132,8 @@ def load_weights(path: str | os.PathLike[str]) -> Pretrained:
             f"convert it first: cellmotion import-weights {path} --model NAME --out FILE.safetensors."
         )
     model = metadata[MODEL_KEY]
-    expected = _shapes(_entry(model).module)
+    _entry(model)
+    expected = _shapes(model)
     differing = [
         name
         for name in sorted(expected.keys() | tensors.keys())
@@ -158,18 +159,19 @@ class _Fitted(NamedTuple):
     """What keeps the tensors from being exactly those of the network, as parts of a sentence."""
 
 
-def _fit(tensors: Mapping[str, Shaped[np.ndarray, "..."]], entry: Entry) -> _Fitted:
+def _fit(tensors: Mapping[str, Shaped[np.ndarray, "..."]], model: str) -> _Fitted:
     """Finds the tensor of every slot, and a slot or an excuse for every tensor."""
+    layout = CATALOGUE[model].layout
     ours, types, used = {}, set(), set()
     missing, misshapen, no_numbers = [], [], []
-    for path, slot in _slots(entry.module).items():
-        names = entry.layout.names(slot)
+    for path, slot in _slots(model).items():
+        names = layout.names(slot)
         name = next((name for name in names if name in tensors), None)
         if name is None:
             missing.append(names[0])
             continue
         used.add(name)
-        tensor = entry.layout.turn(tensors[name], slot)
+        tensor = layout.turn(tensors[name], slot)
         if tensor.shape != slot.shape:
             misshapen.append(f"{name} {tensors[name].shape}")
         elif not np.issubdtype(tensor.dtype, np.floating) or not np.all(np.isfinite(tensor)):
@@ -179,7 +181,7 @@ def _fit(tensors: Mapping[str, Shaped[np.ndarray, "..."]], entry: Entry) -> _Fit
             # C order: safetensors writes the bytes as they lie in memory.
             ours[path] = np.ascontiguousarray(tensor, np.float32)
     rest = sorted(tensors.keys() - used)
-    left_out = tuple(name for name in rest if any(p.fullmatch(name) for p in entry.layout.other))
+    left_out = tuple(name for name in rest if any(p.fullmatch(name) for p in layout.other))
     told = {
         "missing": missing,
         "of another shape": misshapen,
@@ -190,9 +192,9 @@ def _fit(tensors: Mapping[str, Shaped[np.ndarray, "..."]], entry: Entry) -> _Fit
     return _Fitted(ours, tuple(sorted(types)), left_out, wrong)
 
 
-def _slots(module: nn.Module) -> dict[str, Slot]:
+def _slots(model: str) -> dict[str, Slot]:
     """Every parameter and batch statistic of a network by its path."""
-    shapes = _shapes(module)
+    shapes = _shapes(model)
     norms = {path.split("/", 1)[1].rpartition("/")[0] for path in shapes if path.startswith("batch_stats/")}
     slots = {}
     for path, shape in shapes.items():
@@ -201,7 +203,10 @@ def _slots(module: nn.Module) -> dict[str, Slot]:
     return slots
 
 
-def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
+@functools.cache
+def _shapes(model: str) -> Mapping[str, tuple[int, ...]]:
+    """Shape of every parameter and batch statistic; tracing a deep network takes a second."""
+    module = CATALOGUE[model].module
     variables = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False))
     flat = jax.tree_util.tree_leaves_with_path(variables)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in flat}
@@ -215,8 +220,8 @@ def _entry(model: str) -> Entry:
 
 def _hint(tensors: Mapping[str, Shaped[np.ndarray, "..."]], asked: str) -> str:
     """The model that a file does fit, if there is one."""
-    for model, entry in CATALOGUE.items():
-        if model != asked and not _fit(tensors, entry).wrong:
+    for model in CATALOGUE:
+        if model != asked and not _fit(tensors, model).wrong:
             return f"They are those of {model}."
     return f"Right would be {CATALOGUE[asked].source}."
 

@@ -4,10 +4,11 @@ import os
 
 os.environ["KERAS_BACKEND"] = "jax"
 
+import contextlib
 import functools
 import pathlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 from unittest import mock
 
@@ -29,6 +30,9 @@ class Published(NamedTuple):
     """Layers that return our features, by our names."""
     suffix: str
     """Which of its formats Keras saves it in here."""
+    gain: float = 1.0
+    """Factor on random kernels. Below 1 it keeps the sums along many shortcuts from growing until squeeze and
+    excitation is all or nothing, which magnifies rounding beyond any bound."""
 
 
 PUBLISHED = {
@@ -66,6 +70,7 @@ PUBLISHED = {
             "top_activation": "top_activation",
         },
         ".keras",
+        gain=0.7,
     ),
     "efficientnet-v2-s": Published(
         functools.partial(keras.applications.EfficientNetV2S, include_preprocessing=False),
@@ -78,12 +83,13 @@ PUBLISHED = {
             "top_activation": "top_activation",
         },
         ".keras",
+        gain=0.7,
     ),
 }
 
 
 def build(model: str, size: tuple[int | None, int | None] = (None, None)) -> keras.Model:
-    """The whole network with random weights.
+    """The network with random weights, which returns our features by name.
 
     Args:
         model: Name in the catalogue of weights.
@@ -96,31 +102,40 @@ def build(model: str, size: tuple[int | None, int | None] = (None, None)) -> ker
     # Keras would compile a random generator for every shape, half a minute, for what is overwritten at once.
     with mock.patch.object(keras.initializers.VarianceScaling, "__call__", zeros):
         network = PUBLISHED[model].build(weights=None, include_top=False, input_shape=(*size, 3))
-    randomise(network)
-    return network
+    randomise(network, PUBLISHED[model].gain)
+    return with_outputs(network, PUBLISHED[model].stages)
 
 
-def randomise(network: keras.Model) -> None:
+def randomise(network: keras.Model, gain: float) -> None:
     """Random weights, statistics of normalisation included, that keep activations in range."""
     rng = np.random.default_rng(0)
     for weight in network.weights:
         kind, shape = weight.path.rpartition("/")[2], tuple(weight.shape)
         if kind in ("gamma", "moving_variance"):
-            weight.assign(rng.uniform(0.7, 1.3, shape))
+            random = rng.uniform(0.7, 1.3, shape)
         elif kind in ("beta", "moving_mean", "bias"):
-            weight.assign(rng.normal(0, 0.2, shape))
+            random = rng.normal(0, 0.2, shape)
         else:
             depthwise = shape[3] == 1  # Keras has the channels of such a kernel before a last axis of 1.
             fan_in = np.prod(shape[:2] if depthwise else shape[:3])
-            weight.assign(rng.normal(0, (2 / fan_in) ** 0.5, shape))
+            random = rng.normal(0, gain * (2 / fan_in) ** 0.5, shape)
+        weight.assign(random.astype(np.float32))
 
 
-def assign(network: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
-    """Gives a network weights by the names ``layer/tensor`` that Keras 2 gave them."""
-    for weight in network.weights:
-        layer, kind = weight.path.split("/")[-2:]
-        older = f"{layer}/depthwise_{kind}"
-        weight.assign(tensors[older if older in tensors else f"{layer}/{kind}"])
+@contextlib.contextmanager
+def assigned(network: keras.Model, source: pathlib.Path) -> Iterator[None]:
+    """Gives a network the weights of an ``.npz`` file under the names of Keras 2, for a while."""
+    before = [weight.value for weight in network.weights]
+    with np.load(source, allow_pickle=False) as tensors:
+        for weight in network.weights:
+            layer, kind = weight.path.split("/")[-2:]
+            older = f"{layer}/depthwise_{kind}"
+            weight.assign(tensors[older if older in tensors else f"{layer}/{kind}"])
+    try:
+        yield
+    finally:
+        for weight, value in zip(network.weights, before):
+            weight.assign(value)
 
 
 def save(network: keras.Model, model: str, folder: pathlib.Path) -> pathlib.Path:
@@ -138,21 +153,21 @@ def with_outputs(network: keras.Model, layers: Mapping[str, str]) -> keras.Model
     return keras.Model(network.inputs[0], outputs)
 
 
-def with_stages(network: keras.Model, model: str) -> keras.Model:
-    """The same network with our features as outputs."""
-    return with_outputs(network, PUBLISHED[model].stages)
-
-
 def run(
     network: keras.Model, images: np.ndarray, *, training: bool
 ) -> tuple[dict[str, jax.Array], dict[str, dict[str, jax.Array]]]:
     """Outputs by name, and the moving averages after the call as batch statistics of ours."""
     fixed = network.non_trainable_variables
     weights = [[weight.value for weight in ws] for ws in (network.trainable_variables, fixed)]
-    outputs, moved = jit(lambda w, x: network.stateless_call(*w, x, training=training))(weights, images)
+    outputs, moved = _program(network, training)(weights, images)
     statistics: dict[str, dict[str, jax.Array]] = {}
     for weight, value in zip(fixed, moved):
         layer, kind = weight.path.split("/")[-2:]
         if kind in ("moving_mean", "moving_variance"):  # And not the state of a random generator.
             statistics.setdefault(layer, {})["mean" if kind == "moving_mean" else "var"] = value
     return outputs, statistics
+
+
+@functools.cache
+def _program(network, training):
+    return jit(lambda weights, images: network.stateless_call(*weights, images, training=training))

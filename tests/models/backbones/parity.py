@@ -33,6 +33,7 @@ def photographs(size: tuple[int, int]) -> jax.Array:
     return 255 * jnp.stack(resized).astype(jnp.float32)
 
 
+@functools.cache
 def shapes_of(model: nn.Module, image_shape: tuple[int, ...] = (1, 64, 64, 3)) -> tuple[Any, Any]:
     """Shapes of the features and of the variables."""
     return jax.eval_shape(
@@ -70,12 +71,18 @@ def infer(
     model: nn.Module, variables: Mapping[str, Any], images: np.ndarray, levels: int | None = None
 ) -> dict[str, jax.Array]:
     """The finest feature maps by name; the compiler leaves out what only the others need."""
+    features = _inference(model, levels)(variables, images)
+    return {name: maps for name, maps in features._asdict().items() if maps is not None}
 
+
+@functools.cache
+def _inference(model, levels):
     def run(variables, images):
         features = model.apply(variables, images, train=False)
-        return dict(list(features._asdict().items())[:levels])
+        kept = features[:levels]
+        return features._replace(**dict.fromkeys(features._fields[len(kept) :]))
 
-    return jit(run)(variables, images)
+    return jit(run)
 
 
 def train(
@@ -85,9 +92,10 @@ def train(
 
     def run(variables, images):
         features, updates = model.apply(variables, images, train=True, mutable=["batch_stats"])
-        return features._asdict(), updates["batch_stats"]
+        return features, updates["batch_stats"]
 
-    return jit(run)(variables, images)
+    features, statistics = jit(run)(variables, images)
+    return features._asdict(), statistics
 
 
 def relative_errors(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, float]:

@@ -37,7 +37,7 @@ def of_keras():
     model = "resnet50-keras"
     network = keras_originals.build(model)
     variables = imported(model, functools.partial(keras_originals.save, network, model))
-    return keras_originals.with_stages(network, model), variables
+    return network, variables
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,6 +1,7 @@
 """The networks of torchvision with random weights; neither it nor torch need be installed to import this."""
 
 import importlib.util
+import os
 import pathlib
 import types
 
@@ -8,6 +9,10 @@ import numpy as np
 
 from cellmotion_jax.models.backbones.fpn import FPNFeatures
 from cellmotion_jax.models.backbones.resnet import ResNetFeatures
+
+# Read by torch when it is imported: its threads, when idle, must not spin while JAX works.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+os.environ["KMP_BLOCKTIME"] = "0"
 
 
 def is_installed() -> bool:

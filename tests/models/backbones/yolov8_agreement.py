@@ -1,5 +1,6 @@
 """Whether images cause the activations in YOLOv8-n that its weights were trained with."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,11 @@ def what_is_normalised(
     variables: Mapping[str, Any], images: np.ndarray, *, train: bool
 ) -> tuple[dict[tuple[str, ...], np.ndarray], dict[tuple[str, ...], np.ndarray]]:
     """Mean and variance of what enters every batch normalisation, and the statistics it has after it."""
+    return jax.device_get(_moments(train)(variables, images))
 
+
+@functools.cache
+def _moments(train):
     def moments(variables, images):
         _, state = YOLOv8Backbone().apply(
             variables,
@@ -32,7 +37,7 @@ def what_is_normalised(
             found[(*norm, "var")] = jnp.var(maps, axis=(0, 1, 2))
         return found, flatten_dict(state["batch_stats"])
 
-    return jax.device_get(jit(moments)(variables, images))
+    return jit(moments)
 
 
 def agreement(variables: Mapping[str, Any], images: np.ndarray) -> dict[tuple[str, ...], float]:
