@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from jax import Array
 
 from cellmotion_jax import losses, ops
 
@@ -88,6 +89,15 @@ def _mask(*shape: int) -> np.ndarray:
     return _RNG.uniform(size=(2, *shape)) < 0.7
 
 
+def _levels(*shape: int) -> np.ndarray:
+    """Few different values, so that neighbours are often equal."""
+    return _RNG.integers(0, 4, size=(2, *shape)).astype(np.float32)
+
+
+def _peak_points(image: Array, maxima: Array) -> Array:
+    return ops.peak_centroids(image, maxima, connectivity=8, max_peaks=4).points
+
+
 def _pair(loss: Callable, make: Callable[..., np.ndarray], *shape: int, **more: np.ndarray) -> Example:
     arrays = {"predictions": make(3, *shape), "targets": make(3, *shape), **more}
     return Example(loss, {**arrays, "where": _mask(3)}, same_shape=tuple(arrays))
@@ -130,8 +140,12 @@ OPS: Mapping[str, Example] = {
     "cyclic_activation": Example(ops.cyclic_activation, {"x": 9 * _normal(3)}),
     "decode_circle": Example(ops.decode_circle, {"vector": _normal(3, 2)}),
     "encode_circle": Example(ops.encode_circle, {"angle": _angle(3)}),
+    "h_maxima": Example(
+        ops.h_maxima, {"image": _levels(4, 5), "h": 1 + _angle()}, options={"connectivity": 8}
+    ),
     "heading": Example(ops.heading, {"displacement": _normal(3, 2)}),
     "identity_activation": Example(ops.identity_activation, {"x": _normal(3)}),
+    "label_components": Example(ops.label_components, {"where": _mask(4, 5)}, options={"connectivity": 4}),
     "log_bessel_i0": Example(ops.log_bessel_i0, {"kappa": _concentration(3)}),
     "log_bessel_i0e": Example(ops.log_bessel_i0e, {"kappa": _concentration(3)}),
     "masked_mean": Example(
@@ -139,6 +153,16 @@ OPS: Mapping[str, Example] = {
     ),
     "mirror_heading_horizontal": Example(ops.mirror_heading_horizontal, {"angle": _angle(3)}),
     "mirror_heading_vertical": Example(ops.mirror_heading_vertical, {"angle": _angle(3)}),
+    "peak_centroids": Example(
+        _peak_points, {"image": _levels(4, 5), "maxima": _mask(4, 5)}, same_shape=("image", "maxima")
+    ),
+    "reconstruct": Example(
+        ops.reconstruct,
+        {"marker": _levels(4, 5), "mask": _levels(4, 5)},
+        same_shape=("marker", "mask"),
+        options={"connectivity": 8},
+    ),
+    "regional_maxima": Example(ops.regional_maxima, {"image": _levels(4, 5)}, options={"connectivity": 8}),
     "resultant_length": Example(
         ops.resultant_length,
         {"angles": _angle(3, 5), "weights": _concentration(3, 5)},

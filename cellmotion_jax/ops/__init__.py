@@ -18,6 +18,8 @@ from cellmotion_jax.ops.bessel import bessel_ratio_complement, log_bessel_i0, lo
 from cellmotion_jax.ops.intensity import standardize
 from cellmotion_jax.ops.mean_direction import arc_mean, circular_mean, resultant_length
 from cellmotion_jax.ops.numerics import check_same_shape, masked_mean, safe_abs, safe_norm, select
+from cellmotion_jax.ops.peaks import h_maxima, label_components, peak_centroids, regional_maxima
+from cellmotion_jax.ops.reconstruction import reconstruct
 from cellmotion_jax.ops.warp import affine_warp, rotate, rotation_matrix, similarity_matrix
 
 __all__ = [
@@ -30,13 +32,18 @@ __all__ = [
     "cyclic_activation",
     "decode_circle",
     "encode_circle",
+    "h_maxima",
     "heading",
     "identity_activation",
+    "label_components",
     "log_bessel_i0",
     "log_bessel_i0e",
     "masked_mean",
     "mirror_heading_horizontal",
     "mirror_heading_vertical",
+    "peak_centroids",
+    "reconstruct",
+    "regional_maxima",
     "resultant_length",
     "rotate",
     "rotate_heading",
