@@ -192,9 +192,9 @@ def _adjusted(call, args, kwargs, context, *, frozen: Sequence[str], statistics_
     elsewhere normalisation follows the batch as fast as it is told.
     """
     module = context.module
-    # What normalisation was made with is changed on the module itself, which lives for this one update.
     if context.method_name != "__call__":
         return call(*args, **kwargs)
+    # What normalisation was made with is changed on the module itself, which lives for this one update.
     if is_frozen("/".join(module.path), frozen):
         if "train" in kwargs:
             kwargs = {**kwargs, "train": False}

@@ -132,7 +132,6 @@ def load_weights(path: str | os.PathLike[str]) -> Pretrained:
             f"convert it first: cellmotion import-weights {path} --model NAME --out FILE.safetensors."
         )
     model = metadata[MODEL_KEY]
-    _entry(model)
     expected = _shapes(model)
     differing = [
         name
@@ -206,7 +205,7 @@ def _slots(model: str) -> dict[str, Slot]:
 @functools.cache
 def _shapes(model: str) -> Mapping[str, tuple[int, ...]]:
     """Shape of every parameter and batch statistic; tracing a deep network takes a second."""
-    module = CATALOGUE[model].module
+    module = _entry(model).module
     variables = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False))
     flat = jax.tree_util.tree_leaves_with_path(variables)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in flat}
