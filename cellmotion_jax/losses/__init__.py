@@ -9,6 +9,7 @@ from cellmotion_jax.losses.circular import (
     linear,
     linear_squared,
 )
+from cellmotion_jax.losses.distance import probability_squared_error, rectified_squared_error
 from cellmotion_jax.losses.von_mises import von_mises_mixture_nll, von_mises_nll
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "cyclic_squared",
     "linear",
     "linear_squared",
+    "probability_squared_error",
+    "rectified_squared_error",
     "von_mises_mixture_nll",
     "von_mises_nll",
 ]

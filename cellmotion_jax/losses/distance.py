@@ -1,0 +1,84 @@
+r"""Squared errors of distance and probability maps, as DeepDistance adds them up.
+
+Koyuncu et al., *DeepDistance: A Multi-task Deep Regression Model for Cell Detection in Inverted Microscopy
+Images*, 2020, Sections 3.1.2 and 3.2: the mean squared error for every task, with weights 1, 1 and 0.1
+(`training.objectives.DistanceObjective`). Both functions are element-wise and read the network's output
+before its activation; ``where`` leaves out pixels of which nobody has said what they are.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float
+
+from cellmotion_jax.ops.numerics import check_same_shape, select
+
+
+def rectified_squared_error(
+    raw: Float[ArrayLike, "*shape"],
+    targets: Float[ArrayLike, "..."],
+    *,
+    where: Bool[ArrayLike, "..."] | None = None,
+) -> Float[Array, "*shape"]:
+    r"""Squared error of a distance that leaves the network through a ReLU.
+
+    .. math:: \ell(r, t) = \begin{cases} (r - t)^2 & t > 0 \\ \max(r, 0)^2 & t = 0 \end{cases}
+
+    with the output :math:`r` before the ReLU and the target :math:`t \ge 0`. Where :math:`r \ge 0` or
+    :math:`t = 0` this is the paper's :math:`(\max(r, 0) - t)^2`, and it is 0 exactly where that is. It
+    differs on the pixels of cells at which the ReLU is shut: the printed error has no gradient there, and
+    since most pixels are background and push the output down, a network whose last ReLU has shut everywhere
+    never learns again. Here such pixels pull it up, the harder the further it is.
+
+    Args:
+        raw: Output of the network before its ReLU.
+        targets: Distances, not negative, of the same shape.
+        where: What counts, of the same shape; everything if absent.
+
+    Returns:
+        Squared errors, 0 with zero gradient where nothing counts.
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    >>> rectified_squared_error(jnp.array([-2.0, -2.0]), jnp.array([0.0, 1.0])).tolist()
+    [0.0, 9.0]
+    """
+    raw, targets = _selected(raw, targets, where)
+    return jnp.square(jnp.where(targets > 0, raw - targets, jax.nn.relu(raw)))
+
+
+def probability_squared_error(
+    logits: Float[ArrayLike, "*shape"],
+    labels: Float[ArrayLike, "..."],
+    *,
+    where: Bool[ArrayLike, "..."] | None = None,
+) -> Float[Array, "*shape"]:
+    r"""Squared error of a probability, the Brier score :math:`(\sigma(z) - y)^2`.
+
+    Args:
+        logits: Output of the network before its sigmoid.
+        labels: 0 or 1, or a probability, of the same shape.
+        where: What counts, of the same shape; everything if absent.
+
+    Returns:
+        Squared errors in [0, 1], 0 with zero gradient where nothing counts.
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    >>> probability_squared_error(jnp.array([0.0, 100.0]), jnp.array([1.0, 1.0])).tolist()
+    [0.25, 0.0]
+    """
+    logits, labels = _selected(logits, labels, where)
+    # A pixel that does not count has logit and label 0, and would have an error of 1/4.
+    return select(where, jnp.square(jax.nn.sigmoid(logits) - labels))
+
+
+def _selected(
+    predictions: Float[ArrayLike, "..."],
+    targets: Float[ArrayLike, "..."],
+    where: Bool[ArrayLike, "..."] | None,
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    check_same_shape(predictions=predictions, targets=targets, where=where)
+    return select(where, predictions), select(where, targets)
