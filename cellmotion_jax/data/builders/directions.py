@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
-import io
 import os
 import pathlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any, SupportsIndex
 
-import absl.logging
 import numpy as np
 import tensorflow_datasets as tfds
 
+from cellmotion_jax.data.builders.preparing import digest, fingerprint, prepared, quiet
 from cellmotion_jax.data.ctc import CtcSequence
 from cellmotion_jax.data.directions import direction_crops, direction_targets
 from cellmotion_jax.errors import InputError
@@ -130,8 +126,7 @@ def direction_source(
     """Prepares direction samples, or finds those that an earlier call has prepared.
 
     The samples lie in a folder whose name holds a digest of the options and of the path, size and time of
-    every source file, so that a change of either prepares them anew. TFDS writes beside that folder and
-    renames, so that a killed preparation is not taken for a complete one.
+    every source file, so that a change of either prepares them anew.
 
     Args:
         sequences: Annotated movies, each with a name of its own.
@@ -155,33 +150,18 @@ def direction_source(
     pixel_sizes_um = [
         _known_pixel_size_um(sequence) if pixel_size_um is None else pixel_size_um for sequence in sequences
     ]
-    options = (threshold_um, crop_um, image_size, pixel_sizes_um, [_fingerprint(it) for it in sequences])
-    digest = hashlib.sha256(repr(options).encode()).hexdigest()[:16]
+    options = (threshold_um, crop_um, image_size, pixel_sizes_um)
+    sources = [fingerprint(_files(sequence)) for sequence in sequences]
     config = DirectionConfig(
-        name=f"{threshold_um:g}um-{crop_um:g}um-{image_size}px-{digest}",
+        name=f"{threshold_um:g}um-{crop_um:g}um-{image_size}px-{digest(*options, sources)}",
         sequences=sequences,
         pixel_sizes_um=pixel_sizes_um,
         threshold_um=threshold_um,
         crop_um=crop_um,
         image_size=image_size,
     )
-    with _quiet():
-        return DirectionSource(_prepared(config, pathlib.Path(data_dir).expanduser().absolute()))
-
-
-def _prepared(config: DirectionConfig, data_dir: pathlib.Path) -> Directions:
-    """The builder of records that exist, written now if they did not."""
-    builder = Directions(config=config, data_dir=data_dir, file_format="array_record")
-    try:
-        # Nothing is downloaded, but TFDS makes a folder for it.
-        with tempfile.TemporaryDirectory() as nowhere:
-            builder.download_and_prepare(download_dir=nowhere)
-    except OSError:
-        # Of two processes that prepare the same at once, the slower one cannot rename, and need not.
-        if not builder.data_path.exists():
-            raise
-        return Directions(config=config, data_dir=data_dir, file_format="array_record")
-    return builder
+    with quiet():
+        return DirectionSource(prepared(Directions, config, data_dir))
 
 
 def _known_pixel_size_um(sequence: CtcSequence) -> float:
@@ -192,22 +172,7 @@ def _known_pixel_size_um(sequence: CtcSequence) -> float:
     return sequence.pixel_size_um
 
 
-def _fingerprint(sequence: CtcSequence) -> list[tuple[str, int, int]]:
-    """Path, size and time of change of every file that a sample can depend on."""
+def _files(sequence: CtcSequence) -> list[pathlib.Path]:
+    """Every file that a sample can depend on."""
     headers = [header for header, _ in (*sequence.movie.planes, *sequence.tracking_masks.planes)]
-    files = [header.path for header in headers] + [sequence.tracking_masks.path / "man_track.txt"]
-    return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps TFDS from announcing downloads; the work itself has a progress bar of its own."""
-    verbosity = absl.logging.get_verbosity()
-    absl.logging.set_verbosity(absl.logging.ERROR)
-    tfds.display_progress_bar(False)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        tfds.display_progress_bar(True)
-        absl.logging.set_verbosity(verbosity)
+    return [header.path for header in headers] + [sequence.tracking_masks.path / "man_track.txt"]

@@ -1,0 +1,145 @@
+"""One image whose cells are known."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import numpy as np
+from jaxtyping import Bool, Integer, Num
+from skimage import measure
+
+from cellmotion_jax.data.picture import read_picture, read_picture_header
+from cellmotion_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class AnnotatedImage:
+    """One image and its cells; pixels are read when asked for, and nothing is cached."""
+
+    name: str
+    """For tables and pictures, e.g. ``Fluo-N2DL-HeLa/01 t017.tif``."""
+    image_file: pathlib.Path
+    """The image."""
+    labels_file: pathlib.Path
+    """Its cells, as a label image."""
+    markers_file: pathlib.Path | None = None
+    """A label image that marks all cells, also those whose outline nobody drew; None if there is none."""
+    shape: tuple[int, int]
+    """Size of both, (y, x)."""
+    channels: int
+    """1 for grey images, 3 for RGB."""
+    margin: int = 0
+    """Pixels along the edge in which cells are not annotated unless they reach further inside."""
+
+    @property
+    def files(self) -> tuple[pathlib.Path, ...]:
+        """Every file that the image and its cells depend on."""
+        files = (self.image_file, self.labels_file, self.markers_file)
+        return tuple(file for file in files if file is not None)
+
+    def image(self) -> Num[np.ndarray, "y x channel"]:
+        """The pixels as they are stored.
+
+        Raises:
+            InputError: If the file is damaged or holds a pixel that is not finite.
+        """
+        image = read_picture(self.image_file)
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            raise InputError(f"{self.image_file} holds pixels that are NaN or infinite; give a finite image.")
+        return image
+
+    def labels(self) -> Integer[np.ndarray, "y x"]:
+        """The cells, 0 for background; of a label in several pieces, the largest piece.
+
+        Manual masks hold stray pixels of a label far from its cell, which would shift its centroid.
+        Pixels that touch at a corner are of one piece.
+
+        Raises:
+            InputError: If the file is damaged or holds a negative label.
+        """
+        return _largest_pieces(self._stored_labels())
+
+    def annotated(self) -> Bool[np.ndarray, "y x"]:
+        """False where it is not known whether there is a cell.
+
+        That is in the margin beside the cells that are labelled there, on the smaller pieces of a label,
+        and on the markers of cells whose outline nobody drew.
+
+        Raises:
+            InputError: If a file is damaged.
+        """
+        stored = self._stored_labels()
+        (y, x), margin = stored.shape, self.margin
+        known = np.zeros(stored.shape, bool)
+        known[margin : max(margin, y - margin), margin : max(margin, x - margin)] = True
+        known &= stored == 0
+        if self.markers_file is not None:
+            markers = read_picture(self.markers_file)[..., 0]
+            known &= np.isin(markers, markers[stored > 0]) | (markers == 0)
+        return known | (_largest_pieces(stored) > 0)
+
+    def _stored_labels(self) -> Integer[np.ndarray, "y x"]:
+        labels = read_picture(self.labels_file)[..., 0]
+        if labels.min() < 0:
+            raise InputError(
+                f"{self.labels_file} holds label {labels.min()}; 0 is background and cells are positive."
+            )
+        return labels
+
+
+def annotated_image(
+    name: str,
+    image_file: pathlib.Path,
+    labels_file: pathlib.Path,
+    *,
+    markers_file: pathlib.Path | None = None,
+    margin: int = 0,
+) -> AnnotatedImage:
+    """Holds the headers of an image and of its mask against each other.
+
+    Args:
+        name: For tables and pictures.
+        image_file: The image, TIFF or PNG, grey or RGB.
+        labels_file: Its cells, as a label image of whole numbers.
+        markers_file: A label image that marks all cells, or None.
+        margin: Pixels along the edge in which cells are not annotated unless they reach further inside.
+
+    Returns:
+        The image.
+
+    Raises:
+        InputError: If a file is absent, damaged or of another kind, or the sizes differ.
+    """
+    image, labels = read_picture_header(image_file), read_picture_header(labels_file)
+    if labels.channels != 1 or labels.dtype.kind not in "ui":
+        raise InputError(
+            f"{labels_file} has {labels.channels} channels of {labels.dtype}; a mask has one, of whole "
+            "numbers, which are the labels of cells."
+        )
+    if labels.shape != image.shape:
+        raise InputError(
+            f"{labels_file} has {labels.shape[0]} x {labels.shape[1]} pixels, but its image {image_file} "
+            f"has {image.shape[0]} x {image.shape[1]}."
+        )
+    return AnnotatedImage(
+        name=name,
+        image_file=image_file,
+        labels_file=labels_file,
+        markers_file=markers_file,
+        shape=image.shape,
+        channels=image.channels,
+        margin=margin,
+    )
+
+
+def _largest_pieces(labels: Integer[np.ndarray, "y x"]) -> Integer[np.ndarray, "y x"]:
+    """Sets all but the largest connected piece of every label to background."""
+    piece = np.asarray(measure.label(labels, connectivity=2))
+    area = np.bincount(piece.ravel())
+    owner = np.zeros(len(area), labels.dtype)
+    owner[piece] = labels
+    order = np.lexsort((-area, owner))
+    largest = np.zeros(len(area), bool)
+    largest[order[np.unique(owner[order], return_index=True)[1]]] = True
+    return np.where(largest[piece], labels, 0)

@@ -1,0 +1,81 @@
+"""What all builders share: TFDS without TensorFlow, quiet, and safe against kills and races."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import absl.logging
+import tensorflow_datasets as tfds
+
+_Builder = TypeVar("_Builder", bound=tfds.core.GeneratorBasedBuilder)
+
+
+def prepared(
+    builder_class: type[_Builder], config: tfds.core.BuilderConfig, data_dir: str | os.PathLike[str]
+) -> _Builder:
+    """The builder of records that exist, written now if they did not.
+
+    TFDS writes beside the final folder and renames, so that a killed preparation is not taken for a
+    complete one.
+
+    Args:
+        builder_class: What to build.
+        config: How; its name must differ wherever the records do, see `digest`.
+        data_dir: Folder for the records of all builders; made if it is absent.
+
+    Returns:
+        The builder.
+
+    Raises:
+        InputError: Whatever the making of the samples refuses.
+    """
+    folder = pathlib.Path(data_dir).expanduser().absolute()
+    builder = builder_class(config=config, data_dir=folder, file_format="array_record")
+    try:
+        # Nothing is downloaded, but TFDS makes a folder for it.
+        with tempfile.TemporaryDirectory() as nowhere:
+            builder.download_and_prepare(download_dir=nowhere)
+    except OSError:
+        # Of two processes that prepare the same at once, the slower one cannot rename, and need not.
+        if not builder.data_path.exists():
+            raise
+        return builder_class(config=config, data_dir=folder, file_format="array_record")
+    return builder
+
+
+def digest(*options: object) -> str:
+    """Sixteen hexadecimal digits that change with any option.
+
+    Args:
+        options: Whatever has a complete ``repr``: numbers, text, and lists of them.
+
+    Returns:
+        The digits.
+    """
+    return hashlib.sha256(repr(options).encode()).hexdigest()[:16]
+
+
+def fingerprint(files: Iterable[pathlib.Path]) -> list[tuple[str, int, int]]:
+    """Path, size and time of change of files, for `digest`."""
+    return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps TFDS from announcing downloads; the work itself has a progress bar of its own."""
+    verbosity = absl.logging.get_verbosity()
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    tfds.display_progress_bar(False)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tfds.display_progress_bar(True)
+        absl.logging.set_verbosity(verbosity)
