@@ -8,12 +8,10 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.traverse_util
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float32, Shaped
 from safetensors.numpy import save_file
@@ -22,11 +20,11 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import written_beside
 from cellmotion_jax.models.backbones.inputs import InputScaling
 from cellmotion_jax.weights.catalogue import CATALOGUE, Entry
+from cellmotion_jax.weights.fitting import misfits, some_names, variable_shapes
 from cellmotion_jax.weights.layouts import Slot
 from cellmotion_jax.weights.read import read_tensors
 from cellmotion_jax.weights.safetensors_files import read_metadata
 
-MOST_NAMED = 12  # Tensors named in a refusal before it says how many more there are.
 MODEL_KEY = "cellmotion_jax.model"
 
 
@@ -132,15 +130,10 @@ def load_weights(path: str | os.PathLike[str]) -> Pretrained:
             f"convert it first: cellmotion import-weights {path} --model NAME --out FILE.safetensors."
         )
     model = metadata[MODEL_KEY]
-    expected = _shapes(model)
-    differing = [
-        name
-        for name in sorted(expected.keys() | tensors.keys())
-        if name not in expected or name not in tensors or expected[name] != tensors[name].shape
-    ]
+    differing = misfits(tensors, _shapes(model))
     if differing:
         raise InputError(
-            f"{path} does not fit {model} as it is in this version ({_named(differing)}); "
+            f"{path} does not fit {model} as it is in this version ({some_names(differing)}); "
             "import its weights again."
         )
     written = json.loads(metadata["scaling"])
@@ -187,7 +180,7 @@ def _fit(tensors: Mapping[str, Shaped[np.ndarray, "..."]], model: str) -> _Fitte
         "not finite real numbers": no_numbers,
         "unknown": sorted(set(rest) - set(left_out)),
     }
-    wrong = [f"{len(names)} {what} ({_named(names)})" for what, names in told.items() if names]
+    wrong = [f"{len(names)} {what} ({some_names(names)})" for what, names in told.items() if names]
     return _Fitted(ours, tuple(sorted(types)), left_out, wrong)
 
 
@@ -205,10 +198,7 @@ def _slots(model: str) -> dict[str, Slot]:
 @functools.cache
 def _shapes(model: str) -> Mapping[str, tuple[int, ...]]:
     """Shape of every parameter and batch statistic; tracing a deep network takes a second."""
-    module = _entry(model).module
-    variables = jax.eval_shape(lambda: module.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False))
-    flat = jax.tree_util.tree_leaves_with_path(variables)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in flat}
+    return variable_shapes(_entry(model).module, (64, 64, 3))
 
 
 def _entry(model: str) -> Entry:
@@ -223,9 +213,3 @@ def _hint(tensors: Mapping[str, Shaped[np.ndarray, "..."]], asked: str) -> str:
         if model != asked and not _fit(tensors, model).wrong:
             return f"They are those of {model}."
     return f"Right would be {CATALOGUE[asked].source}."
-
-
-def _named(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f", and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more

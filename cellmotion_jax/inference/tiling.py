@@ -1,0 +1,200 @@
+"""Maps of an image of any size from a network that sees one tile at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tqdm
+from jaxtyping import Array, Float, Float32, Int, Num
+
+from cellmotion_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tiling:
+    """How an image is cut into overlapping tiles. Lengths in pixels of what the network sees."""
+
+    tile: int = 512
+    """Largest side of a tile, a multiple of what the network pools by. Smaller images get smaller tiles."""
+    margin: int = 48
+    """Rim of a tile whose predictions are not used, because the network saw too little around them."""
+    stride: int | None = None
+    """Step from tile to tile; without one, what the margins leave of the tiles lies side by side."""
+    batch_size: int = 1
+    """Tiles that go through the network at once."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise InputError(f"tiling.batch-size is {self.batch_size}; it is at least 1.")
+        if self.margin < 0:
+            raise InputError(f"tiling.margin is {self.margin}; it is a number of pixels, at least 0.")
+        if self.tile <= 2 * self.margin:
+            raise InputError(
+                f"tiling.tile is {self.tile}; it must exceed twice the margin of {self.margin} pixels."
+            )
+        if self.stride is not None and not 1 <= self.stride <= self.tile - 2 * self.margin:
+            raise InputError(
+                f"tiling.stride is {self.stride}; it is at least 1 and, for no pixel to be left out, at most "
+                f"{self.tile - 2 * self.margin} (the tile without its margins)."
+            )
+
+
+DEFAULT_TILING = Tiling()
+
+PAPER_TILING = Tiling(tile=512, margin=0, stride=64)
+"""Koyuncu et al. 2020, Section 3.3: 64 predictions are averaged for a pixel that is not near the border."""
+
+
+def predict_tiled(
+    predict: Callable[[Float[Array, "batch y x channel"]], Any],
+    image: Float32[np.ndarray, "..."],
+    *,
+    tiling: Tiling,
+    multiple: int,
+) -> Any:
+    """Applies a network to overlapping tiles of an image and averages what they say of every pixel.
+
+    A pixel is the mean over all tiles in which it lies at least the margin away from the edges. For that
+    the image goes on as its mirror image (NumPy's ``symmetric``) beyond its borders, by the margin rounded
+    up to ``multiple``; no padded copy of it is made.
+
+    Every tile begins at a multiple of ``multiple``, counted from the image's first pixel, and the stride is
+    rounded down to one: the pooling windows of the network then lie where they would lie in the whole
+    image. If the margin is as large as what the network sees around a pixel, the result is that of the
+    network on the whole mirrored image. With less it differs by as much as those far pixels matter.
+
+    All tiles of an image have one shape, so that one program is compiled for images of one size. Without a
+    stride the tiles are as small as their number allows: 600 pixels are cut into two tiles of 400, not of
+    512. Memory is that of the image, of one
+    batch, and of one float32 sum per pixel and map, however many tiles there are.
+
+    Args:
+        predict: Jitted; images ``[batch y x channel]`` to a pytree of maps ``[batch y x]``.
+        image: Image ``[y x channel]``, standardised.
+        tiling: Sizes.
+        multiple: What the sides of a tile are multiples of, ``2**depth`` for a network that halves
+            its maps ``depth`` times.
+
+    Returns:
+        The pytree with maps ``[y x]``, NumPy, float32.
+
+    Raises:
+        ValueError: If the image is not of shape ``[y x channel]``, holds no pixel, or the maps do not have
+            the size of the tile.
+        InputError: If a pixel is not finite, the tile is no multiple of ``multiple`` or leaves less than
+            that beside its margins, or the stride is smaller.
+    """
+    check_image(image)
+    axes = [_plan_axis(size, tiling, multiple) for size in image.shape[:2]]
+    corners = list(itertools.product(*(axis.starts for axis in axes)))
+    batch = min(tiling.batch_size, len(corners))
+    sums: list[Float32[np.ndarray, "y x"]] = []
+    structure = None
+    with tqdm.tqdm(total=len(corners), unit="tile", leave=False, delay=3, disable=None) as bar:
+        for first in range(0, len(corners), batch):
+            chosen = corners[first : first + batch]
+            # The last batch is filled up, to be of the shape that is compiled.
+            filled = chosen + chosen[-1:] * (batch - len(chosen))
+            tiles = np.stack([_cut(image, axes, corner) for corner in filled])
+            maps, structure = jax.tree.flatten(jax.device_get(predict(jnp.asarray(tiles))))
+            sums = sums or [np.zeros(image.shape[:2], np.float32) for _ in maps]
+            for total, parts in zip(sums, maps):
+                if parts.shape != tiles.shape[:3]:
+                    raise ValueError(f"predict made maps of shape {parts.shape} from tiles of {tiles.shape}")
+                for corner, part in zip(chosen, parts):
+                    there, here = zip(*(axis.kept(start) for axis, start in zip(axes, corner)))
+                    total[there] += part[here]
+            bar.update(len(chosen))
+    rows, columns = (axis.counts() for axis in axes)
+    for total in sums:
+        total /= rows[:, None]
+        total /= columns
+    return jax.tree.unflatten(structure, sums)
+
+
+def check_image(image: Num[np.ndarray, "..."]) -> None:
+    """Refuses what is no image ``[y x channel]`` of numbers.
+
+    Args:
+        image: What should be an image.
+
+    Raises:
+        ValueError: If it has other axes or no pixel.
+        InputError: If a pixel is NaN or infinite; the first one is named.
+    """
+    if image.ndim != 3 or not image.size:
+        raise ValueError(f"image must have the axes [y x channel] and a pixel, got shape {image.shape}")
+    finite = np.isfinite(image).all(axis=-1)
+    if not finite.all():
+        y, x = np.unravel_index(np.argmin(finite), finite.shape)
+        raise InputError(
+            f"the image holds NaN or infinity in {np.count_nonzero(~finite)} pixels, the first in row {y}, "
+            f"column {x}; fill such pixels, for instance with the median of the image."
+        )
+
+
+class _Axis(NamedTuple):
+    """The tiles along one axis, in pixels from the image's first one."""
+
+    size: int
+    tile: int
+    margin: int
+    starts: tuple[int, ...]
+
+    def pixels(self, start: int) -> Int[np.ndarray, " tile"]:
+        """The pixels that a tile shows, where those beyond the border are mirrored as often as it takes."""
+        positions = np.arange(start, start + self.tile) % (2 * self.size)
+        return np.minimum(positions, 2 * self.size - 1 - positions)
+
+    def kept(self, start: int) -> tuple[slice, slice]:
+        """The part of a tile within its margins and within the image: where it lies there and here."""
+        first = max(0, start + self.margin)
+        end = min(self.size, start + self.tile - self.margin)
+        return slice(first, end), slice(first - start, end - start)
+
+    def counts(self) -> Float32[np.ndarray, " size"]:
+        """How many tiles speak of every pixel; a pixel of the image has the product of both axes."""
+        counts = np.zeros(self.size, np.float32)
+        for start in self.starts:
+            counts[self.kept(start)[0]] += 1
+        return counts
+
+
+def _plan_axis(size: int, tiling: Tiling, multiple: int) -> _Axis:
+    tile, margin = tiling.tile, tiling.margin
+    if tile % multiple:
+        raise InputError(f"tiling.tile is {tile}; for this network it is a multiple of {multiple}.")
+    stride = (tile - 2 * margin if tiling.stride is None else tiling.stride) // multiple * multiple
+    if not stride:
+        raise InputError(
+            f"tiles of {tile} pixels with margins of {margin} and a stride of {tiling.stride} cannot go on "
+            f"by {multiple} pixels, as this network needs; choose a larger tile or stride."
+        )
+    before = _rounded_up(margin, multiple)
+    # What the parts of the tiles within the margins have to cover, from the first of them on.
+    covered = before - margin + size
+    if tiling.stride is None:
+        number = -(-covered // stride)
+        stride = _rounded_up(-(-covered // number), multiple)
+        tile = _rounded_up(stride + 2 * margin, multiple)
+    else:
+        tile = min(tile, _rounded_up(covered + 2 * margin, multiple))
+        number = 1 + max(0, -(-(covered - (tile - 2 * margin)) // stride))
+    return _Axis(size, tile, margin, tuple(i * stride - before for i in range(number)))
+
+
+def _rounded_up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple
+
+
+def _cut(
+    image: Float32[np.ndarray, "y x channel"], axes: list[_Axis], corner: tuple[int, ...]
+) -> Float32[np.ndarray, "y2 x2 channel"]:
+    rows, columns = (axis.pixels(start) for axis, start in zip(axes, corner))
+    return image[rows[:, None], columns]

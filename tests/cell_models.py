@@ -1,0 +1,62 @@
+"""Cell models for tests: a tiny network with random weights, and one that takes brightness for cells."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cellmotion_jax.inference.cells import CellModel
+from cellmotion_jax.inference.detection import DetectionSettings
+from cellmotion_jax.models.deep_distance import DeepDistance, DistanceMaps, DistanceOutputs, Task
+
+SHAPE = (64, 80)
+"""Of images in tests of inference: programs are compiled for every size, once for all tests."""
+
+
+class Brightness(DeepDistance):
+    """Not trained and right on bright blobs: what lies above the mean is cell, the brighter the deeper."""
+
+    def __call__(self, images, *, train):
+        bright = jax.nn.relu(jnp.mean(images, axis=-1)) / 3
+        maps = DistanceMaps(
+            **{t.value: bright if t.is_distance else jax.nn.sigmoid(bright - 0.1) for t in self.tasks}
+        )
+        return DistanceOutputs(maps=maps, raw=maps)
+
+
+@functools.cache
+def tiny_network(tasks=(Task.inner, Task.outer, Task.classification), channels=1):
+    """A network and its random variables, drawn by NumPy: compiling the network's own takes 17 seconds."""
+    network = DeepDistance(tasks=tasks, base_width=4, depth=2)
+    shapes = jax.eval_shape(
+        lambda: network.init(jax.random.key(0), jnp.zeros((1, 8, 8, channels)), train=False)
+    )
+    rng = np.random.default_rng(0)
+
+    def draw(path, leaf):
+        if path[-1].key == "kernel":
+            draws = rng.normal(size=leaf.shape) * np.sqrt(2 / np.prod(leaf.shape[:-1]))
+        else:
+            draws = np.full(leaf.shape, {"bias": 0.1, "mean": 0.0, "scale": 1.0, "var": 1.0}[path[-1].key])
+        return draws.astype(np.float32)
+
+    return network, jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+def cell_model(network=Brightness(depth=2), variables=None, **changes) -> CellModel:
+    """A model of the network; without one, of `Brightness`."""
+    settings = {
+        "channels": 1,
+        "shrink": 1,
+        "cell_diameter": 12.0,
+        "boundary_width": 1.0,
+        "detection": DetectionSettings(),
+        "area_threshold": 5,
+    }
+    return CellModel(network=network, variables=variables or {}, **(settings | changes))
+
+
+def tiny_cell_model(**changes) -> CellModel:
+    """A model of the tiny network."""
+    return cell_model(*tiny_network(), **changes)
