@@ -1,7 +1,12 @@
 """Pictures that show whether to believe a result; each says what a good and what a bad one looks like."""
 
+from cellmotion_jax.report.cells import plot_cells, plot_overview
 from cellmotion_jax.report.comparisons import TABLE_3, Spread, plot_grid, plot_tta
 from cellmotion_jax.report.confidence import plot_calibration, plot_error_by_confidence
+from cellmotion_jax.report.detection_scores import (
+    plot_models,
+    plot_parameter_curve,
+)
 from cellmotion_jax.report.directions import plot_arrows, plot_rose, signed_errors
 from cellmotion_jax.report.figures import plot_curves, save_figure
 
@@ -10,9 +15,13 @@ __all__ = [
     "Spread",
     "plot_arrows",
     "plot_calibration",
+    "plot_cells",
     "plot_curves",
     "plot_error_by_confidence",
     "plot_grid",
+    "plot_models",
+    "plot_overview",
+    "plot_parameter_curve",
     "plot_rose",
     "plot_tta",
     "save_figure",
