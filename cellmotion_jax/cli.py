@@ -1,4 +1,4 @@
-"""The ``cellmotion`` command: ``train``, ``simulate`` and ``import-weights``.
+"""The ``cellmotion`` command: ``train``, ``predict``, ``simulate`` and ``import-weights``.
 
 Whatever is wrong with what the user handed in arrives here as an ``InputError`` and leaves as one
 sentence with exit code 2.
@@ -18,8 +18,14 @@ from collections.abc import Sequence
 import jax
 import tyro
 
+from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import written_beside
+from cellmotion_jax.inference.model_file import load_cell_model
+from cellmotion_jax.inference.predict_movie import predict_movie
+from cellmotion_jax.inference.tiling import Tiling
+from cellmotion_jax.report.cells import plot_overview
 from cellmotion_jax.training.experiments import DEFAULT, EXPERIMENTS
 from cellmotion_jax.training.loop import TrainingDiverged
 from cellmotion_jax.weights.catalogue import CATALOGUE
@@ -28,6 +34,8 @@ from cellmotion_jax.weights.convert import import_weights
 USAGE = """usage: cellmotion COMMAND ...
 
   train [EXPERIMENT] [--overrides]   train, evaluate and draw an experiment (`train --list` names them)
+  predict MOVIE --model FILE --out FOLDER [--options]
+                                     detect and outline the cells of a movie (TIFF frames or a stack)
   simulate --out FOLDER [--options]  write a simulated movie with its exact truth
   import-weights SOURCE --model NAME --out FILE
                                      convert published weights of a backbone (Keras, torch, safetensors, npz)
@@ -39,7 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command line; exits with 2 on bad input and 1 on a run that diverged."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    commands = {"train": _train, "simulate": _simulate, "import-weights": _import_weights}
+    commands = {
+        "train": _train,
+        "predict": _predict,
+        "simulate": _simulate,
+        "import-weights": _import_weights,
+    }
     try:
         if not arguments or arguments[0] in ("-h", "--help"):
             print(USAGE)  # noqa: T201
@@ -86,6 +99,52 @@ def _train(arguments: list[str]) -> None:
         experiment = dataclasses.replace(experiment, run=run)
     _keep_compiled_programs()
     experiment.train()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _DetectionOptions:
+    """What of the model's detection to change."""
+
+    h: float | None = None
+    """Height by which a peak stands out; without one, the height that was chosen in training."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _PredictOptions:
+    """Detects and outlines the cells of every frame of a movie.
+
+    Writes maskT.tif (label images, uint16; labels are numbers within a frame, not tracks), detections.csv
+    (places and areas) and overview.png (contours over the first, the middle and the last frame). A network
+    that has not learned outlines gives detections only.
+    """
+
+    movie: tyro.conf.Positional[pathlib.Path]
+    """Folder of TIFF frames, or one TIFF stack."""
+    model: pathlib.Path
+    """The model.safetensors that training wrote."""
+    out: pathlib.Path
+    """Folder to write; it must not exist yet, or be empty."""
+    pixel_size_um: float | None = None
+    """Side of a pixel in micrometres, where the movie's files do not say it or say it wrong."""
+    detection: _DetectionOptions = dataclasses.field(default_factory=_DetectionOptions)
+    tiling: Tiling = dataclasses.field(default_factory=Tiling)
+
+
+def _predict(arguments: list[str]) -> None:
+    options = tyro.cli(_PredictOptions, args=arguments, prog="cellmotion predict")
+    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
+        raise InputError(f"{options.out} exists and is not empty; give a folder that can be made.")
+    model = load_cell_model(options.model)
+    if options.detection.h is not None:
+        detection = dataclasses.replace(model.detection, h=options.detection.h)
+        model = dataclasses.replace(model, detection=detection)
+    movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
+    _keep_compiled_programs()
+    with written_beside(options.out) as partial:
+        partial.mkdir()
+        prediction = predict_movie(movie, model, partial, tiling=options.tiling)
+        plot_overview(prediction.shown, partial / "overview.png")
+    print(f"Wrote {options.out}: {prediction.cells} cells in {prediction.frames} frames")  # noqa: T201
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

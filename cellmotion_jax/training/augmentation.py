@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -56,3 +57,46 @@ class DirectionAugmentation:
         angle = jnp.where(horizontal, mirror_heading_horizontal(angle), angle)
         angle = jnp.where(vertical, mirror_heading_vertical(angle), angle)
         return affine_warp(image, matrix), rotate_heading(angle, rotation)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TileAugmentation:
+    """Random quarter turns and mirroring of a tile with all its maps, and random light.
+
+    These eight positions move pixels and change none, so that distances stay exact. Light changes the
+    standardised image alone.
+    """
+
+    turns: bool = True
+    """Turn by a random quarter and mirror in half of the cases."""
+    contrast: float = 0.3
+    """Largest change of contrast either way: the image is multiplied by the exponential of it."""
+    brightness: float = 0.3
+    """Largest shift of brightness either way, in standard deviations of the image."""
+    noise: float = 0.1
+    """Largest standard deviation of white noise, in standard deviations of the image."""
+
+    MAPS: ClassVar = ("image", "inner", "outer", "classification", "boundary", "annotated")
+
+    def __call__(self, key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
+        """Changes square tiles [batch, y, x, ...]: ``image`` and the maps that move with it."""
+        keys = jax.random.split(key, batch["image"].shape[0])
+        maps = {name: batch[name] for name in self.MAPS}
+        return {**batch, **jax.vmap(self._one)(keys, maps)}
+
+    def _one(self, key: Array, maps: dict[str, Array]) -> dict[str, Array]:
+        position_key, light_key, level_key, noise_key = jax.random.split(key, 4)
+        turned, mirrored, flipped = jax.random.bernoulli(position_key, shape=(3,)) & self.turns
+
+        def moved(tile: Array) -> Array:
+            # A transposition and two mirrors reach all eight positions of a square.
+            tile = jnp.where(turned, tile.swapaxes(0, 1), tile)
+            tile = jnp.where(mirrored, tile[:, ::-1], tile)
+            return jnp.where(flipped, tile[::-1], tile)
+
+        maps = {name: moved(tile) for name, tile in maps.items()}
+        gain, shift = jax.random.uniform(light_key, (2,), minval=-1, maxval=1)
+        level = self.noise * jax.random.uniform(level_key)
+        image = maps["image"] * jnp.exp(self.contrast * gain) + self.brightness * shift
+        noise = level * jax.random.normal(noise_key, image.shape, image.dtype)
+        return {**maps, "image": image + noise}

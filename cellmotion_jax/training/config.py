@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import itertools
 import pathlib
 from collections.abc import Sequence
 
+import jax.numpy as jnp
 import optax
 
 from cellmotion_jax.errors import InputError
+
+
+class Precision(enum.Enum):
+    """Compute type; parameters and optimiser state are float32 in any case."""
+
+    float32 = enum.member(jnp.float32)
+    bfloat16 = enum.member(jnp.bfloat16)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,6 +93,26 @@ class AdamW:
             optax.clip_by_global_norm(self.clip_norm),
             optax.adamw(schedule, b1=self.b1, b2=self.b2, weight_decay=self.weight_decay),
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdaDelta:
+    """Steps scaled by the ratio of past steps to past gradients (Zeiler 2012).
+
+    The rate of a phase multiplies the steps; 1 is the method as published, which finds its own scale.
+    """
+
+    rho: float = 0.95
+    """Decay of both running means."""
+    epsilon: float = 1e-6
+    """Where the running means start, and so the size of the first steps."""
+
+    def build(self, schedule: optax.Schedule) -> optax.GradientTransformation:
+        """The optax transformation for a learning-rate schedule over the whole run."""
+        return optax.adadelta(schedule, rho=self.rho, eps=self.epsilon)
+
+
+Optimizer = AdamW | AdaDelta
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

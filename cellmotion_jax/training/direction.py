@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import functools
 import logging
 import pathlib
@@ -20,7 +19,7 @@ from cellmotion_jax.models.direction import FineTunedCNN, ProbingCNN
 from cellmotion_jax.report.figures import plot_curves
 from cellmotion_jax.training.augmentation import DirectionAugmentation
 from cellmotion_jax.training.checkpoint import check_same_configuration
-from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Phase, Run
+from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Phase, Precision, Run
 from cellmotion_jax.training.direction_data import (
     DirectionData,
     DirectionSamples,
@@ -35,13 +34,6 @@ from cellmotion_jax.training.direction_results import write_results
 from cellmotion_jax.training.loop import fit
 from cellmotion_jax.training.objectives import CircleObjective, DirectionObjective, ObjectivePerMember
 from cellmotion_jax.weights.convert import load_weights
-
-
-class Precision(enum.Enum):
-    """Compute type; parameters and optimiser state are float32 in any case."""
-
-    float32 = enum.member(jnp.float32)
-    bfloat16 = enum.member(jnp.bfloat16)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import hashlib
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tqdm
 
 from cellmotion_jax.data.builders.directions import DirectionSource, direction_source
-from cellmotion_jax.data.ctc import CtcSequence, open_dataset
+from cellmotion_jax.data.ctc import open_dataset
 from cellmotion_jax.data.pipeline import member_batches
-from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
+from cellmotion_jax.data.simulate import Simulation
 from cellmotion_jax.data.splits import Split, split_by_group, split_by_image
-from cellmotion_jax.errors import InputError
+from cellmotion_jax.training.simulated import simulated_movies
 
 
 class Protocol(enum.Enum):
@@ -89,7 +87,11 @@ def load_samples(data: DirectionData, *, cache: pathlib.Path, seed: int) -> Dire
     Raises:
         InputError: Anything wrong with the folder, or no sample left.
     """
-    sequences = open_dataset(data.root) if data.root is not None else _simulated(data, cache=cache, seed=seed)
+    if data.root is not None:
+        sequences = open_dataset(data.root)
+    else:
+        folders = simulated_movies(data.simulation, movies=data.movies, cache=cache, seed=seed)
+        sequences = [sequence for folder in folders for sequence in open_dataset(folder)]
     source = direction_source(
         sequences,
         threshold_um=data.threshold_um,
@@ -143,17 +145,3 @@ def _split(samples: DirectionSamples, protocol: Protocol, *, fold: int, seed: in
         return split_by_image(len(samples.angle), fold=fold, seed=seed)
     groups = samples.track if protocol is Protocol.by_track else samples.movie
     return split_by_group(groups, fold=fold, seed=seed)
-
-
-def _simulated(data: DirectionData, *, cache: pathlib.Path, seed: int) -> list[CtcSequence]:
-    if data.movies < 1:
-        raise InputError(f"data.movies is {data.movies}; at least one movie must be simulated.")
-    digest = hashlib.sha256(repr((data.simulation, seed)).encode()).hexdigest()[:12]
-    sequences: list[CtcSequence] = []
-    for number in tqdm.trange(data.movies, desc="simulating", unit="movie", leave=False):
-        folder = cache / f"simulated-{digest}" / f"movie{number:02d}"
-        if not folder.exists():
-            rng_seed = seed * 1000 + number
-            write_simulation(simulate(dataclasses.replace(data.simulation, seed=rng_seed)), folder)
-        sequences.extend(open_dataset(folder))
-    return sequences

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from cellmotion_jax.inference.tiling import PAPER_TILING
+from cellmotion_jax.models.deep_distance import Table2
 from cellmotion_jax.models.direction import FineTunedCNN
-from cellmotion_jax.training.config import Phase, Run
+from cellmotion_jax.training.augmentation import TileAugmentation
+from cellmotion_jax.training.config import AdaDelta, Phase, Run
+from cellmotion_jax.training.deep_distance import Architecture, DeepDistanceExperiment
 from cellmotion_jax.training.direction import DirectionExperiment
 from cellmotion_jax.training.direction_data import DirectionData
+from cellmotion_jax.training.distance_data import DistanceData
 from cellmotion_jax.training.objectives import (
     AngleLoss,
     AngleObjective,
@@ -24,7 +29,7 @@ class Entry(NamedTuple):
     """An experiment with what ``train.py --list`` says of it."""
 
     reproduces: str
-    experiment: DirectionExperiment
+    experiment: DirectionExperiment | DeepDistanceExperiment
 
 
 # Table 3 in the paper's order.
@@ -42,6 +47,9 @@ FINE_TUNING = (
     Phase(epochs=10, warmup_steps=20, statistics_momentum=0.9),
     Phase(epochs=50, frozen=("backbone",), final_fraction=0.02),
 )
+
+# Section 3.1.2 names none.
+NO_AUGMENTATION = TileAugmentation(turns=False, contrast=0.0, brightness=0.0, noise=0.0)
 
 DEFAULT = "direction"
 
@@ -83,4 +91,26 @@ EXPERIMENTS: dict[str, Entry] = {
         )
         for objective in NINE_CONFIGURATIONS
     },
+    "deep-distance": Entry(
+        "DeepDistance Table 2, the extended model (others with --models), narrow enough for two cores, "
+        "AdamW, batch normalisation",
+        DeepDistanceExperiment(),
+    ),
+    "deep-distance-paper": Entry(
+        "DeepDistance Sections 3.1 and 3.3 to the letter: 64 to 1,024 channels, AdaDelta, tiles of 512 one "
+        "by one, early stopping, predictions averaged with a stride of 64; for an accelerator",
+        DeepDistanceExperiment(
+            network=Architecture(base_width=64, depth=4, batch_norm=False),
+            data=DistanceData(tile=512, stride=256, shrink=1),
+            augmentation=NO_AUGMENTATION,
+            optimizer=AdaDelta(),
+            phases=(Phase(epochs=100, learning_rate=1.0),),
+            tiling=PAPER_TILING,
+            run=Run(batch_size=1, evaluate_every=200, patience=10),
+        ),
+    ),
+    "deep-distance-table-2": Entry(
+        "DeepDistance Table 2: all seven models with the same budget",
+        DeepDistanceExperiment(models=tuple(Table2)),
+    ),
 }

@@ -20,7 +20,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.training import checkpoint
-from cellmotion_jax.training.config import AdamW, Phase, Run, learning_rate_schedule, phase_ends
+from cellmotion_jax.training.config import Optimizer, Phase, Run, learning_rate_schedule, phase_ends
 from cellmotion_jax.training.logging import MetricsLog
 from cellmotion_jax.training.state import Best, Progress, TrainState, init_progress, init_state, keep_best
 from cellmotion_jax.training.step import (
@@ -44,7 +44,7 @@ def fit(
     model: nn.Module,
     objective: Objective,
     augment: Augment,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     phases: Sequence[Phase],
     run: Run,
     folder: pathlib.Path,

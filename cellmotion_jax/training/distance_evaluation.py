@@ -1,0 +1,205 @@
+"""What DeepDistance networks reach: the loss on validation tiles, the cells found in whole images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tqdm
+from jaxtyping import Bool, Float
+
+from cellmotion_jax.data.annotated import AnnotatedImage
+from cellmotion_jax.data.builders.tiles import TileSource
+from cellmotion_jax.data.pipeline import gather
+from cellmotion_jax.inference.cells import CellModel, Cells, find_cells
+from cellmotion_jax.inference.detection import detect_cells
+from cellmotion_jax.inference.tiling import Tiling
+from cellmotion_jax.metrics import (
+    Counts,
+    PointMatches,
+    one_to_one_matches,
+    optimal_matches,
+    segmentation_counts,
+    total_counts,
+)
+from cellmotion_jax.models.deep_distance import Task
+from cellmotion_jax.morphology import centroid_pixels
+from cellmotion_jax.training.objectives import DistanceObjective
+from cellmotion_jax.training.state import TrainState
+from cellmotion_jax.training.step import side_by_side
+
+HEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+"""Candidates for h; the paper's are 0.1, 0.2, 0.3, 0.4 and 0.5 (Section 4.3)."""
+AREAS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
+"""Candidates for the smallest cell of MultiClassificationBoundary, as shares of a disc of median diameter."""
+
+
+def make_validation(
+    network: nn.Module, objective: DistanceObjective, tiles: TileSource, *, batch_size: int
+) -> Callable[[TrainState], Mapping[str, np.ndarray]]:
+    """Makes the function that gives the loss and its terms on all validation tiles, each of shape [1].
+
+    Args:
+        network: Linen module.
+        objective: The loss.
+        tiles: Validation tiles, read anew in every evaluation.
+        batch_size: Tiles at a time.
+
+    Returns:
+        ``state -> metrics`` for a state with a leading member axis of length 1.
+    """
+
+    def losses(params, batch_stats, batch):
+        outputs = network.apply({"params": params, "batch_stats": batch_stats}, batch["image"], train=False)
+        loss, terms = objective(outputs, batch)  # type: ignore[arg-type]
+        return {"loss": loss, **terms}, jnp.sum(batch["annotated"])
+
+    of_batch = side_by_side(losses)
+    starts = range(0, len(tiles), batch_size)
+
+    def validate(state: TrainState) -> Mapping[str, np.ndarray]:
+        sums: dict[str, float] = {}
+        pixels = 0.0
+        for start in starts:
+            indices = np.arange(start, start + batch_size)
+            batch = gather(tiles, np.minimum(indices, len(tiles) - 1)[None])
+            batch["annotated"] &= (indices < len(tiles))[None, :, None, None]
+            means, counted = jax.device_get(of_batch(state.params, state.batch_stats, batch))
+            # Means over what is annotated in a batch become means over what is annotated in all.
+            weight = float(counted[0])
+            sums = {name: sums.get(name, 0.0) + weight * float(mean[0]) for name, mean in means.items()}
+            pixels += weight
+        return {name: np.array([total / max(pixels, 1)]) for name, total in sums.items()}
+
+    return validate
+
+
+class ImageResult(NamedTuple):
+    """How one image went."""
+
+    image: AnnotatedImage
+    matches: PointMatches
+    """By the paper's one-to-one rule."""
+    counts: Mapping[str, Counts]
+    """Of detections by ``one-to-one`` and ``optimal``, of outlines (if there are any) by ``outlines``, one
+    per threshold of IoU."""
+
+
+class PartResult(NamedTuple):
+    """How the images of one part went."""
+
+    name: str
+    model: CellModel
+    """As it was used here."""
+    radius: float
+    """Pixels within which a detection and a marker match."""
+    images: tuple[ImageResult, ...]
+    f_by_parameter: tuple[float, ...]
+    """F-score by the one-to-one rule for every candidate of the detection's parameter."""
+
+    def counts(self, rule: str) -> Counts:
+        """All images together."""
+        return total_counts(result.counts[rule] for result in self.images)
+
+
+def candidates(model: CellModel) -> dict[float, CellModel]:
+    """The model with every value that its one free parameter is chosen from (Sections 4.3 and 4.4).
+
+    That is the height h, or, for the model that has a boundary map instead of peaks, the smallest area.
+    """
+    if Task.boundary in model.network.tasks:
+        disc = np.pi / 4 * model.cell_diameter**2
+        areas = [max(1, round(share * disc)) for share in AREAS]
+        return {float(area): dataclasses.replace(model, area_threshold=area) for area in areas}
+    return {
+        h: dataclasses.replace(model, detection=dataclasses.replace(model.detection, h=h)) for h in HEIGHTS
+    }
+
+
+def choose_parameter(
+    model: CellModel, images: Sequence[AnnotatedImage], *, radius: float, tiling: Tiling
+) -> tuple[float, CellModel]:
+    """The candidate with the highest F-score on validation images; of equals, the one in their middle.
+
+    Args:
+        model: Trained network.
+        images: Validation images.
+        radius: Pixels within which a detection and a marker match.
+        tiling: How images are cut.
+
+    Returns:
+        The parameter and the model with it.
+    """
+    scores = np.array(evaluate_part(model, "validation", images, radius=radius, tiling=tiling).f_by_parameter)
+    best = np.flatnonzero(scores == scores.max())
+    return list(candidates(model).items())[best[len(best) // 2]]
+
+
+def evaluate_part(
+    model: CellModel, name: str, images: Sequence[AnnotatedImage], *, radius: float, tiling: Tiling
+) -> PartResult:
+    """Finds the cells of all images of a part and holds them against what is annotated.
+
+    Detections on pixels of which nothing is known count neither way.
+
+    Args:
+        model: Trained network with the parameter chosen.
+        name: Of the part, for tables and the progress bar.
+        images: The images.
+        radius: Pixels within which a detection and a marker match.
+        tiling: How images are cut.
+
+    Returns:
+        The result of every image.
+    """
+    results: list[ImageResult] = []
+    by_parameter: list[list[Counts]] = []
+    for image in tqdm.tqdm(images, desc=name, unit="image", leave=False, disable=None):
+        labels, annotated = image.labels(), image.annotated()
+        markers = centroid_pixels(labels)
+        cells = find_cells(model, image.image(), segment=model.can_segment, tiling=tiling)
+        points = _annotated_points(cells.points, annotated)
+        matches = one_to_one_matches(points, markers, radius=radius)
+        counts = {
+            "one-to-one": matches.counts,
+            "optimal": optimal_matches(points, markers, radius=radius).counts,
+        }
+        if cells.labels is not None:
+            # A predicted cell of which less than half lies where something is known is not judged.
+            judged = known_cells(cells.labels, annotated)
+            counts["outlines"] = segmentation_counts(judged, labels)
+        results.append(ImageResult(image, matches, counts))
+        by_parameter.append([
+            one_to_one_matches(
+                _annotated_points(_points_of(variant, cells), annotated), markers, radius=radius
+            ).counts
+            for variant in candidates(model).values()
+        ])  # fmt: skip
+    scores = tuple(float(total_counts(column).f_score) for column in zip(*by_parameter))
+    return PartResult(name, model, radius, tuple(results), scores)
+
+
+def known_cells(labels: np.ndarray, annotated: Bool[np.ndarray, "y x"]) -> np.ndarray:
+    """The label image without the cells that lie mostly where nothing is annotated."""
+    size = labels.max(initial=0) + 1
+    area = np.bincount(labels.ravel(), minlength=size)
+    known = np.bincount(labels[annotated], minlength=size)
+    return np.where((2 * known >= area)[labels], labels, 0)
+
+
+def _points_of(model: CellModel, cells: Cells) -> Float[np.ndarray, "cell 2"]:
+    """The points that another parameter finds on the same maps."""
+    found = detect_cells(cells.maps, settings=model.detection, area_threshold=model.area_threshold)
+    return (found.points + 0.5) * model.shrink - 0.5
+
+
+def _annotated_points(
+    points: Float[np.ndarray, "cell 2"], annotated: Bool[np.ndarray, "y x"]
+) -> Float[np.ndarray, "known 2"]:
+    pixel = np.clip(np.round(points).astype(int), 0, np.array(annotated.shape) - 1)
+    return points[annotated[pixel[:, 0], pixel[:, 1]]]

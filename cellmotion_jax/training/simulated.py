@@ -1,0 +1,40 @@
+"""Simulated movies, for experiments that are given no data."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pathlib
+
+import tqdm
+
+from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
+from cellmotion_jax.errors import InputError
+
+
+def simulated_movies(
+    simulation: Simulation, *, movies: int, cache: pathlib.Path, seed: int
+) -> list[pathlib.Path]:
+    """Simulates movies with a progress bar, or finds those that an earlier call has written.
+
+    Args:
+        simulation: What is simulated; its seed is replaced.
+        movies: How many, each with a seed of its own.
+        cache: Folder for them; what lies there under the same settings is taken.
+        seed: Seed of all of them.
+
+    Returns:
+        One Cell Tracking Challenge folder per movie.
+
+    Raises:
+        InputError: If there is no movie to simulate.
+    """
+    if movies < 1:
+        raise InputError(f"data.movies is {movies}; at least one movie must be simulated.")
+    digest = hashlib.sha256(repr((simulation, seed)).encode()).hexdigest()[:12]
+    folders = [cache / f"simulated-{digest}" / f"movie{number:02d}" for number in range(movies)]
+    for number, folder in enumerate(tqdm.tqdm(folders, desc="simulating", unit="movie", leave=False)):
+        if not folder.exists():
+            seeded = dataclasses.replace(simulation, seed=seed * 1000 + number)
+            write_simulation(simulate(seeded), folder)
+    return folders

@@ -1,0 +1,210 @@
+"""The whole experiment on a few simulated nuclei: files, results, resumption, refusals."""
+
+import csv
+import dataclasses
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cellmotion_jax.data.simulate import Look, Simulation, simulate, write_simulation
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.inference.cells import find_cells
+from cellmotion_jax.inference.model_file import load_cell_model
+from cellmotion_jax.inference.tiling import Tiling
+from cellmotion_jax.models.deep_distance import DistanceMaps, DistanceOutputs, Table2, Task
+from cellmotion_jax.training.augmentation import TileAugmentation
+from cellmotion_jax.training.config import AdaDelta, Phase, Run
+from cellmotion_jax.training.deep_distance import Architecture, DeepDistanceExperiment
+from cellmotion_jax.training.distance_data import DistanceData, shrink_for
+from cellmotion_jax.training.distance_evaluation import known_cells
+from cellmotion_jax.training.objectives import DistanceObjective
+
+NUCLEI = Simulation(look=Look.NUCLEI, frames=4, cells=8, height=160, width=160)
+MODELS = (Table2.single_inner, Table2.multi_classification_boundary)
+
+
+@pytest.fixture(scope="module")
+def other_cells(tmp_path_factory):
+    """A dataset that is not trained on."""
+    folder = tmp_path_factory.mktemp("other") / "cells"
+    write_simulation(simulate(dataclasses.replace(NUCLEI, seed=99)), folder)
+    return folder
+
+
+def experiment(folder, **changes) -> DeepDistanceExperiment:
+    settings = {
+        "models": MODELS[:1],
+        "network": Architecture(base_width=2, depth=1),
+        "data": DistanceData(simulation=NUCLEI, movies=3, tile=64, stride=64, shrink=1),
+        "phases": (Phase(steps=6),),
+        "tiling": Tiling(tile=128, margin=16),
+        "run": Run(batch_size=2, log_every=2, evaluate_every=3, checkpoint_every=3, folder=folder),
+        **changes,
+    }
+    return DeepDistanceExperiment(**settings)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, other_cells):
+    folder = tmp_path_factory.mktemp("run")
+    made = experiment(folder, models=MODELS)
+    dataclasses.replace(made, data=dataclasses.replace(made.data, independent=(other_cells,))).train()
+    return folder
+
+
+def test_every_model_is_tested_on_every_part_by_every_rule(finished):
+    with (finished / "results.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    seen = {(row["model"], row["part"], row["rule"]) for row in rows}
+    names = [model.name.replace("_", " ") for model in MODELS]
+    assert seen == {
+        (name, part, rule)
+        for name in names
+        for part in ("validation", "test", "cells")
+        for rule in ("one-to-one", "optimal")
+    }
+    for row in rows:
+        counts = [int(row[name]) for name in ("TP", "FP", "FN")]
+        assert float(row["F"]) == pytest.approx(
+            2 * counts[0] / max(1, 2 * counts[0] + sum(counts[1:])), abs=1e-4
+        )
+        assert int(row["images"]) == (1 if row["part"] == "cells" else 4)
+
+
+def test_every_model_leaves_its_file_log_and_pictures(finished):
+    assert (finished / "models.png").stat().st_size > 10_000
+    for model in MODELS:
+        folder = finished / model.name.replace("_", "-")
+        pictures = [
+            f"cells-{part}-{what}" for part in ("validation", "test") for what in ("worst", "typical")
+        ]
+        for picture in ("curves", "parameter", *pictures):
+            assert (folder / f"{picture}.png").stat().st_size > 10_000
+        with (folder / "metrics.csv").open() as stream:
+            metrics = {row["metric"] for row in csv.DictReader(stream) if row["split"] == "validation"}
+        assert metrics == {"loss", *(task.value for task in model.value.tasks)}
+
+
+def test_the_file_of_a_model_finds_cells_by_itself(finished):
+    model = load_cell_model(finished / "single-inner" / "model.safetensors")
+    image = np.random.default_rng(0).normal(size=(70, 50, 1))
+    cells = find_cells(model, image, segment=False, tiling=Tiling(tile=64, margin=8))
+    assert cells.maps.inner.shape == (70, 50)
+    assert model.network.tasks == (Task.inner,)
+    assert model.cell_diameter > 5
+
+
+def test_a_run_cut_short_goes_on_to_the_same_bits(tmp_path, finished):
+    """All checkpoints but the first are taken away, as if the run had been killed after it."""
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    experiment(whole).train()
+    shutil.copytree(whole, cut)
+    for path in (cut / "checkpoints").glob("00000006*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (cut / "model.safetensors").unlink()
+    experiment(cut).train()
+    for name in ("model.safetensors", "results.csv", "metrics.csv"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"models": ()}, "models is empty"),
+        ({"phases": ()}, "phases is empty"),
+        (
+            {"network": Architecture(depth=3), "data": DistanceData(tile=100)},
+            "data.tile is 100.*multiple of 8",
+        ),
+        ({"data": DistanceData(movies=2)}, "data.movies is 2"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(tmp_path, changes, words):
+    with pytest.raises(InputError, match=words):
+        experiment(tmp_path, **changes).train()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Architecture(base_width=0), "network.base-width is 0"),
+        (lambda: Architecture(dropout=1.0), "network.dropout is 1.0"),
+        (lambda: DistanceData(stride=0), "data.stride is 0"),
+        (lambda: DistanceObjective(outer=-1.0), "objective.outer is -1.0"),
+        (lambda: DistanceObjective(inner=float("nan")), "objective.inner is nan"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(make, words):
+    with pytest.raises(InputError, match=words):
+        make()
+
+
+def test_the_loss_is_the_weighted_sum_over_the_tasks_there_are_and_pixels_that_are_known():
+    raw = DistanceMaps(inner=jnp.full((1, 2, 2), 0.5), classification=jnp.zeros((1, 2, 2)))
+    known = jnp.array([[[True, True], [False, False]]])
+    nothing = jnp.full((1, 2, 2), jnp.nan)
+    batch = {
+        "annotated": known,
+        "inner": jnp.where(known, jnp.array([[[1.0, 0.0], [0.0, 0.0]]]), nothing),
+        "classification": jnp.where(known, jnp.array([[[1.0, 1.0], [0.0, 0.0]]]), nothing),
+    }
+    loss, terms = DistanceObjective(inner=2.0)(DistanceOutputs(maps=raw, raw=raw), batch)
+    assert {name: float(value) for name, value in terms.items()} == {"inner": 0.25, "classification": 0.25}
+    assert float(loss) == pytest.approx(2 * 0.25 + 0.1 * 0.25)
+
+
+def test_augmentation_moves_all_maps_as_one_and_lights_the_image_alone():
+    numbers = jnp.arange(4 * 36, dtype=jnp.float32).reshape(4, 6, 6)
+    batch = dict.fromkeys(("inner", "outer", "classification", "boundary"), numbers)
+    batch |= {"image": numbers[..., None], "annotated": numbers % 3 == 0, "name": jnp.arange(4)}
+    moved = TileAugmentation(contrast=0.2, brightness=0.1, noise=0.0)(jax.random.key(3), batch)
+    np.testing.assert_array_equal(moved["annotated"], moved["inner"] % 3 == 0)
+    np.testing.assert_array_equal(moved["outer"], moved["inner"])
+    np.testing.assert_array_equal(moved["name"], batch["name"])
+    for before, after, image in zip(numbers, moved["inner"], moved["image"][..., 0]):
+        positions = [np.rot90(flipped, turns) for flipped in (before, before.T) for turns in range(4)]
+        assert any(np.array_equal(after, position) for position in positions)
+        gain, shift = np.polyfit(np.ravel(after), np.ravel(image), 1)
+        np.testing.assert_allclose(image, gain * after + shift, atol=1e-3)
+        assert np.exp(-0.2) <= gain <= np.exp(0.2)
+
+
+def test_all_eight_positions_occur():
+    image = jnp.arange(4.0).reshape(1, 2, 2)
+    batch = dict.fromkeys(TileAugmentation.MAPS, image) | {"image": image[..., None]}
+    still = TileAugmentation(contrast=0.0, brightness=0.0, noise=0.0)
+    moved = jax.jit(jax.vmap(lambda key: still(key, batch)["inner"]))(
+        jax.random.split(jax.random.key(0), 100)
+    )
+    assert len(np.unique(np.asarray(moved).reshape(100, 4), axis=0)) == 8
+
+
+def test_without_augmentation_nothing_changes():
+    image = jax.random.normal(jax.random.key(1), (2, 4, 4))
+    batch = dict.fromkeys(TileAugmentation.MAPS, image) | {"image": image[..., None]}
+    none = TileAugmentation(turns=False, contrast=0.0, brightness=0.0, noise=0.0)
+    for name, value in none(jax.random.key(2), batch).items():
+        np.testing.assert_array_equal(value, batch[name])
+
+
+def test_cells_beyond_what_is_annotated_are_not_judged():
+    labels = np.array([[1, 1, 2, 2, 2, 3]])
+    annotated = np.array([[True, False, False, False, True, False]])
+    assert known_cells(labels, annotated).tolist() == [[1, 1, 0, 0, 0, 0]]
+
+
+def test_shrinking_brings_cells_near_to_the_size_the_network_sees():
+    assert [shrink_for(diameter) for diameter in (4.0, 13.0, 26.0, 59.0, 71.0, 114.0)] == [1, 1, 1, 2, 2, 4]
+
+
+def test_adadelta_follows_its_rate():
+    optimizer = AdaDelta().build(lambda step: jnp.where(step < 1, 1.0, 0.0))
+    params = {"x": jnp.ones(3)}
+    state = optimizer.init(params)
+    first, state = optimizer.update({"x": jnp.ones(3)}, state, params)
+    second, _ = optimizer.update({"x": jnp.ones(3)}, state, params)
+    assert np.all(np.asarray(first["x"]) < 0)
+    assert np.all(np.asarray(second["x"]) == 0)
