@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import jax
 import tyro
 
+from cellmotion_jax.data.annotated import shrink_for
 from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
 from cellmotion_jax.errors import InputError
@@ -126,6 +127,9 @@ class _PredictOptions:
     """Folder to write; it must not exist yet, or be empty."""
     pixel_size_um: float | None = None
     """Side of a pixel in micrometres, where the movie's files do not say it or say it wrong."""
+    cell_diameter: float | None = None
+    """Pixels across a typical cell of the movie, if these are other cells, or another magnification, than the
+    network was trained on: images are shrunken accordingly."""
     detection: _DetectionOptions = dataclasses.field(default_factory=_DetectionOptions)
     tiling: Tiling = dataclasses.field(default_factory=Tiling)
 
@@ -138,6 +142,10 @@ def _predict(arguments: list[str]) -> None:
     if options.detection.h is not None:
         detection = dataclasses.replace(model.detection, h=options.detection.h)
         model = dataclasses.replace(model, detection=detection)
+    if options.cell_diameter is not None:
+        if not options.cell_diameter > 0:
+            raise InputError(f"cell-diameter is {options.cell_diameter}; it is a positive number of pixels.")
+        model = dataclasses.replace(model, shrink=shrink_for(options.cell_diameter, model.cell_diameter))
     movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
     _keep_compiled_programs()
     with written_beside(options.out) as partial:

@@ -98,3 +98,14 @@ def test_a_movie_or_model_that_is_not_one_is_refused(capsys, tmp_path, movie, mo
 )
 def test_settings_out_of_range_are_refused(capsys, tmp_path, movie, model, option, value, named):
     assert named in refusal(capsys, movie, model, tmp_path / "out", option, value)
+
+
+def test_cells_of_another_size_are_shrunken_to_those_of_the_training(capsys, tmp_path, movie, model):
+    predict(movie, model, tmp_path / "same")
+    predict(movie, model, tmp_path / "half", "--cell-diameter", str(2 * tiny_cell_model().cell_diameter))
+    found = [int(number) for number in re.findall(r"(\d+) cells", capsys.readouterr().out)]
+    # In noise every few pixels are a peak, and there is a quarter of the pixels.
+    assert 3 < found[0] / found[1] < 5
+    shapes = {tifffile.imread(tmp_path / name / "mask000.tif").shape for name in ("same", "half")}
+    assert shapes == {SHAPE}
+    assert "cell-diameter is -3.0" in refusal(capsys, movie, model, tmp_path / "x", "--cell-diameter", "-3")

@@ -128,6 +128,19 @@ def median_cell_diameter(images: Sequence[AnnotatedImage]) -> float:
     return float(np.sqrt(4 / np.pi * np.median(inner if len(inner) else cut)))
 
 
+def shrink_for(diameter: float, wanted: float) -> int:
+    """The side of the blocks over which an image is averaged, for its cells to come out near a diameter.
+
+    Args:
+        diameter: Of a cell in the image, in pixels.
+        wanted: After shrinking. Smaller cells are left as they are.
+
+    Returns:
+        A whole number from 1 on.
+    """
+    return max(1, round(diameter / wanted))
+
+
 def shrink_image(
     image: Num[np.ndarray, "y x channel"], shrink: int
 ) -> Float32[np.ndarray, "small_y small_x channel"]:

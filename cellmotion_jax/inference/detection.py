@@ -24,13 +24,18 @@ class DetectionSettings:
     """How peaks of a map become cells."""
 
     h: float = 0.2
-    """Height by which a peak stands out and which its top exceeds, in units of the map (Section 3.3)."""
+    """Height by which a peak stands out, in units of the map (Section 3.3)."""
+    floor: float = 0.2
+    """Value that the top of a peak exceeds. The paper has h alone, which on a background of 0 does both;
+    where cells touch and a small h is best, this keeps ripples of the background out."""
     connectivity: int = 8
     """Neighbours of a pixel: 4, those that share a side, or 8, also those that share a corner."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.h) and self.h > 0):
             raise InputError(f"detection.h is {self.h}; it is a height above 0, 0.2 in the paper.")
+        if not (math.isfinite(self.floor) and self.floor >= 0):
+            raise InputError(f"detection.floor is {self.floor}; it is a value of the map, 0 or more.")
         if self.connectivity not in (4, 8):
             raise InputError(f"detection.connectivity is {self.connectivity}; a pixel has 4 or 8 neighbours.")
 
@@ -86,13 +91,13 @@ def detect_cells(maps: DistanceMaps, *, settings: DetectionSettings, area_thresh
 def detect_peaks(detection_map: Float[np.ndarray, "..."], *, settings: DetectionSettings) -> Detections:
     """The h-maxima of a map and their centroids (Section 3.3), found on the device.
 
-    A peak whose top is not above ``h`` is no detection: background is 0, so that it cannot stand out by
-    ``h``, and the highest peak of an empty map, which the transform always keeps, is not one either. One
-    program is compiled for maps of one size.
+    A peak whose top is not above ``h`` and above the floor is no detection: background is 0, so that it
+    cannot stand out by ``h``, and the highest peak of an empty map, which the transform always keeps, is not
+    one either. One program is compiled for maps of one size.
 
     Args:
         detection_map: Map ``[y x]`` whose background is 0.
-        settings: Height and connectivity.
+        settings: Height, floor and connectivity.
 
     Returns:
         One detection per peak, the highest first; of equals that whose plateau comes first in reading order.

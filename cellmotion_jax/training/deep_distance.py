@@ -9,7 +9,7 @@ import pathlib
 import jax
 import numpy as np
 
-from cellmotion_jax.data.annotated import AnnotatedImage, median_cell_diameter, open_annotated
+from cellmotion_jax.data.annotated import AnnotatedImage, median_cell_diameter, open_annotated, shrink_for
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.cells import CellModel
 from cellmotion_jax.inference.detection import DetectionSettings
@@ -24,7 +24,6 @@ from cellmotion_jax.training.distance_data import (
     DistanceData,
     DistanceSamples,
     load_tiles,
-    shrink_for,
     training_batches,
 )
 from cellmotion_jax.training.distance_evaluation import (
@@ -45,8 +44,9 @@ class Architecture:
     """Channels of the first level; 64 in the paper. 16 train in minutes on two cores."""
     depth: int = 3
     """Number of poolings; 4 in the paper, whose cells are larger than the shrunken ones here."""
-    dropout: float = 0.2
-    """Share of activations dropped in training."""
+    dropout: float = 0.0
+    """Share of activations dropped in training; 0.2 in the paper, whose network is wide and does not
+    normalise. Batches with dropped activations teach batch normalisation statistics that whole ones lack."""
     batch_norm: bool = True
     """Normalise after every convolution; not in the paper."""
 
@@ -77,13 +77,13 @@ class DeepDistanceExperiment:
     """Random changes of the training tiles."""
     optimizer: Optimizer = AdamW(weight_decay=1e-4)
     """Optimiser."""
-    phases: tuple[Phase, ...] = (Phase(steps=500, learning_rate=2e-3, warmup_steps=40, final_fraction=0.01),)
+    phases: tuple[Phase, ...] = (Phase(steps=2000, learning_rate=2e-3, warmup_steps=50, final_fraction=0.01),)
     """Stretches of training, one after another."""
     precision: Precision = Precision.float32
     """Compute type of the network."""
     tiling: Tiling = Tiling()
     """How whole images are cut for the test."""
-    run: Run = Run(batch_size=4, evaluate_every=100, checkpoint_every=100)
+    run: Run = Run(batch_size=4, evaluate_every=200, checkpoint_every=200)
     """Cadence, seed, folder."""
 
     def __post_init__(self) -> None:
@@ -156,7 +156,7 @@ class DeepDistanceExperiment:
         ]
         for name, images in independent.items():
             diameter = median_cell_diameter(images)
-            shrink = shrink_for(diameter, network_diameter=trained.cell_diameter)
+            shrink = shrink_for(diameter, trained.cell_diameter)
             fitted = dataclasses.replace(trained, shrink=shrink)
             parts.append(evaluate_part(fitted, name, images, radius=diameter / 3, tiling=self.tiling))
         result = ModelResult(model, trained, parameter, tuple(parts))

@@ -14,6 +14,7 @@ from cellmotion_jax.data.annotated import (
     ImageSplit,
     median_cell_diameter,
     open_annotated,
+    shrink_for,
 )
 from cellmotion_jax.data.builders.tiles import TileSource, tile_source
 from cellmotion_jax.data.pipeline import member_batches
@@ -39,9 +40,10 @@ class DistanceData:
     """What is simulated where there is no root."""
     movies: int = 8
     """Number of simulated movies; the last is for testing, the one before it for validation."""
-    tile: int = 256
-    """Rows and columns of a tile; 512 in the paper."""
-    stride: int = 128
+    tile: int = 128
+    """Rows and columns of a tile in (shrunken) pixels; 512 in the paper, with larger cells. Small tiles buy
+    more updates for the same work."""
+    stride: int = 96
     """Pixels from one tile to the next; 256 in the paper."""
     shrink: int | None = None
     """Images are averaged over blocks of this side before anything else; None: the whole number that brings
@@ -87,7 +89,7 @@ def load_tiles(data: DistanceData, *, cache: pathlib.Path, seed: int) -> Distanc
     """
     images = _simulated(data, cache=cache, seed=seed) if data.root is None else open_annotated(data.root)
     diameter = median_cell_diameter(images.train)
-    shrink = data.shrink or shrink_for(diameter)
+    shrink = data.shrink or shrink_for(diameter, NETWORK_DIAMETER)
 
     def tiles(part: tuple[AnnotatedImage, ...], stride: int) -> TileSource:
         return tile_source(
@@ -109,11 +111,6 @@ def load_tiles(data: DistanceData, *, cache: pathlib.Path, seed: int) -> Distanc
         train=tiles(images.train, data.stride),
         validation=tiles(images.validation, data.tile),
     )
-
-
-def shrink_for(diameter: float, *, network_diameter: float = NETWORK_DIAMETER) -> int:
-    """The side of the blocks over which images are averaged, for cells of a diameter to come out right."""
-    return max(1, round(diameter / network_diameter))
 
 
 def training_batches(

@@ -33,7 +33,7 @@ from cellmotion_jax.training.objectives import DistanceObjective
 from cellmotion_jax.training.state import TrainState
 from cellmotion_jax.training.step import side_by_side
 
-HEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+HEIGHTS = (0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 """Candidates for h; the paper's are 0.1, 0.2, 0.3, 0.4 and 0.5 (Section 4.3)."""
 AREAS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
 """Candidates for the smallest cell of MultiClassificationBoundary, as shares of a disc of median diameter."""
@@ -163,7 +163,7 @@ def evaluate_part(
         labels, annotated = image.labels(), image.annotated()
         markers = centroid_pixels(labels)
         cells = find_cells(model, image.image(), segment=model.can_segment, tiling=tiling)
-        points = _annotated_points(cells.points, annotated)
+        points = annotated_points(cells.points, annotated)
         matches = one_to_one_matches(points, markers, radius=radius)
         counts = {
             "one-to-one": matches.counts,
@@ -176,7 +176,7 @@ def evaluate_part(
         results.append(ImageResult(image, matches, counts))
         by_parameter.append([
             one_to_one_matches(
-                _annotated_points(_points_of(variant, cells), annotated), markers, radius=radius
+                annotated_points(_points_of(variant, cells), annotated), markers, radius=radius
             ).counts
             for variant in candidates(model).values()
         ])  # fmt: skip
@@ -198,8 +198,9 @@ def _points_of(model: CellModel, cells: Cells) -> Float[np.ndarray, "cell 2"]:
     return (found.points + 0.5) * model.shrink - 0.5
 
 
-def _annotated_points(
+def annotated_points(
     points: Float[np.ndarray, "cell 2"], annotated: Bool[np.ndarray, "y x"]
 ) -> Float[np.ndarray, "known 2"]:
+    """The points on pixels of which something is known."""
     pixel = np.clip(np.round(points).astype(int), 0, np.array(annotated.shape) - 1)
     return points[annotated[pixel[:, 0], pixel[:, 1]]]

@@ -18,7 +18,7 @@ from cellmotion_jax.models.deep_distance import Table2, Task
 from cellmotion_jax.morphology import centroid_pixels
 from cellmotion_jax.report.cells import plot_cells
 from cellmotion_jax.report.detection_scores import plot_models, plot_parameter_curve
-from cellmotion_jax.training.distance_evaluation import PartResult, candidates
+from cellmotion_jax.training.distance_evaluation import PartResult, annotated_points, candidates, known_cells
 
 # Table 2: F-scores on CAMA-1, MDA-MB-453 and, independent of training, MDA-MB-468.
 PAPER_F_SCORES = {
@@ -141,18 +141,18 @@ def _summary(results: Sequence[ModelResult]) -> str:
 def _draw(path: pathlib.Path, result: ModelResult, part: PartResult, index: int, tiling: Tiling) -> None:
     """One image of a part with its maps, cells and mistakes; predicted once more, since maps are not kept."""
     image = part.images[index].image
-    pixels, labels = image.image(), image.labels()
+    pixels, labels, annotated = image.image(), image.labels(), image.annotated()
     model = part.model
     cells = find_cells(model, pixels, segment=model.can_segment, tiling=tiling)
-    markers = centroid_pixels(labels)
+    points, markers = annotated_points(cells.points, annotated), centroid_pixels(labels)
     plot_cells(
         pixels[..., 0] if pixels.shape[-1] == 1 else pixels,
         [(name, value) for name, value in cells.maps._asdict().items() if value is not None],
-        cells.points,
-        one_to_one_matches(cells.points, markers, radius=part.radius),
+        points,
+        one_to_one_matches(points, markers, radius=part.radius),
         markers,
         path,
-        labels=cells.labels,
+        labels=None if cells.labels is None else known_cells(cells.labels, annotated),
         reference=labels,
         title=f"{result.name}: {image.name}",
     )

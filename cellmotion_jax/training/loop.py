@@ -200,7 +200,9 @@ def _fresh_progress(
         _, terms = jax.eval_shape(objective, outputs, augmented)
         return init_progress(state, ("loss", "gradient_norm", *terms))
 
-    return jax.jit(init, out_shardings=sharding)(jax.random.key(seed), dict(pretrained))
+    # It runs once: XLA would spend more time on making the drawing of weights fast than it saves.
+    once = jax.jit(init, out_shardings=sharding, compiler_options={"xla_backend_optimization_level": 0})
+    return once(jax.random.key(seed), dict(pretrained))
 
 
 def _check_frozen(phases: Sequence[Phase], paths: Sequence[str]) -> None:

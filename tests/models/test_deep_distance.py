@@ -1,5 +1,7 @@
 """DeepDistance is a U-Net with one encoder and a decoder per task, in the seven forms of Table 2."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +21,11 @@ def shapes(module, image_shape=(1, 16, 16, 1)):
     return jax.eval_shape(lambda: module.init(KEY, jnp.zeros(image_shape), train=False))
 
 
+def drawn(module, image_shape):
+    init = jax.jit(lambda: module.init(KEY, jnp.zeros(image_shape), train=False), compiler_options=CHEAP)
+    return init()
+
+
 def count(tree) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
@@ -27,7 +34,7 @@ def count(tree) -> int:
 def small():
     """Network, variables and its compiled application."""
     module = network(Table2.deep_distance_extended)
-    variables = jax.jit(lambda: module.init(KEY, jnp.zeros((1, 16, 16, 1)), train=False))()
+    variables = drawn(module, (1, 16, 16, 1))
     apply = jax.jit(lambda v, x: module.apply(v, x, train=False), compiler_options=CHEAP)
     return module, variables, apply
 
@@ -89,9 +96,9 @@ def test_moving_the_image_by_a_multiple_moves_the_maps(small):
 def test_dropout_and_batch_statistics_belong_to_training():
     module = network(Table2.single_inner, depth=1)
     images = jax.random.normal(KEY, (2, 8, 8, 1))
-    variables = jax.jit(lambda: module.init(KEY, images, train=False))()
+    variables = drawn(module, images.shape)
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=CHEAP)
     def trained(key):
         return module.apply(variables, images, train=True, rngs={"dropout": key}, mutable=["batch_stats"])
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cellmotion_jax.data.annotated import shrink_for
 from cellmotion_jax.data.simulate import Look, Simulation, simulate, write_simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.cells import find_cells
@@ -18,7 +19,7 @@ from cellmotion_jax.models.deep_distance import DistanceMaps, DistanceOutputs, T
 from cellmotion_jax.training.augmentation import TileAugmentation
 from cellmotion_jax.training.config import AdaDelta, Phase, Run
 from cellmotion_jax.training.deep_distance import Architecture, DeepDistanceExperiment
-from cellmotion_jax.training.distance_data import DistanceData, shrink_for
+from cellmotion_jax.training.distance_data import NETWORK_DIAMETER, DistanceData
 from cellmotion_jax.training.distance_evaluation import known_cells
 from cellmotion_jax.training.objectives import DistanceObjective
 
@@ -197,7 +198,8 @@ def test_cells_beyond_what_is_annotated_are_not_judged():
 
 
 def test_shrinking_brings_cells_near_to_the_size_the_network_sees():
-    assert [shrink_for(diameter) for diameter in (4.0, 13.0, 26.0, 59.0, 71.0, 114.0)] == [1, 1, 1, 2, 2, 4]
+    shrinks = [shrink_for(diameter, NETWORK_DIAMETER) for diameter in (4.0, 26.0, 59.0, 71.0, 114.0)]
+    assert shrinks == [1, 1, 2, 2, 4]
 
 
 def test_adadelta_follows_its_rate():
