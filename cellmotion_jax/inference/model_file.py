@@ -23,7 +23,7 @@ from cellmotion_jax.weights.fitting import misfits, some_names, variable_shapes
 from cellmotion_jax.weights.safetensors_files import read_metadata, read_safetensors
 
 CELL_MODEL_KEY = "cellmotion_jax.cell_model"
-NETWORK_FIELDS = ("base_width", "depth", "dropout", "batch_norm", "cascaded")
+NETWORK_FIELDS = ("base_width", "depth", "dropout", "batch_norm", "compress", "cascaded")
 NUMBERS = ("channels", "shrink", "cell_diameter", "boundary_width", "area_threshold")
 
 

@@ -61,14 +61,20 @@ class DirectionAugmentation:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TileAugmentation:
-    """Random quarter turns and mirroring of a tile with all its maps, and random light.
+    """Random turns, mirroring and scale of a tile with all its maps, and random light.
 
-    These eight positions move pixels and change none, so that distances stay exact. Light changes the
-    standardised image alone.
+    Quarter turns and mirrors move pixels and change none. Smaller turns and the scale resample; a change of
+    scale changes the inner distance, which follows exactly, while the outer distance is a ratio and stays.
+    (Widened boundaries are scaled with their cells.) What moves in from outside of the tile is not annotated.
+    Light changes the standardised image alone.
     """
 
     turns: bool = True
     """Turn by a random quarter and mirror in half of the cases."""
+    rotation: float = 0.1
+    """Largest further rotation either way, as a fraction of half a turn."""
+    scale: float = 0.2
+    """Largest change of scale either way: lengths are multiplied by the exponential of it."""
     contrast: float = 0.3
     """Largest change of contrast either way: the image is multiplied by the exponential of it."""
     brightness: float = 0.3
@@ -85,7 +91,7 @@ class TileAugmentation:
         return {**batch, **jax.vmap(self._one)(keys, maps)}
 
     def _one(self, key: Array, maps: dict[str, Array]) -> dict[str, Array]:
-        position_key, light_key, level_key, noise_key = jax.random.split(key, 4)
+        position_key, warp_key, light_key, level_key, noise_key = jax.random.split(key, 5)
         turned, mirrored, flipped = jax.random.bernoulli(position_key, shape=(3,)) & self.turns
 
         def moved(tile: Array) -> Array:
@@ -95,8 +101,25 @@ class TileAugmentation:
             return jnp.where(flipped, tile[::-1], tile)
 
         maps = {name: moved(tile) for name, tile in maps.items()}
+        if self.rotation or self.scale:
+            maps = self._warped(warp_key, maps)
         gain, shift = jax.random.uniform(light_key, (2,), minval=-1, maxval=1)
         level = self.noise * jax.random.uniform(level_key)
         image = maps["image"] * jnp.exp(self.contrast * gain) + self.brightness * shift
         noise = level * jax.random.normal(noise_key, image.shape, image.dtype)
         return {**maps, "image": image + noise}
+
+    def _warped(self, key: Array, maps: dict[str, Array]) -> dict[str, Array]:
+        angle, size = jax.random.uniform(key, (2,), minval=-1, maxval=1)
+        scale = jnp.exp(self.scale * size)
+        shape = maps["inner"].shape
+        matrix = similarity_matrix(rotation=jnp.pi * self.rotation * angle, scale=scale, shape=shape)
+        # All maps are looked up at the same places, as channels of one image.
+        channels = maps["image"].shape[-1]
+        flat = [maps[name][..., None].astype(maps["image"].dtype) for name in self.MAPS[1:]]
+        warped = affine_warp(jnp.concatenate([maps["image"], *flat], axis=-1), matrix)
+        new = dict(zip(self.MAPS[1:], jnp.moveaxis(warped[..., channels:], -1, 0)))
+        # With d = (1 / inner - 1) / alpha pixels to the centre before, it is scale * d now.
+        inner = new["inner"] / (new["inner"] + scale * (1 - new["inner"]))
+        # A pixel is known if all that it was interpolated from is.
+        return {**new, "image": warped[..., :channels], "inner": inner, "annotated": new["annotated"] > 0.999}

@@ -49,6 +49,8 @@ class Architecture:
     normalise. Batches with dropped activations teach batch normalisation statistics that whole ones lack."""
     batch_norm: bool = True
     """Normalise after every convolution; not in the paper."""
+    compress: bool = True
+    """See arcsinh of the standardised image, so that very bright cells look like others; not in the paper."""
 
     def __post_init__(self) -> None:
         """Refuses networks that cannot be."""

@@ -49,7 +49,9 @@ FINE_TUNING = (
 )
 
 # Section 3.1.2 names none.
-NO_AUGMENTATION = TileAugmentation(turns=False, contrast=0.0, brightness=0.0, noise=0.0)
+NO_AUGMENTATION = TileAugmentation(
+    turns=False, rotation=0.0, scale=0.0, contrast=0.0, brightness=0.0, noise=0.0
+)
 
 DEFAULT = "direction"
 
@@ -100,7 +102,7 @@ EXPERIMENTS: dict[str, Entry] = {
         "DeepDistance Sections 3.1 and 3.3 to the letter: 64 to 1,024 channels, AdaDelta, tiles of 512 one "
         "by one, early stopping, predictions averaged with a stride of 64; for an accelerator",
         DeepDistanceExperiment(
-            network=Architecture(base_width=64, depth=4, dropout=0.2, batch_norm=False),
+            network=Architecture(base_width=64, depth=4, dropout=0.2, batch_norm=False, compress=False),
             data=DistanceData(tile=512, stride=256, shrink=1),
             augmentation=NO_AUGMENTATION,
             optimizer=AdaDelta(),

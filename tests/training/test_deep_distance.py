@@ -16,11 +16,13 @@ from cellmotion_jax.inference.cells import find_cells
 from cellmotion_jax.inference.model_file import load_cell_model
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.models.deep_distance import DistanceMaps, DistanceOutputs, Table2, Task
+from cellmotion_jax.morphology import distance_targets
 from cellmotion_jax.training.augmentation import TileAugmentation
 from cellmotion_jax.training.config import AdaDelta, Phase, Run
 from cellmotion_jax.training.deep_distance import Architecture, DeepDistanceExperiment
 from cellmotion_jax.training.distance_data import NETWORK_DIAMETER, DistanceData
 from cellmotion_jax.training.distance_evaluation import known_cells
+from cellmotion_jax.training.experiments import NO_AUGMENTATION
 from cellmotion_jax.training.objectives import DistanceObjective
 
 NUCLEI = Simulation(look=Look.NUCLEI, frames=4, cells=8, height=160, width=160)
@@ -161,7 +163,8 @@ def test_augmentation_moves_all_maps_as_one_and_lights_the_image_alone():
     numbers = jnp.arange(4 * 36, dtype=jnp.float32).reshape(4, 6, 6)
     batch = dict.fromkeys(("inner", "outer", "classification", "boundary"), numbers)
     batch |= {"image": numbers[..., None], "annotated": numbers % 3 == 0, "name": jnp.arange(4)}
-    moved = TileAugmentation(contrast=0.2, brightness=0.1, noise=0.0)(jax.random.key(3), batch)
+    light = TileAugmentation(rotation=0.0, scale=0.0, contrast=0.2, brightness=0.1, noise=0.0)
+    moved = light(jax.random.key(3), batch)
     np.testing.assert_array_equal(moved["annotated"], moved["inner"] % 3 == 0)
     np.testing.assert_array_equal(moved["outer"], moved["inner"])
     np.testing.assert_array_equal(moved["name"], batch["name"])
@@ -176,7 +179,7 @@ def test_augmentation_moves_all_maps_as_one_and_lights_the_image_alone():
 def test_all_eight_positions_occur():
     image = jnp.arange(4.0).reshape(1, 2, 2)
     batch = dict.fromkeys(TileAugmentation.MAPS, image) | {"image": image[..., None]}
-    still = TileAugmentation(contrast=0.0, brightness=0.0, noise=0.0)
+    still = dataclasses.replace(NO_AUGMENTATION, turns=True)
     moved = jax.jit(jax.vmap(lambda key: still(key, batch)["inner"]))(
         jax.random.split(jax.random.key(0), 100)
     )
@@ -186,9 +189,27 @@ def test_all_eight_positions_occur():
 def test_without_augmentation_nothing_changes():
     image = jax.random.normal(jax.random.key(1), (2, 4, 4))
     batch = dict.fromkeys(TileAugmentation.MAPS, image) | {"image": image[..., None]}
-    none = TileAugmentation(turns=False, contrast=0.0, brightness=0.0, noise=0.0)
-    for name, value in none(jax.random.key(2), batch).items():
+    for name, value in NO_AUGMENTATION(jax.random.key(2), batch).items():
         np.testing.assert_array_equal(value, batch[name])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cell_of_another_scale_has_the_distances_of_that_scale(seed):
+    y, x = np.mgrid[:97, :97]
+    targets = distance_targets(((y - 48) ** 2 + (x - 48) ** 2 < 20**2).astype(int))
+    maps = {name: jnp.asarray(value[None], jnp.float32) for name, value in targets._asdict().items()}
+    batch = maps | {"image": maps["outer"][..., None], "annotated": jnp.ones((1, 97, 97), bool)}
+    augment = dataclasses.replace(NO_AUGMENTATION, rotation=1.0, scale=0.4)
+    moved = jax.tree.map(lambda leaf: np.asarray(leaf[0]), augment(jax.random.key(seed), batch))
+    radius = 20 * np.sqrt((moved["outer"] > 0.02).sum() / (targets.outer > 0.02).sum())
+    assert not 19.5 < radius < 20.5
+    distance = np.hypot(y - 48, x - 48)
+    inside = (distance > 3) & (distance < radius - 2)
+    np.testing.assert_allclose(moved["inner"][inside], 1 / (1 + 0.1 * distance[inside]), atol=0.03)
+    np.testing.assert_allclose(moved["outer"][inside], (1 - distance / radius)[inside], atol=0.08)
+    # A turn or a smaller scale brings corners in of which nothing is known.
+    assert moved["annotated"][48, 48]
+    assert not moved["annotated"].all()
 
 
 def test_cells_beyond_what_is_annotated_are_not_judged():
