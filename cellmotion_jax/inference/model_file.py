@@ -76,6 +76,9 @@ def load_cell_model(path: str | os.PathLike[str]) -> CellModel:
         described = json.loads(metadata[CELL_MODEL_KEY])
         settings = dict(described["network"])
         tasks = tuple(Task(name) for name in settings.pop("tasks"))
+        # A default that stood in for a field of another version would change what the network says.
+        if set(settings) != set(NETWORK_FIELDS):
+            raise KeyError(*sorted(set(settings) ^ set(NETWORK_FIELDS)))
         network = DeepDistance(tasks=tasks, **settings)
         detection = DetectionSettings(**described["detection"])
         numbers = {name: described[name] for name in NUMBERS}

@@ -112,8 +112,8 @@ class TileAugmentation:
     def _warped(self, key: Array, maps: dict[str, Array]) -> dict[str, Array]:
         angle, size = jax.random.uniform(key, (2,), minval=-1, maxval=1)
         scale = jnp.exp(self.scale * size)
-        shape = maps["inner"].shape
-        matrix = similarity_matrix(rotation=jnp.pi * self.rotation * angle, scale=scale, shape=shape)
+        y, x = maps["inner"].shape
+        matrix = similarity_matrix(rotation=jnp.pi * self.rotation * angle, scale=scale, shape=(y, x))
         # All maps are looked up at the same places, as channels of one image.
         channels = maps["image"].shape[-1]
         flat = [maps[name][..., None].astype(maps["image"].dtype) for name in self.MAPS[1:]]

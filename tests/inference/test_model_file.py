@@ -130,6 +130,7 @@ def test_tensors_that_do_not_fit_the_network_are_named(file, tmp_path):
     [
         lambda described: described["network"].update(tasks=["flow"]),
         lambda described: described["network"].update(width=3),
+        lambda described: described["network"].pop("compress"),
         lambda described: described["network"].update(tasks=[]),
         lambda described: described.pop("shrink"),
         lambda described: described["detection"].update(h=-1),
