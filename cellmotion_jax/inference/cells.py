@@ -178,7 +178,8 @@ def segment_cells(
         grow=grow,
     )
     large = np.bincount(grown.ravel()) >= SMALLEST_CELL * np.pi / 4 * model.cell_diameter**2
-    widened = expand_labels(np.where(large[grown], grown, 0), model.boundary_width)
+    kept = np.where(large[grown], grown, 0)
+    widened = expand_labels(kept, model.boundary_width)  # type: ignore[arg-type]  # Fractions are fine.
     window = 1 + 2 * round(max(0.0, MAJORITY_WIDTH * model.cell_diameter - 1) / 2)
     return majority_filter(widened, size=window).astype(np.int32)
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import tyro
 from jaxtyping import Array
 
 from cellmotion_jax.ops.angles import mirror_heading_horizontal, mirror_heading_vertical, rotate_heading
@@ -81,6 +82,8 @@ class TileAugmentation:
     """Largest shift of brightness either way, in standard deviations of the image."""
     noise: float = 0.1
     """Largest standard deviation of white noise, in standard deviations of the image."""
+    squared: tyro.conf.Suppress[bool] = False
+    """Whether the inner distance was made of squared distances; the experiment's data says so."""
 
     MAPS: ClassVar = ("image", "inner", "outer", "classification", "boundary", "annotated")
 
@@ -119,7 +122,8 @@ class TileAugmentation:
         flat = [maps[name][..., None].astype(maps["image"].dtype) for name in self.MAPS[1:]]
         warped = affine_warp(jnp.concatenate([maps["image"], *flat], axis=-1), matrix)
         new = dict(zip(self.MAPS[1:], jnp.moveaxis(warped[..., channels:], -1, 0)))
-        # With d = (1 / inner - 1) / alpha pixels to the centre before, it is scale * d now.
-        inner = new["inner"] / (new["inner"] + scale * (1 - new["inner"]))
+        # What was (1 / inner - 1) / alpha away from the centre is farther now by this factor.
+        farther = scale**2 if self.squared else scale
+        inner = new["inner"] / (new["inner"] + farther * (1 - new["inner"]))
         # A pixel is known if all that it was interpolated from is.
         return {**new, "image": warped[..., :channels], "inner": inner, "annotated": new["annotated"] > 0.999}

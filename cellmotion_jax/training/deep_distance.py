@@ -127,7 +127,7 @@ class DeepDistanceExperiment:
         best = fit(
             model=network,
             objective=self.objective,
-            augment=self.augmentation,
+            augment=dataclasses.replace(self.augmentation, squared=self.data.squared),
             optimizer=self.optimizer,
             phases=[
                 phase.in_steps(samples=len(samples.train), batch_size=self.run.batch_size)

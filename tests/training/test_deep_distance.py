@@ -16,7 +16,7 @@ from cellmotion_jax.inference.cells import find_cells
 from cellmotion_jax.inference.model_file import load_cell_model
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.models.deep_distance import DistanceMaps, DistanceOutputs, Table2, Task
-from cellmotion_jax.morphology import distance_targets
+from cellmotion_jax.morphology import distance_targets, inner_distance
 from cellmotion_jax.training.augmentation import TileAugmentation
 from cellmotion_jax.training.config import AdaDelta, Phase, Run
 from cellmotion_jax.training.deep_distance import Architecture, DeepDistanceExperiment
@@ -193,19 +193,22 @@ def test_without_augmentation_nothing_changes():
         np.testing.assert_array_equal(value, batch[name])
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_cell_of_another_scale_has_the_distances_of_that_scale(seed):
+@pytest.mark.parametrize(("seed", "squared"), [(0, False), (1, False), (2, True)])
+def test_a_cell_of_another_scale_has_the_distances_of_that_scale(seed, squared):
     y, x = np.mgrid[:97, :97]
-    targets = distance_targets(((y - 48) ** 2 + (x - 48) ** 2 < 20**2).astype(int))
+    disc = ((y - 48) ** 2 + (x - 48) ** 2 < 20**2).astype(int)
+    targets = distance_targets(disc)._replace(inner=inner_distance(disc, squared=squared))
     maps = {name: jnp.asarray(value[None], jnp.float32) for name, value in targets._asdict().items()}
     batch = maps | {"image": maps["outer"][..., None], "annotated": jnp.ones((1, 97, 97), bool)}
-    augment = dataclasses.replace(NO_AUGMENTATION, rotation=1.0, scale=0.4)
+    augment = dataclasses.replace(NO_AUGMENTATION, rotation=1.0, scale=0.4, squared=squared)
     moved = jax.tree.map(lambda leaf: np.asarray(leaf[0]), augment(jax.random.key(seed), batch))
     radius = 20 * np.sqrt((moved["outer"] > 0.02).sum() / (targets.outer > 0.02).sum())
     assert not 19.5 < radius < 20.5
     distance = np.hypot(y - 48, x - 48)
     inside = (distance > 3) & (distance < radius - 2)
-    np.testing.assert_allclose(moved["inner"][inside], 1 / (1 + 0.1 * distance[inside]), atol=0.03)
+    np.testing.assert_allclose(
+        moved["inner"][inside], 1 / (1 + 0.1 * distance[inside] ** (1 + squared)), atol=0.03
+    )
     np.testing.assert_allclose(moved["outer"][inside], (1 - distance / radius)[inside], atol=0.08)
     # A turn or a smaller scale brings corners in of which nothing is known.
     assert moved["annotated"][48, 48]
