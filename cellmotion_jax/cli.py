@@ -107,7 +107,10 @@ class _DetectionOptions:
     """What of the model's detection to change."""
 
     h: float | None = None
-    """Height by which a peak stands out; without one, the height that was chosen in training."""
+    """Height by which a peak stands out; without one, the height that was chosen in training. Without effect
+    on a network that has a boundary map, whose cells are no peaks."""
+    floor: float | None = None
+    """Value that a peak exceeds; without one, that of the training."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,7 +123,7 @@ class _PredictOptions:
     """
 
     movie: tyro.conf.Positional[pathlib.Path]
-    """Folder of TIFF frames, or one TIFF stack."""
+    """Folder of TIFF frames, or one TIFF stack; grey."""
     model: pathlib.Path
     """The model.safetensors that training wrote."""
     out: pathlib.Path
@@ -129,7 +132,7 @@ class _PredictOptions:
     """Side of a pixel in micrometres, where the movie's files do not say it or say it wrong."""
     cell_diameter: float | None = None
     """Pixels across a typical cell of the movie, if these are other cells, or another magnification, than the
-    network was trained on: images are shrunken accordingly."""
+    network was trained on: images are shrunken accordingly. They are not enlarged for smaller cells."""
     detection: _DetectionOptions = dataclasses.field(default_factory=_DetectionOptions)
     tiling: Tiling = dataclasses.field(default_factory=Tiling)
 
@@ -139,11 +142,15 @@ def _predict(arguments: list[str]) -> None:
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise InputError(f"{options.out} exists and is not empty; give a folder that can be made.")
     model = load_cell_model(options.model)
-    if options.detection.h is not None:
-        detection = dataclasses.replace(model.detection, h=options.detection.h)
-        model = dataclasses.replace(model, detection=detection)
+    if model.channels != 1:
+        raise InputError(
+            f"{options.model} was trained on images of {model.channels} channels, and movies are grey; "
+            "cellmotion_jax.inference.cells.find_cells takes images of any number in Python."
+        )
+    given = {name: it for name, it in dataclasses.asdict(options.detection).items() if it is not None}
+    model = dataclasses.replace(model, detection=dataclasses.replace(model.detection, **given))
     if options.cell_diameter is not None:
-        if not options.cell_diameter > 0:
+        if not 0 < options.cell_diameter < float("inf"):
             raise InputError(f"cell-diameter is {options.cell_diameter}; it is a positive number of pixels.")
         model = dataclasses.replace(model, shrink=shrink_for(options.cell_diameter, model.cell_diameter))
     movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)

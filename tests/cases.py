@@ -111,6 +111,16 @@ LOSSES: Mapping[str, Example] = {
     "cyclic_squared": _pair(losses.cyclic_squared, _angle),
     "linear": _pair(losses.linear, _angle),
     "linear_squared": _pair(losses.linear_squared, _angle),
+    "probability_squared_error": Example(
+        losses.probability_squared_error,
+        {"logits": _normal(3), "labels": _levels(3) / 3, "where": _mask(3)},
+        same_shape=("logits", "labels"),
+    ),
+    "rectified_squared_error": Example(
+        losses.rectified_squared_error,
+        {"raw": _normal(3), "targets": _levels(3) / 3, "where": _mask(3)},
+        same_shape=("raw", "targets"),
+    ),
     "von_mises_mixture_nll": Example(
         losses.von_mises_mixture_nll,
         {

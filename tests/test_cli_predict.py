@@ -29,7 +29,7 @@ def movie(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    save_cell_model(path, tiny_cell_model(detection=DetectionSettings(h=0.02)))
+    save_cell_model(path, tiny_cell_model(detection=DetectionSettings(h=0.02, floor=0.0)))
     return path
 
 
@@ -63,7 +63,9 @@ def test_a_higher_h_finds_fewer_cells_and_smaller_tiles_nearly_the_same(tmp_path
         return len((tmp_path / name / "detections.csv").read_text().splitlines()) - 1
 
     as_trained = cells("a")
-    assert cells("b", "--detection.h", "0.2") < as_trained
+    highest = max(float(row.split(",")[4]) for row in (tmp_path / "a/detections.csv").open().readlines()[1:])
+    assert 0 < cells("b", "--detection.floor", f"{0.8 * highest}") < as_trained
+    assert cells("d", "--detection.h", f"{0.8 * highest}") < as_trained
     assert (
         cells("c", "--tiling.tile", "64", "--tiling.margin", "24", "--tiling.batch-size", "3") == as_trained
     )
@@ -89,7 +91,7 @@ def test_a_movie_or_model_that_is_not_one_is_refused(capsys, tmp_path, movie, mo
     rgb = cell_model(*tiny_network(channels=3), channels=3)
     save_cell_model(tmp_path / "rgb.safetensors", rgb)
     message = refusal(capsys, movie, tmp_path / "rgb.safetensors", tmp_path / "out")
-    assert "the image has 1 channels, but the network was trained on images of 3" in message
+    assert "was trained on images of 3 channels, and movies are grey" in message
 
 
 @pytest.mark.parametrize(

@@ -56,12 +56,12 @@ class ImageSplit(NamedTuple):
 def open_annotated(root: str | os.PathLike[str]) -> ImageSplit:
     """Opens annotated images of either of two kinds of folders and splits them.
 
-    1. A Cell Tracking Challenge dataset or one sequence of it. Of every frame the silver segmentation
-       (``01_ST/SEG``) counts, without one the gold (``01_GT/SEG``); frames without either are left out, and
-       so are gold ones in which most of the tracked cells were not drawn. Each sequence is split by time:
-       the first 60 % of its annotated frames are for training, the last 30 % for testing, and in the
-       middle of the rest are those for validation, with 2 frames left out on either side of them (fewer
-       where there is no room). Cells that lie wholly within the challenge's margin are not annotated.
+    1. A Cell Tracking Challenge dataset or one sequence of it, with ``01_GT/TRA``. Of every frame the silver
+       segmentation (``01_ST/SEG``) counts, without one the gold (``01_GT/SEG``); frames without either are
+       left out, and so are gold ones in which most of the tracked cells were not drawn. Each sequence is
+       split by time: the first 60 % of its annotated frames are for training, the last 30 % for testing, and
+       in the middle of the rest are those for validation, with 2 frames left out on either side of them
+       (fewer where there is no room). Cells that lie wholly within the challenge's margin are not annotated.
     2. A folder with ``images`` and ``masks``, which hold TIFF or PNG files of the same names but for the
        suffix. The files are ordered by the SHA-256 digest of their names without suffix; the first 5/29
        are for testing, the next 4/29 for validation, the rest for training, so that the split is the same
@@ -222,16 +222,17 @@ def _annotated_frames(sequence: CtcSequence) -> list[AnnotatedImage]:
         number = header.path.name.removeprefix("t")
         masks = [folder / f"man_seg{number}" for folder in (silver, gold)]
         masks = [mask for mask in masks if mask.exists()]
-        if masks and (masks[0].parent == silver or _mostly_drawn(masks[0], markers.path)):
-            images.append(
-                annotated_image(
-                    f"{sequence.full_name} {header.path.name}",
-                    header.path,
-                    masks[0],
-                    markers_file=markers.path,
-                    margin=BORDER_MARGIN.get(sequence.root.name, 0),
-                )
-            )
+        if not masks:
+            continue
+        image = annotated_image(
+            f"{sequence.full_name} {header.path.name}",
+            header.path,
+            masks[0],
+            markers_file=markers.path,
+            margin=BORDER_MARGIN.get(sequence.root.name, 0),
+        )
+        if masks[0].parent == silver or _mostly_drawn(masks[0], markers.path):
+            images.append(image)
     return images
 
 

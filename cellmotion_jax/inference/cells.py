@@ -81,7 +81,7 @@ def find_cells(
     """Detects the cells of an image and, if asked, outlines them.
 
     A shrunken pixel ``p`` has its centre at ``(p + 0.5) * shrink - 0.5``; the label image is repeated
-    pixel by pixel, and its last row and column once more where the image's size is no multiple of it.
+    pixel by pixel, and its last row and column repeated further where the image's size is no multiple of it.
 
     Args:
         model: The network.
@@ -169,15 +169,18 @@ def segment_cells(
     if maps.outer is None or maps.classification is None:
         raise ValueError("maps need outer and classification for outlines")
     scale = model.cell_diameter / PAPER_CELL_DIAMETER
+    foreground = np.asarray(maps.classification) > 0.5
     grown = segment_from_markers(
         detections.markers,
         np.asarray(maps.outer),
-        np.asarray(maps.classification) > 0.5,
+        foreground,
         smallest=max(1, round(PAPER_SMALLEST_MARKER * scale**2)),
         majority=1,
         grow=grow,
     )
-    large = np.bincount(grown.ravel()) >= SMALLEST_CELL * np.pi / 4 * model.cell_diameter**2
+    eroded = max(0.0, model.cell_diameter - 2 * model.boundary_width)
+    areas = np.bincount(grown[foreground], minlength=grown.max() + 1)
+    large = areas >= SMALLEST_CELL * np.pi / 4 * eroded**2
     kept = np.where(large[grown], grown, 0)
     widened = expand_labels(kept, model.boundary_width)  # type: ignore[arg-type]  # Fractions are fine.
     window = 1 + 2 * round(max(0.0, MAJORITY_WIDTH * model.cell_diameter - 1) / 2)

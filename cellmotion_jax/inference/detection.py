@@ -107,7 +107,8 @@ def detect_peaks(detection_map: Float[np.ndarray, "..."], *, settings: Detection
     """
     on_device, connectivity = jnp.asarray(detection_map), settings.connectivity
     maxima = _h_maxima(on_device, settings.h, connectivity=connectivity)
-    return _plateaus(on_device, maxima, floor=settings.h, connectivity=connectivity)
+    floor = max(settings.h, settings.floor)
+    return _plateaus(on_device, maxima, floor=floor, connectivity=connectivity)
 
 
 def detect_components(

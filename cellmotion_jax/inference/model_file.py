@@ -76,9 +76,10 @@ def load_cell_model(path: str | os.PathLike[str]) -> CellModel:
         described = json.loads(metadata[CELL_MODEL_KEY])
         settings = dict(described["network"])
         tasks = tuple(Task(name) for name in settings.pop("tasks"))
-        # A default that stood in for a field of another version would change what the network says.
-        if set(settings) != set(NETWORK_FIELDS):
-            raise KeyError(*sorted(set(settings) ^ set(NETWORK_FIELDS)))
+        # A default that stood in for a field of another version would change what the model finds.
+        known = {field.name for field in dataclasses.fields(DetectionSettings)}
+        if differing := (set(settings) ^ set(NETWORK_FIELDS)) | (set(described["detection"]) ^ known):
+            raise KeyError(*sorted(differing))
         network = DeepDistance(tasks=tasks, **settings)
         detection = DetectionSettings(**described["detection"])
         numbers = {name: described[name] for name in NUMBERS}

@@ -44,6 +44,22 @@ class Tiling:
                 f"{self.tile - 2 * self.margin} (the tile without its margins)."
             )
 
+    def stride_for(self, multiple: int) -> int:
+        """Pixels from tile to tile for a network whose tiles are multiples of a length.
+
+        Raises:
+            InputError: If the tile is no such multiple, or goes on by less than one.
+        """
+        if self.tile % multiple:
+            raise InputError(f"tiling.tile is {self.tile}; for this network it is a multiple of {multiple}.")
+        wanted = self.tile - 2 * self.margin if self.stride is None else self.stride
+        if wanted < multiple:
+            raise InputError(
+                f"tiles of {self.tile} pixels with margins of {self.margin} and a stride of {self.stride} "
+                f"cannot go on by {multiple} pixels, as this network needs; choose a larger tile or stride."
+            )
+        return wanted // multiple * multiple
+
 
 DEFAULT_TILING = Tiling()
 
@@ -71,8 +87,8 @@ def predict_tiled(
 
     All tiles of an image have one shape, so that one program is compiled for images of one size. Without a
     stride the tiles are as small as their number allows: 600 pixels are cut into two tiles of 400, not of
-    512. Memory is that of the image, of one
-    batch, and of one float32 sum per pixel and map, however many tiles there are.
+    512. Memory is that of the image, of one batch, and of one float32 sum per pixel and map, however many
+    tiles there are.
 
     Args:
         predict: Jitted; images ``[batch y x channel]`` to a pytree of maps ``[batch y x]``.
@@ -168,14 +184,7 @@ class _Axis(NamedTuple):
 
 def _plan_axis(size: int, tiling: Tiling, multiple: int) -> _Axis:
     tile, margin = tiling.tile, tiling.margin
-    if tile % multiple:
-        raise InputError(f"tiling.tile is {tile}; for this network it is a multiple of {multiple}.")
-    stride = (tile - 2 * margin if tiling.stride is None else tiling.stride) // multiple * multiple
-    if not stride:
-        raise InputError(
-            f"tiles of {tile} pixels with margins of {margin} and a stride of {tiling.stride} cannot go on "
-            f"by {multiple} pixels, as this network needs; choose a larger tile or stride."
-        )
+    stride = tiling.stride_for(multiple)
     before = _rounded_up(margin, multiple)
     # What the parts of the tiles within the margins have to cover, from the first of them on.
     covered = before - margin + size

@@ -44,7 +44,8 @@ def rectified_squared_error(
     >>> rectified_squared_error(jnp.array([-2.0, -2.0]), jnp.array([0.0, 1.0])).tolist()
     [0.0, 9.0]
     """
-    raw, targets = _selected(raw, targets, where)
+    check_same_shape(raw=raw, targets=targets, where=where)
+    raw, targets = select(where, raw), select(where, targets)
     return jnp.square(jnp.where(targets > 0, raw - targets, jax.nn.relu(raw)))
 
 
@@ -70,15 +71,7 @@ def probability_squared_error(
     >>> probability_squared_error(jnp.array([0.0, 100.0]), jnp.array([1.0, 1.0])).tolist()
     [0.25, 0.0]
     """
-    logits, labels = _selected(logits, labels, where)
+    check_same_shape(logits=logits, labels=labels, where=where)
+    logits, labels = select(where, logits), select(where, labels)
     # A pixel that does not count has logit and label 0, and would have an error of 1/4.
     return select(where, jnp.square(jax.nn.sigmoid(logits) - labels))
-
-
-def _selected(
-    predictions: Float[ArrayLike, "..."],
-    targets: Float[ArrayLike, "..."],
-    where: Bool[ArrayLike, "..."] | None,
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    check_same_shape(predictions=predictions, targets=targets, where=where)
-    return select(where, predictions), select(where, targets)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-import tyro
 from jaxtyping import Array
 
+from cellmotion_jax.errors import InputError
 from cellmotion_jax.ops.angles import mirror_heading_horizontal, mirror_heading_vertical, rotate_heading
 from cellmotion_jax.ops.intensity import standardize
 from cellmotion_jax.ops.warp import affine_warp, similarity_matrix
@@ -82,18 +83,25 @@ class TileAugmentation:
     """Largest shift of brightness either way, in standard deviations of the image."""
     noise: float = 0.1
     """Largest standard deviation of white noise, in standard deviations of the image."""
-    squared: tyro.conf.Suppress[bool] = False
-    """Whether the inner distance was made of squared distances; the experiment's data says so."""
 
     MAPS: ClassVar = ("image", "inner", "outer", "classification", "boundary", "annotated")
 
-    def __call__(self, key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
-        """Changes square tiles [batch, y, x, ...]: ``image`` and the maps that move with it."""
+    def __post_init__(self) -> None:
+        """Refuses ranges that are no ranges."""
+        for name in ("rotation", "scale", "contrast", "brightness", "noise"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"augmentation.{name} is {getattr(self, name)}; it is a number from 0 on.")
+
+    def __call__(self, key: Array, batch: Mapping[str, Array], *, squared: bool = False) -> dict[str, Array]:
+        """Changes square tiles [batch, y, x, ...]: ``image`` and the maps that move with it.
+
+        ``squared`` says that the inner distance was made of squared distances.
+        """
         keys = jax.random.split(key, batch["image"].shape[0])
         maps = {name: batch[name] for name in self.MAPS}
-        return {**batch, **jax.vmap(self._one)(keys, maps)}
+        return {**batch, **jax.vmap(functools.partial(self._one, squared=squared))(keys, maps)}
 
-    def _one(self, key: Array, maps: dict[str, Array]) -> dict[str, Array]:
+    def _one(self, key: Array, maps: dict[str, Array], *, squared: bool) -> dict[str, Array]:
         position_key, warp_key, light_key, level_key, noise_key = jax.random.split(key, 5)
         turned, mirrored, flipped = jax.random.bernoulli(position_key, shape=(3,)) & self.turns
 
@@ -105,14 +113,14 @@ class TileAugmentation:
 
         maps = {name: moved(tile) for name, tile in maps.items()}
         if self.rotation or self.scale:
-            maps = self._warped(warp_key, maps)
+            maps = self._warped(warp_key, maps, squared=squared)
         gain, shift = jax.random.uniform(light_key, (2,), minval=-1, maxval=1)
         level = self.noise * jax.random.uniform(level_key)
         image = maps["image"] * jnp.exp(self.contrast * gain) + self.brightness * shift
         noise = level * jax.random.normal(noise_key, image.shape, image.dtype)
         return {**maps, "image": image + noise}
 
-    def _warped(self, key: Array, maps: dict[str, Array]) -> dict[str, Array]:
+    def _warped(self, key: Array, maps: dict[str, Array], *, squared: bool) -> dict[str, Array]:
         angle, size = jax.random.uniform(key, (2,), minval=-1, maxval=1)
         scale = jnp.exp(self.scale * size)
         y, x = maps["inner"].shape
@@ -123,7 +131,7 @@ class TileAugmentation:
         warped = affine_warp(jnp.concatenate([maps["image"], *flat], axis=-1), matrix)
         new = dict(zip(self.MAPS[1:], jnp.moveaxis(warped[..., channels:], -1, 0)))
         # What was (1 / inner - 1) / alpha away from the centre is farther now by this factor.
-        farther = scale**2 if self.squared else scale
+        farther = scale**2 if squared else scale
         inner = new["inner"] / (new["inner"] + farther * (1 - new["inner"]))
         # A pixel is known if all that it was interpolated from is.
         return {**new, "image": warped[..., :channels], "inner": inner, "annotated": new["annotated"] > 0.999}

@@ -105,7 +105,7 @@ class AdaDelta:
     rho: float = 0.95
     """Decay of both running means."""
     epsilon: float = 1e-6
-    """Where the running means start, and so the size of the first steps."""
+    """Added to both running means under their roots, and so the size of the first steps."""
 
     def build(self, schedule: optax.Schedule) -> optax.GradientTransformation:
         """The optax transformation for a learning-rate schedule over the whole run."""

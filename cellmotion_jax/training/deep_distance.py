@@ -9,7 +9,7 @@ import pathlib
 import jax
 import numpy as np
 
-from cellmotion_jax.data.annotated import AnnotatedImage, median_cell_diameter, open_annotated, shrink_for
+from cellmotion_jax.data.annotated import shrink_for
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.cells import CellModel
 from cellmotion_jax.inference.detection import DetectionSettings
@@ -93,13 +93,13 @@ class DeepDistanceExperiment:
         for name in ("models", "phases"):
             if not getattr(self, name):
                 raise InputError(f"{name} is empty; name at least one.")
-        multiple = 2**self.network.depth
-        for name, tile in (("data.tile", self.data.tile), ("tiling.tile", self.tiling.tile)):
-            if tile % multiple:
-                raise InputError(
-                    f"{name} is {tile}; with network.depth {self.network.depth} it must be a multiple of "
-                    f"{multiple}."
-                )
+        multiple = self._network(self.models[0]).multiple
+        if self.data.tile % multiple:
+            raise InputError(
+                f"data.tile is {self.data.tile}; with network.depth {self.network.depth} it must be a "
+                f"multiple of {multiple}."
+            )
+        self.tiling.stride_for(multiple)
 
     def train(self) -> None:
         """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
@@ -107,27 +107,20 @@ class DeepDistanceExperiment:
         folder.mkdir(parents=True, exist_ok=True)
         check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
         samples = load_tiles(self.data, cache=folder / "data", seed=self.run.seed)
-        independent = {root.name: open_annotated(root).test for root in self.data.independent}
         results = []
         for model in self.models:
             inner = folder / model.name.replace("_", "-") if len(self.models) > 1 else folder
             inner.mkdir(exist_ok=True)
-            results.append(self._train_one(model, samples, independent, inner))
+            results.append(self._train_one(model, samples, inner))
         write_results(folder, results)
 
-    def _train_one(
-        self,
-        model: Table2,
-        samples: DistanceSamples,
-        independent: dict[str, tuple[AnnotatedImage, ...]],
-        folder: pathlib.Path,
-    ) -> ModelResult:
+    def _train_one(self, model: Table2, samples: DistanceSamples, folder: pathlib.Path) -> ModelResult:
         """Trains and tests one model of Table 2 and writes its file, log and pictures."""
         network = self._network(model)
         best = fit(
             model=network,
             objective=self.objective,
-            augment=dataclasses.replace(self.augmentation, squared=self.data.squared),
+            augment=functools.partial(self.augmentation, squared=self.data.squared),
             optimizer=self.optimizer,
             phases=[
                 phase.in_steps(samples=len(samples.train), batch_size=self.run.batch_size)
@@ -156,11 +149,11 @@ class DeepDistanceExperiment:
             evaluate_part(trained, name, images, radius=radius, tiling=self.tiling)
             for name, images in (("validation", samples.images.validation), ("test", samples.images.test))
         ]
-        for name, images in independent.items():
-            diameter = median_cell_diameter(images)
-            shrink = shrink_for(diameter, trained.cell_diameter)
-            fitted = dataclasses.replace(trained, shrink=shrink)
-            parts.append(evaluate_part(fitted, name, images, radius=diameter / 3, tiling=self.tiling))
+        for other in samples.independent:
+            fitted = dataclasses.replace(trained, shrink=shrink_for(other.diameter, trained.cell_diameter))
+            parts.append(
+                evaluate_part(fitted, other.name, other.images, radius=other.diameter / 3, tiling=self.tiling)
+            )
         result = ModelResult(model, trained, parameter, tuple(parts))
         write_model_results(folder, result, tiling=self.tiling)
         return result

@@ -31,8 +31,8 @@ class DistanceData:
     """Where the images come from and what the network is to learn of them."""
 
     root: pathlib.Path | None = None
-    """Cell Tracking Challenge folder with masks (01, 01_ST or 01_GT), or a folder with `images` and `masks`;
-    None simulates movies."""
+    """Cell Tracking Challenge folder (01, 01_GT/TRA, and masks in 01_ST or 01_GT), or a folder with `images`
+    and `masks`; None simulates movies."""
     independent: tuple[pathlib.Path, ...] = ()
     """Folders of other cells, on whose test images the network is tested as well, without training on them;
     they are shrunken by their own cell diameter."""
@@ -62,6 +62,17 @@ class DistanceData:
                 raise InputError(f"data.{name} is {getattr(self, name)}; it must be at least 1.")
 
 
+class IndependentImages(NamedTuple):
+    """Images of other cells, to be tested on and nothing else."""
+
+    name: str
+    """Of the folder."""
+    images: tuple[AnnotatedImage, ...]
+    """The test images."""
+    diameter: float
+    """Median cell diameter in them, in their own pixels."""
+
+
 class DistanceSamples(NamedTuple):
     """The images of an experiment and the tiles cut from them."""
 
@@ -69,8 +80,13 @@ class DistanceSamples(NamedTuple):
     diameter: float
     """Median cell diameter in the training images, in their own pixels."""
     shrink: int
+    """Side of the blocks over which images are averaged."""
     train: TileSource
+    """Tiles to learn from."""
     validation: TileSource
+    """Tiles to choose by."""
+    independent: tuple[IndependentImages, ...]
+    """Images of other cells."""
 
 
 def load_tiles(data: DistanceData, *, cache: pathlib.Path, seed: int) -> DistanceSamples:
@@ -88,6 +104,9 @@ def load_tiles(data: DistanceData, *, cache: pathlib.Path, seed: int) -> Distanc
         InputError: Anything wrong with the folder, or no cell in it.
     """
     images = _simulated(data, cache=cache, seed=seed) if data.root is None else open_annotated(data.root)
+    independent = _independent(data)
+    for image in (*images.test, *(image for other in independent for image in other.images)):
+        _check_test_image(image, channels=images.train[0].channels)
     diameter = median_cell_diameter(images.train)
     shrink = data.shrink or shrink_for(diameter, NETWORK_DIAMETER)
 
@@ -110,6 +129,7 @@ def load_tiles(data: DistanceData, *, cache: pathlib.Path, seed: int) -> Distanc
         shrink=shrink,
         train=tiles(images.train, data.stride),
         validation=tiles(images.validation, data.tile),
+        independent=independent,
     )
 
 
@@ -124,6 +144,29 @@ def training_batches(
         seed=seed,
         start_step=start,
     )
+
+
+def _independent(data: DistanceData) -> tuple[IndependentImages, ...]:
+    others: list[IndependentImages] = []
+    for root in data.independent:
+        folder = root.resolve()
+        # A sequence of a challenge dataset is named 01 everywhere.
+        name = f"{folder.parent.name}-{folder.name}" if folder.name.isdecimal() else folder.name
+        if name in ("validation", "test", *(other.name for other in others)):
+            raise InputError(f"data.independent has {root}, but there is a part {name!r} already; rename it.")
+        images = open_annotated(folder).test
+        others.append(IndependentImages(name, images, median_cell_diameter(images)))
+    return tuple(others)
+
+
+def _check_test_image(image: AnnotatedImage, *, channels: int) -> None:
+    """Reads an image of the test once: what is wrong with it must not be found after the training."""
+    if image.channels != channels:
+        raise InputError(
+            f"{image.image_file} has {image.channels} channels, but the training images have {channels}."
+        )
+    image.image()
+    image.labels()
 
 
 def _simulated(data: DistanceData, *, cache: pathlib.Path, seed: int) -> ImageSplit:

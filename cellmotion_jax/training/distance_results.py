@@ -32,7 +32,7 @@ PAPER_F_SCORES = {
 }
 HEADER = (
     *("model", "part", "rule", "images", "radius_px", "parameter"),
-    *("TP", "FP", "FN", "precision", "recall", "F"),
+    *("TP", "FP", "FN", "precision", "recall", "F", "AP"),
 )
 
 
@@ -114,7 +114,13 @@ def _rows(result: ModelResult, part: PartResult) -> Iterable[tuple]:
             named = rule if threshold is None else f"outlines, IoU {threshold:g}"
             values = [
                 float(np.atleast_1d(column)[index])
-                for column in (*counts, counts.precision, counts.recall, counts.f_score)
+                for column in (
+                    *counts,
+                    counts.precision,
+                    counts.recall,
+                    counts.f_score,
+                    counts.average_precision,
+                )
             ]
             numbers = [f"{value:.0f}" for value in values[:3]] + [f"{value:.4f}" for value in values[3:]]
             yield (*common, named, len(part.images), f"{part.radius:.2f}", f"{result.parameter:g}", *numbers)

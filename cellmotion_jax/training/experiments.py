@@ -99,8 +99,9 @@ EXPERIMENTS: dict[str, Entry] = {
         DeepDistanceExperiment(),
     ),
     "deep-distance-paper": Entry(
-        "DeepDistance Sections 3.1 and 3.3 to the letter: 64 to 1,024 channels, AdaDelta, tiles of 512 one "
-        "by one, early stopping, predictions averaged with a stride of 64; for an accelerator",
+        "DeepDistance Sections 3.1 to 3.3, the paper's network and training: 64 to 1,024 channels, AdaDelta, "
+        "tiles of 512 one by one, early stopping, predictions averaged with a stride of 64; for an "
+        "accelerator",
         DeepDistanceExperiment(
             network=Architecture(base_width=64, depth=4, dropout=0.2, batch_norm=False, compress=False),
             data=DistanceData(tile=512, stride=256, shrink=1),

@@ -252,6 +252,11 @@ def test_a_mask_of_another_size(pairs, silver):
     tifffile.imwrite(silver / "01_ST/SEG/man_seg004.tif", LABELS)
     with refusal(f"{silver / '01_ST/SEG/man_seg004.tif'} has 12 x 16 pixels, but its image"):
         open_annotated(silver)
+    gold = silver / "01_GT/SEG/man_seg004.tif"
+    gold.parent.mkdir(exist_ok=True)
+    (silver / "01_ST/SEG/man_seg004.tif").rename(gold)
+    with refusal(f"{gold} has 12 x 16 pixels, but its image"):
+        open_annotated(silver)
 
 
 @pytest.mark.parametrize(

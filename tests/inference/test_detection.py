@@ -49,6 +49,16 @@ def test_every_peak_above_h_is_detected_once_and_marked(image):
         assert value == image[plateau].max()
 
 
+def test_a_peak_exceeds_the_floor_as_well_as_h():
+    image, places = peaks_at(0.15, 0.25, 0.35)
+    for settings, seen in (
+        (DetectionSettings(h=0.05, floor=0.2), [2, 1]),
+        (DetectionSettings(h=0.05, floor=0.0), [2, 1, 0]),
+        (DetectionSettings(h=0.3, floor=0.2), [2]),
+    ):
+        np.testing.assert_array_equal(detect_peaks(image, settings=settings).points, places[seen])
+
+
 def test_an_empty_frame_has_no_cell():
     noise = np.random.default_rng(0).uniform(0, 0.19, SHAPE).astype(np.float32)
     for image in (np.zeros(SHAPE, np.float32), noise):
@@ -122,7 +132,7 @@ def test_the_maps_decide_which_rule_of_the_paper_detects():
         place_of("boundary")
 
 
-@pytest.mark.parametrize("settings", [{"h": 0.0}, {"h": float("nan")}, {"connectivity": 6}])
+@pytest.mark.parametrize("settings", [{"h": 0.0}, {"h": float("nan")}, {"floor": -1.0}, {"connectivity": 6}])
 def test_settings_out_of_range_are_refused(settings):
     (name,) = settings
     with pytest.raises(InputError, match=f"detection.{name} is"):

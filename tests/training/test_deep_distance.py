@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tifffile
 
 from cellmotion_jax.data.annotated import shrink_for
 from cellmotion_jax.data.simulate import Look, Simulation, simulate, write_simulation
@@ -15,6 +16,7 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.cells import find_cells
 from cellmotion_jax.inference.model_file import load_cell_model
 from cellmotion_jax.inference.tiling import Tiling
+from cellmotion_jax.metrics import IOU_THRESHOLDS
 from cellmotion_jax.models.deep_distance import DistanceMaps, DistanceOutputs, Table2, Task
 from cellmotion_jax.morphology import distance_targets, inner_distance
 from cellmotion_jax.training.augmentation import TileAugmentation
@@ -26,7 +28,7 @@ from cellmotion_jax.training.experiments import NO_AUGMENTATION
 from cellmotion_jax.training.objectives import DistanceObjective
 
 NUCLEI = Simulation(look=Look.NUCLEI, frames=4, cells=8, height=160, width=160)
-MODELS = (Table2.single_inner, Table2.multi_classification_boundary)
+MODELS = (Table2.deep_distance_extended, Table2.multi_classification_boundary)
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +64,13 @@ def test_every_model_is_tested_on_every_part_by_every_rule(finished):
     with (finished / "results.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     seen = {(row["model"], row["part"], row["rule"]) for row in rows}
-    names = [model.name.replace("_", " ") for model in MODELS]
+    outlines = [f"outlines, IoU {threshold:g}" for threshold in IOU_THRESHOLDS]
+    rules = {"deep distance extended": outlines, "multi classification boundary": []}
     assert seen == {
         (name, part, rule)
-        for name in names
+        for name, more in rules.items()
         for part in ("validation", "test", "cells")
-        for rule in ("one-to-one", "optimal")
+        for rule in ("one-to-one", "optimal", *more)
     }
     for row in rows:
         counts = [int(row[name]) for name in ("TP", "FP", "FN")]
@@ -91,12 +94,31 @@ def test_every_model_leaves_its_file_log_and_pictures(finished):
         assert metrics == {"loss", *(task.value for task in model.value.tasks)}
 
 
+def test_other_cells_are_checked_before_anything_is_trained(tmp_path, other_cells):
+    made = experiment(tmp_path / "run")
+
+    def with_independent(*roots):
+        return dataclasses.replace(made, data=dataclasses.replace(made.data, independent=roots))
+
+    with pytest.raises(InputError, match="a part 'cells' already"):
+        with_independent(other_cells, other_cells).train()
+    colours = tmp_path / "colours"
+    for name, picture in (("images", np.zeros((20, 20, 3), np.uint8)), ("masks", np.eye(20, dtype=np.uint8))):
+        (colours / name).mkdir(parents=True)
+        for number in range(3):
+            kind = {"photometric": "rgb"} if picture.ndim == 3 else {}
+            tifffile.imwrite(colours / name / f"{number}.tif", picture, **kind)
+    with pytest.raises(InputError, match=r"images/\d.tif has 3 channels"):
+        with_independent(colours).train()
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
 def test_the_file_of_a_model_finds_cells_by_itself(finished):
-    model = load_cell_model(finished / "single-inner" / "model.safetensors")
+    model = load_cell_model(finished / "deep-distance-extended" / "model.safetensors")
     image = np.random.default_rng(0).normal(size=(70, 50, 1))
-    cells = find_cells(model, image, segment=False, tiling=Tiling(tile=64, margin=8))
-    assert cells.maps.inner.shape == (70, 50)
-    assert model.network.tasks == (Task.inner,)
+    cells = find_cells(model, image, segment=True, tiling=Tiling(tile=64, margin=8))
+    assert cells.maps.inner.shape == cells.labels.shape == (70, 50)
+    assert model.network.tasks == (Task.inner, Task.outer, Task.classification)
     assert model.cell_diameter > 5
 
 
@@ -123,6 +145,7 @@ def test_a_run_cut_short_goes_on_to_the_same_bits(tmp_path, finished):
             "data.tile is 100.*multiple of 8",
         ),
         ({"data": DistanceData(movies=2)}, "data.movies is 2"),
+        ({"network": Architecture(depth=5), "tiling": Tiling(tile=96, margin=40)}, "cannot go on by 32"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(tmp_path, changes, words):
@@ -136,6 +159,7 @@ def test_settings_that_cannot_be_are_refused(tmp_path, changes, words):
         (lambda: Architecture(base_width=0), "network.base-width is 0"),
         (lambda: Architecture(dropout=1.0), "network.dropout is 1.0"),
         (lambda: DistanceData(stride=0), "data.stride is 0"),
+        (lambda: TileAugmentation(noise=-0.1), "augmentation.noise is -0.1"),
         (lambda: DistanceObjective(outer=-1.0), "objective.outer is -1.0"),
         (lambda: DistanceObjective(inner=float("nan")), "objective.inner is nan"),
     ],
@@ -200,8 +224,10 @@ def test_a_cell_of_another_scale_has_the_distances_of_that_scale(seed, squared):
     targets = distance_targets(disc)._replace(inner=inner_distance(disc, squared=squared))
     maps = {name: jnp.asarray(value[None], jnp.float32) for name, value in targets._asdict().items()}
     batch = maps | {"image": maps["outer"][..., None], "annotated": jnp.ones((1, 97, 97), bool)}
-    augment = dataclasses.replace(NO_AUGMENTATION, rotation=1.0, scale=0.4, squared=squared)
-    moved = jax.tree.map(lambda leaf: np.asarray(leaf[0]), augment(jax.random.key(seed), batch))
+    augment = dataclasses.replace(NO_AUGMENTATION, rotation=1.0, scale=0.4)
+    moved = jax.tree.map(
+        lambda leaf: np.asarray(leaf[0]), augment(jax.random.key(seed), batch, squared=squared)
+    )
     radius = 20 * np.sqrt((moved["outer"] > 0.02).sum() / (targets.outer > 0.02).sum())
     assert not 19.5 < radius < 20.5
     distance = np.hypot(y - 48, x - 48)
