@@ -63,7 +63,8 @@ def test_a_higher_h_finds_fewer_cells_and_smaller_tiles_nearly_the_same(tmp_path
         return len((tmp_path / name / "detections.csv").read_text().splitlines()) - 1
 
     as_trained = cells("a")
-    highest = max(float(row.split(",")[4]) for row in (tmp_path / "a/detections.csv").open().readlines()[1:])
+    rows = (tmp_path / "a" / "detections.csv").read_text().splitlines()[1:]
+    highest = max(float(row.split(",")[4]) for row in rows)
     assert 0 < cells("b", "--detection.floor", f"{0.8 * highest}") < as_trained
     assert cells("d", "--detection.h", f"{0.8 * highest}") < as_trained
     assert (
