@@ -137,7 +137,7 @@ def _summary(results: Sequence[ModelResult]) -> str:
             outlined = "outlines" in part.images[0].counts
             ap = f"{part.counts('outlines').average_precision[0]:.3f}" if outlined else "-"
             lines.append(
-                f"{result.name:<31}{part.name:<18}{len(part.images):>6}{part.radius:>8.1f}"
+                f"{result.name:<30} {part.name:<17} {len(part.images):>6}{part.radius:>8.1f}"
                 f"{found.precision:>11.3f}{found.recall:>8.3f}{found.f_score:>8.3f}{optimal.f_score:>11.3f}"
                 f"{ap:>8}"
             )
