@@ -7,6 +7,7 @@ import pytest
 
 from cellmotion_jax.models.direction import DirectionOutputs
 from cellmotion_jax.ops.angles import absolute_difference, encode_circle
+from cellmotion_jax.training.direction import DirectionExperiment
 from cellmotion_jax.training.experiments import EXPERIMENTS, NINE_CONFIGURATIONS
 from cellmotion_jax.training.objectives import (
     AngleObjective,
@@ -64,8 +65,11 @@ def test_members_with_different_objectives_get_their_own():
 
 def test_the_nine_configurations_are_experiments_of_their_own():
     assert len({objective.label for objective in NINE_CONFIGURATIONS}) == 9
-    single = [
-        entry.experiment.objectives for entry in EXPERIMENTS.values() if len(entry.experiment.objectives) == 1
+    directions = [
+        entry.experiment
+        for entry in EXPERIMENTS.values()
+        if isinstance(entry.experiment, DirectionExperiment)
     ]
+    single = [experiment.objectives for experiment in directions if len(experiment.objectives) == 1]
     assert all((objective,) in single for objective in NINE_CONFIGURATIONS)
     assert EXPERIMENTS["direction-grid"].experiment.objectives == NINE_CONFIGURATIONS
