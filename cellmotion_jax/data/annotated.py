@@ -22,6 +22,7 @@ __all__ = [
     "ImageSplit",
     "median_cell_diameter",
     "open_annotated",
+    "shrink_for",
     "shrink_image",
     "shrink_labels",
 ]
