@@ -18,7 +18,7 @@ from cellmotion_jax.inference.detection import Detections, DetectionSettings, de
 from cellmotion_jax.inference.tiling import DEFAULT_TILING, Tiling, check_image, predict_tiled
 from cellmotion_jax.models.deep_distance import DeepDistance, DistanceMaps, Task
 from cellmotion_jax.morphology.majority import majority_filter
-from cellmotion_jax.morphology.marker_growth import Grow, flood_markers, segment_from_markers
+from cellmotion_jax.morphology.marker_growth import Grow, flood_markers, widen_markers
 from cellmotion_jax.ops.intensity import standardize
 
 # Section 4.7 gives its sizes for cells about this wide.
@@ -80,8 +80,8 @@ def find_cells(
 ) -> Cells:
     """Detects the cells of an image and, if asked, outlines them.
 
-    A shrunken pixel ``p`` has its centre at ``(p + 0.5) * shrink - 0.5``; the label image is repeated
-    pixel by pixel, and its last row and column repeated further where the image's size is no multiple of it.
+    Places are those of :func:`image_points`; the label image is repeated pixel by pixel, and its last row and
+    column repeated further where the image's size is no multiple of the blocks.
 
     Args:
         model: The network.
@@ -106,7 +106,16 @@ def find_cells(
     labels = None
     if segment:
         labels = _enlarged(segment_cells(model, maps, found, grow=grow), model.shrink, image.shape[:2])
-    return Cells((found.points + 0.5) * model.shrink - 0.5, found.values, labels, maps)
+    return Cells(image_points(found.points, model.shrink), found.values, labels, maps)
+
+
+def image_points(points: Float[np.ndarray, "cell 2"], shrink: int) -> Float[np.ndarray, "cell 2"]:
+    """Where points (y, x) of the shrunken grid lie in the image: its pixel ``p`` is centred on its block.
+
+    >>> image_points(np.array([[0.0, 3.0]]), 2).tolist()
+    [[0.5, 6.5]]
+    """
+    return (points + 0.5) * shrink - 0.5
 
 
 def predict_maps(
@@ -170,14 +179,9 @@ def segment_cells(
         raise ValueError("maps need outer and classification for outlines")
     scale = model.cell_diameter / PAPER_CELL_DIAMETER
     foreground = np.asarray(maps.classification) > 0.5
-    grown = segment_from_markers(
-        detections.markers,
-        np.asarray(maps.outer),
-        foreground,
-        smallest=max(1, round(PAPER_SMALLEST_MARKER * scale**2)),
-        majority=1,
-        grow=grow,
-    )
+    outer = np.asarray(maps.outer)
+    smallest = max(1, round(PAPER_SMALLEST_MARKER * scale**2))
+    grown = grow(widen_markers(detections.markers, outer, smallest=smallest), outer, foreground)
     eroded = max(0.0, model.cell_diameter - 2 * model.boundary_width)
     areas = np.bincount(grown[foreground], minlength=grown.max() + 1)
     large = areas >= SMALLEST_CELL * np.pi / 4 * eroded**2

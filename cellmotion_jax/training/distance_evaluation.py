@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tqdm
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.data.builders.tiles import TileSource
 from cellmotion_jax.data.pipeline import gather
-from cellmotion_jax.inference.cells import CellModel, Cells, find_cells
+from cellmotion_jax.inference.cells import CellModel, find_cells, image_points, predict_maps
 from cellmotion_jax.inference.detection import detect_cells
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.metrics import (
@@ -27,7 +27,7 @@ from cellmotion_jax.metrics import (
     segmentation_counts,
     total_counts,
 )
-from cellmotion_jax.models.deep_distance import Task
+from cellmotion_jax.models.deep_distance import DistanceMaps, Task
 from cellmotion_jax.morphology import centroid_pixels
 from cellmotion_jax.training.objectives import DistanceObjective
 from cellmotion_jax.training.state import TrainState
@@ -135,7 +135,12 @@ def choose_parameter(
     Returns:
         The parameter and the model with it.
     """
-    scores = np.array(evaluate_part(model, "validation", images, radius=radius, tiling=tiling).f_by_parameter)
+    counts: list[list[Counts]] = []
+    for image in tqdm.tqdm(images, desc="choosing", unit="image", leave=False, disable=None):
+        maps = predict_maps(model, image.image(), tiling=tiling)
+        markers = centroid_pixels(image.labels())
+        counts.append(_counts_by_parameter(model, maps, markers, image.annotated(), radius=radius))
+    scores = np.array(_scores(counts))
     best = np.flatnonzero(scores == scores.max())
     return list(candidates(model).items())[best[len(best) // 2]]
 
@@ -174,14 +179,8 @@ def evaluate_part(
             judged = known_cells(cells.labels, annotated)
             counts["outlines"] = segmentation_counts(judged, labels)
         results.append(ImageResult(image, matches, counts))
-        by_parameter.append([
-            one_to_one_matches(
-                annotated_points(_points_of(variant, cells), annotated), markers, radius=radius
-            ).counts
-            for variant in candidates(model).values()
-        ])  # fmt: skip
-    scores = tuple(float(total_counts(column).f_score) for column in zip(*by_parameter))
-    return PartResult(name, model, radius, tuple(results), scores)
+        by_parameter.append(_counts_by_parameter(model, cells.maps, markers, annotated, radius=radius))
+    return PartResult(name, model, radius, tuple(results), _scores(by_parameter))
 
 
 def known_cells(labels: np.ndarray, annotated: Bool[np.ndarray, "y x"]) -> np.ndarray:
@@ -192,10 +191,26 @@ def known_cells(labels: np.ndarray, annotated: Bool[np.ndarray, "y x"]) -> np.nd
     return np.where((2 * known >= area)[labels], labels, 0)
 
 
-def _points_of(model: CellModel, cells: Cells) -> Float[np.ndarray, "cell 2"]:
-    """The points that another parameter finds on the same maps."""
-    found = detect_cells(cells.maps, settings=model.detection, area_threshold=model.area_threshold)
-    return (found.points + 0.5) * model.shrink - 0.5
+def _counts_by_parameter(
+    model: CellModel,
+    maps: DistanceMaps,
+    markers: Int[np.ndarray, "marker 2"],
+    annotated: Bool[np.ndarray, "y x"],
+    *,
+    radius: float,
+) -> list[Counts]:
+    """One-to-one counts of an image for every candidate; all of them search the same maps."""
+    counts = []
+    for variant in candidates(model).values():
+        found = detect_cells(maps, settings=variant.detection, area_threshold=variant.area_threshold)
+        points = annotated_points(image_points(found.points, variant.shrink), annotated)
+        counts.append(one_to_one_matches(points, markers, radius=radius).counts)
+    return counts
+
+
+def _scores(by_image: Sequence[Sequence[Counts]]) -> tuple[float, ...]:
+    """F-score of all images together, for every candidate."""
+    return tuple(float(total_counts(column).f_score) for column in zip(*by_image))
 
 
 def annotated_points(

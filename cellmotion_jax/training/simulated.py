@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import pathlib
 
 import tqdm
 
+from cellmotion_jax.data.builders.preparing import digest
 from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
 from cellmotion_jax.errors import InputError
 
@@ -31,8 +31,8 @@ def simulated_movies(
     """
     if movies < 1:
         raise InputError(f"data.movies is {movies}; at least one movie must be simulated.")
-    digest = hashlib.sha256(repr((simulation, seed)).encode()).hexdigest()[:12]
-    folders = [cache / f"simulated-{digest}" / f"movie{number:02d}" for number in range(movies)]
+    parent = cache / f"simulated-{digest(simulation, seed)[:12]}"
+    folders = [parent / f"movie{number:02d}" for number in range(movies)]
     for number, folder in enumerate(tqdm.tqdm(folders, desc="simulating", unit="movie", leave=False)):
         if not folder.exists():
             seeded = dataclasses.replace(simulation, seed=seed * 1000 + number)
