@@ -105,7 +105,7 @@ def find_cells(
     found = detect_cells(maps, settings=model.detection, area_threshold=model.area_threshold)
     labels = None
     if segment:
-        labels = _enlarged(segment_cells(model, maps, found, grow=grow), model.shrink, image.shape[:2])
+        labels = enlarge_labels(segment_cells(model, maps, found, grow=grow), model.shrink, image.shape[:2])
     return Cells(image_points(found.points, model.shrink), found.values, labels, maps)
 
 
@@ -196,9 +196,14 @@ def _tile_maps(variables, tiles, *, network: DeepDistance) -> DistanceMaps:
     return network.apply(variables, tiles, train=False).maps  # type: ignore[union-attr]
 
 
-def _enlarged(
+def enlarge_labels(
     labels: Int32[np.ndarray, "y x"], shrink: int, shape: tuple[int, ...]
 ) -> Int32[np.ndarray, "y2 x2"]:
+    """Labels of the shrunken grid on that of the image, whose last row and column may be repeated further.
+
+    >>> enlarge_labels(np.array([[1, 2]], np.int32), 2, (2, 5)).tolist()
+    [[1, 1, 2, 2, 2], [1, 1, 2, 2, 2]]
+    """
     repeated = labels.repeat(shrink, axis=0).repeat(shrink, axis=1)
     missing = [(0, wanted - had) for wanted, had in zip(shape, repeated.shape)]
     return np.pad(repeated, missing, mode="edge")

@@ -15,7 +15,7 @@ from cellmotion_jax.ops.angles import (
     wrap,
 )
 from cellmotion_jax.ops.bessel import bessel_ratio_complement, log_bessel_i0, log_bessel_i0e
-from cellmotion_jax.ops.intensity import standardize
+from cellmotion_jax.ops.intensity import compress, local_contrast, standardize
 from cellmotion_jax.ops.mean_direction import arc_mean, circular_mean, resultant_length
 from cellmotion_jax.ops.numerics import check_same_shape, masked_mean, safe_abs, safe_norm, select
 from cellmotion_jax.ops.peaks import h_maxima, label_components, peak_centroids, regional_maxima
@@ -29,6 +29,7 @@ __all__ = [
     "bessel_ratio_complement",
     "check_same_shape",
     "circular_mean",
+    "compress",
     "cyclic_activation",
     "decode_circle",
     "encode_circle",
@@ -36,6 +37,7 @@ __all__ = [
     "heading",
     "identity_activation",
     "label_components",
+    "local_contrast",
     "log_bessel_i0",
     "log_bessel_i0e",
     "masked_mean",

@@ -12,6 +12,7 @@ from cellmotion_jax.models.backbones.inputs import InputScaling
 from cellmotion_jax.models.backbones.mobilenet_v2 import MobileNetV2
 from cellmotion_jax.models.backbones.resnet import ResNet50, ResNetVariant
 from cellmotion_jax.models.backbones.yolov8 import YOLOv8Backbone
+from cellmotion_jax.models.feature_net import FEATURE_NET_31, FEATURE_NET_61, FeatureNet
 from cellmotion_jax.weights import layouts
 from cellmotion_jax.weights.layouts import Layout
 
@@ -20,10 +21,13 @@ class Entry(NamedTuple):
     """A network, what it expects to see, and how files store it."""
 
     module: nn.Module
-    scaling: InputScaling
+    scaling: InputScaling | None
+    """For colour images; None if the network sees grey ones, as its module describes."""
     layout: Layout
     source: str
     """Where official weights come from, for people."""
+    image_shape: tuple[int, int, int] = (64, 64, 3)
+    """(y, x, channel) of an image that the network takes."""
 
 
 FROM_MINUS_ONE_TO_ONE = InputScaling(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
@@ -89,4 +93,14 @@ CATALOGUE: dict[str, Entry] = {
         layouts.torch(layouts.yolov8, other=(r"model\.(1\d|2[0-2])\..*",)),
         "Ultralytics yolov8n, saved as a plain state dict",
     ),
+    **{
+        f"deepcell-{name}": Entry(
+            FeatureNet(layers),
+            None,
+            layouts.keras1_theano(other=()),
+            "one replicate (..._bn_feature_net_..._0.h5) of the trained networks of CovertLab/DeepCell",
+            (64, 64, 1),
+        )
+        for name, layers in (("nuclei-61x61", FEATURE_NET_61), ("ecoli-31x31", FEATURE_NET_31))
+    },
 }

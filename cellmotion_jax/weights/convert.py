@@ -49,7 +49,8 @@ class Pretrained(NamedTuple):
     """Name in the catalogue."""
     variables: dict[str, Any]
     """``params`` and ``batch_stats`` of the network, NumPy arrays."""
-    scaling: InputScaling
+    scaling: InputScaling | None
+    """None for a network of grey images."""
     metadata: dict[str, str]
 
 
@@ -90,7 +91,7 @@ def import_weights(
         "source": source.name,
         "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
         "licence": licence or "not given",
-        "scaling": json.dumps(dataclasses.asdict(entry.scaling)),
+        "scaling": json.dumps(entry.scaling and dataclasses.asdict(entry.scaling)),
         "source_types": " ".join(fitted.types),
         "left_out": " ".join(fitted.left_out),
     }
@@ -137,7 +138,7 @@ def load_weights(path: str | os.PathLike[str]) -> Pretrained:
             "import its weights again."
         )
     written = json.loads(metadata["scaling"])
-    scaling = InputScaling(
+    scaling = written and InputScaling(
         mean=tuple(written["mean"]), std=tuple(written["std"]), channels=written["channels"]
     )
     return Pretrained(model, flax.traverse_util.unflatten_dict(tensors, sep="/"), scaling, metadata)
@@ -198,7 +199,8 @@ def _slots(model: str) -> dict[str, Slot]:
 @functools.cache
 def _shapes(model: str) -> Mapping[str, tuple[int, ...]]:
     """Shape of every parameter and batch statistic; tracing a deep network takes a second."""
-    return variable_shapes(_entry(model).module, (64, 64, 3))
+    entry = _entry(model)
+    return variable_shapes(entry.module, entry.image_shape)
 
 
 def _entry(model: str) -> Entry:

@@ -37,6 +37,9 @@ class Layout(NamedTuple):
 
 
 KERAS_NORM = {"scale": "gamma", "bias": "beta", "mean": "moving_mean", "var": "moving_variance"}
+KERAS1_KINDS = {"conv": "convolution2d", "norm": "batchnormalization", "dense": "dense"}
+KERAS1_LAYER = {"kernel": "W", "bias": "b"}
+KERAS1_NORM = {"scale": "gamma", "bias": "beta", "mean": "running_mean", "var": "running_std"}
 TORCH_NORM = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 TORCH_LAYER = {"kernel": "weight", "bias": "bias"}
 
@@ -56,6 +59,24 @@ def keras(*, other: tuple[str, ...]) -> Layout:
         return (f"{slot.module}/{slot.leaf}", *older)
 
     return Layout(names, _turn_keras, _compiled(other))
+
+
+def keras1_theano(*, other: tuple[str, ...]) -> Layout:
+    """The layout of files that Keras 1 wrote on Theano, where ``conv3`` of ours is ``convolution2d_3``.
+
+    Kernels are ``[output input y x]`` of a true convolution, which turns them by half a turn before it
+    multiplies; ours are those of a cross-correlation. ``running_std`` holds variances.
+
+    Args:
+        other: Patterns of tensors of parts that the network does not have.
+    """
+
+    def names(slot: Slot) -> tuple[str, ...]:
+        kind, number = re.fullmatch(r"([a-z]+)(\d+)", slot.module).groups()  # type: ignore[union-attr]
+        leaf = (KERAS1_NORM if slot.of_norm else KERAS1_LAYER)[slot.leaf]
+        return (f"{KERAS1_KINDS[kind]}_{number}/{leaf}",)
+
+    return Layout(names, _turn_theano, _compiled(other))
 
 
 def torch(module: Callable[[str], tuple[str, ...]], *, other: tuple[str, ...]) -> Layout:
@@ -111,6 +132,10 @@ def yolov8(module: str) -> tuple[str, ...]:
 def _turn_keras(tensor: Shaped[np.ndarray, "..."], slot: Slot) -> Shaped[np.ndarray, "..."]:
     depthwise = len(slot.shape) == 4 and slot.shape[2] == 1
     return tensor.swapaxes(2, 3) if depthwise and tensor.ndim == 4 and tensor.shape[3] == 1 else tensor
+
+
+def _turn_theano(tensor: Shaped[np.ndarray, "..."], slot: Slot) -> Shaped[np.ndarray, "..."]:
+    return tensor.transpose(2, 3, 1, 0)[::-1, ::-1] if tensor.ndim == 4 else tensor
 
 
 def _turn_torch(tensor: Shaped[np.ndarray, "..."], slot: Slot) -> Shaped[np.ndarray, "..."]:

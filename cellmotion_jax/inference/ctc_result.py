@@ -1,0 +1,136 @@
+"""Tracks as a result folder of the Cell Tracking Challenge (CTC)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import tifffile
+from jaxtyping import Float, Int, Integer
+
+from cellmotion_jax.data.centroids import frame_centroids
+from cellmotion_jax.data.ctc import MAX_WRITTEN_LABEL
+from cellmotion_jax.data.track_table import TrackTable, check_track_table
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import written_beside
+from cellmotion_jax.inference.track_masks import draw_tracks
+from cellmotion_jax.inference.tracks import Tracks
+
+
+class Spans(NamedTuple):
+    """Tracks cut at their gaps, since CTC allows no gap within a label."""
+
+    table: TrackTable
+    """One row per uninterrupted span; the label of a track's first span is the id of the track."""
+    track: Int[np.ndarray, " span"]
+    """Position of the track of each span."""
+
+
+def track_spans(tracks: Tracks) -> Spans:
+    """The rows ``L B E P`` of a result.
+
+    A track that is absent for a while goes on under a new label whose parent is the span before, as the
+    challenge codes a gap. A daughter's parent is the last span of its parent track that ends before the
+    daughter begins; where the parent track is followed beyond that and has no such span the relation cannot
+    be written, and the parent is 0. A track that is nowhere present has no row.
+
+    Args:
+        tracks: What was found.
+
+    Returns:
+        The spans by track, and within it by time.
+    """
+    new_label = itertools.count(int(tracks.ids.max(initial=0)) + 1)
+    rows: list[tuple[int, int, int, int]] = []
+    owners: list[int] = []
+    rows_of: dict[int, list[int]] = {}
+    for track, label in enumerate(tracks.ids.tolist()):
+        steps = np.diff(np.pad(tracks.present[:, track].astype(np.int8), 1))
+        for begin, end in zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1) - 1):
+            before = rows_of.setdefault(label, [])
+            name, parent = (next(new_label), rows[before[-1]][0]) if before else (label, 0)
+            before.append(len(rows))
+            rows.append((name, int(begin), int(end), parent))
+            owners.append(track)
+    table = np.array(rows, np.int64).reshape(-1, 4)
+    for label, parent in zip(tracks.ids.tolist(), tracks.parents.tolist()):
+        if parent and label in rows_of:
+            first = rows_of[label][0]
+            ended = [row for row in rows_of.get(parent, []) if table[row, 2] < table[first, 1]]
+            table[first, 3] = table[ended[-1], 0] if ended else 0
+    return Spans(TrackTable(*table.T), np.array(owners, np.int64))
+
+
+def write_ctc_result(
+    folder: str | os.PathLike[str],
+    tracks: Tracks,
+    diameters: Float[np.ndarray, " track"],
+    *,
+    shape: tuple[int, int],
+    digits: int = 3,
+    segmentations: Iterable[Integer[np.ndarray, "y x"]] | None = None,
+    reach: float = 0.0,
+) -> None:
+    """Writes ``maskT.tif`` and ``res_track.txt``, a ``01_RES`` folder of the challenge.
+
+    Every track is drawn in every frame in which it is followed, lost or not, as the segment on which it sits
+    or as a disc (:func:`~cellmotion_jax.inference.track_masks.draw_tracks`), under its id; spans after a gap
+    have labels of their own (:func:`track_spans`). Masks are uint16 and deflate-compressed, written one at a
+    time, and every one is held against the table. The folder is written beside its final place and renamed,
+    so that it is either complete or absent.
+
+    Args:
+        folder: The folder to make, e.g. ``DATASET/01_RES``. It may exist if it is empty.
+        tracks: What was found.
+        diameters: Of the discs, in pixels, one per track.
+        shape: Size (y, x) of the frames.
+        digits: Of the frame numbers, as many as those of the movie; more where there are more frames.
+        segmentations: A label image of every frame, or None.
+        reach: How far from a point its segment may be, in pixels.
+
+    Raises:
+        ValueError: If there is not one diameter per track, one is not positive, or an image has another size.
+        InputError: If no track is present anywhere, a label would exceed 32767 (above it the reference tools
+            misread uint16 masks), there are fewer segmentations than frames, or the folder holds something.
+    """
+    folder = pathlib.Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists and is not empty; give a folder that can be made.")
+    if len(diameters) != len(tracks):
+        raise ValueError(f"diameters has shape {diameters.shape}, but there are {len(tracks)} tracks")
+    spans, frames = track_spans(tracks), len(tracks.points)
+    check_track_table(spans.table, frames=frames, source="tracks")
+    if spans.table.label.max() > MAX_WRITTEN_LABEL:
+        raise InputError(
+            f"tracks need label {spans.table.label.max()}; labels up to {MAX_WRITTEN_LABEL} can be written."
+        )
+    digits = max(digits, len(str(frames - 1)))
+    given = iter(segmentations) if segmentations is not None else itertools.repeat(None)
+    with written_beside(folder) as partial:
+        partial.mkdir()
+        for frame in range(frames):
+            try:
+                segments = next(given)
+            except StopIteration:
+                raise InputError(
+                    f"segmentations hold {frame} label images, but the tracks have {frames} frames; there is "
+                    "one image per frame."
+                ) from None
+            alive = (spans.table.begin <= frame) & (frame <= spans.table.end)
+            track = spans.track[alive]
+            mask = draw_tracks(
+                tracks.points[frame, track],
+                spans.table.label[alive],
+                diameters[track],
+                shape=shape,
+                segments=segments,
+                reach=reach,
+            )
+            frame_centroids(frame, mask, spans.table, source=f"mask {frame}")
+            name = partial / f"mask{frame:0{digits}d}.tif"
+            tifffile.imwrite(name, mask.astype(np.uint16), compression="zlib")
+        (partial / "res_track.txt").write_text(spans.table.text(), encoding="utf-8")

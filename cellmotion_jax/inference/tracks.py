@@ -1,0 +1,92 @@
+"""What a tracker found in a whole movie, and the table of it."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int
+
+from cellmotion_jax.files import written_beside
+
+COLUMNS = ("track", "frame", "y", "x", "y0", "x0", "y1", "x1", "psr", "entropy", "height", "lost")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tracks:
+    """Followed cells over all frames of a movie, one column per track, ordered by first frame.
+
+    Attributes:
+        ids: Label of each track, at least 1, each once.
+        points: Where it is (y, x), in pixels; NaN where it is not followed, as before its birth.
+        present: Whether it is followed.
+        lost: Whether the tracker says itself that it does not know where the cell is; False where absent.
+        psr: Peak-to-sidelobe ratio of the response; NaN where absent.
+        entropy: Entropy of the response; NaN where absent.
+        height: Height of the response's peak; NaN where absent.
+        boxes: Box of the cell (y0, x0, y1, x1), half-open; NaN where absent.
+        parents: Id of the track that each one was born from, 0 for none.
+    """
+
+    ids: Int[np.ndarray, " track"]
+    points: Float32[np.ndarray, "frame track 2"]
+    present: Bool[np.ndarray, "frame track"]
+    lost: Bool[np.ndarray, "frame track"]
+    psr: Float32[np.ndarray, "frame track"]
+    entropy: Float32[np.ndarray, "frame track"]
+    height: Float32[np.ndarray, "frame track"]
+    boxes: Float32[np.ndarray, "frame track 4"]
+    parents: Int[np.ndarray, " track"]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def write_track_table(
+    path: str | os.PathLike[str], tracks: Tracks, *, pixel_size_um: float | None = None
+) -> None:
+    """Writes ``tracks.csv``: a row per track and frame in which it is followed, by track, then by frame.
+
+    ``track`` and ``frame`` (from 0); ``y``, ``x`` in pixels, pixel centres at whole numbers; the corners of
+    the box ``y0``, ``x0``, ``y1``, ``x1``; the confidences ``psr``, ``entropy`` and ``height``, empty where
+    there is none; ``lost``, 1 where the tracker does not know where the cell is, else 0. If the pixel size is
+    known, ``y_um`` and ``x_um`` follow. Rows in this order are what napari takes for tracks.
+
+    Args:
+        path: The table, replaced if it exists; it is either complete or as it was before.
+        tracks: What was found.
+        pixel_size_um: Side of a pixel in micrometres, None where it is not known.
+    """
+    with (
+        written_beside(path) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        table = csv.writer(file)
+        table.writerow(COLUMNS + (("y_um", "x_um") if pixel_size_um is not None else ()))
+        table.writerows(_rows(tracks, pixel_size_um))
+
+
+def _rows(tracks: Tracks, pixel_size_um: float | None) -> Iterator[tuple[int | str, ...]]:
+    for track in np.argsort(tracks.ids):
+        for frame in np.flatnonzero(tracks.present[:, track]):
+            at = frame, track
+            point = tracks.points[at]
+            numbers = (*point, *tracks.boxes[at], tracks.psr[at], tracks.entropy[at], tracks.height[at])
+            row = (
+                int(tracks.ids[track]),
+                int(frame),
+                *(_text(float(number)) for number in numbers),
+                int(tracks.lost[at]),
+            )
+            yield (
+                row
+                if pixel_size_um is None
+                else (*row, *(_text(float(axis) * pixel_size_um) for axis in point))
+            )
+
+
+def _text(number: float) -> str:
+    return "" if np.isnan(number) else f"{number:.6g}"

@@ -1,0 +1,165 @@
+"""What correlation in the Fourier domain needs: tapers, targets, peaks and changes of resolution.
+
+A response is a map over circular shifts: entry ``[0, 0]`` is the zero shift, and shifts of half the size or
+more stand for negative ones, as in `numpy.fft.fftfreq`.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float, Int
+
+
+def hann_window(shape: tuple[int, int]) -> Float[Array, "y x"]:
+    r"""Separable Hann taper, :math:`\sin^2(\pi (i + 1/2) / n)` along each axis.
+
+    The samples lie at half steps, so that no row or column is exactly 0 and the taper is symmetric for even
+    and odd sizes.
+
+    Args:
+        shape: Size (y, x) in pixels.
+
+    Returns:
+        Values in (0, 1].
+    """
+    sides = [jnp.sin(jnp.pi * (jnp.arange(size) + 0.5) / size) ** 2 for size in shape]
+    return sides[0][:, None] * sides[1][None, :]
+
+
+def signed_shifts(size: int) -> Float[np.ndarray, " size"]:
+    """The shift that each index of an axis stands for: 0, 1, ..., -2, -1.
+
+    >>> signed_shifts(4).tolist()
+    [0.0, 1.0, -2.0, -1.0]
+    """
+    return np.fft.fftfreq(size, 1 / size).astype(np.float32)
+
+
+def gaussian_target(
+    centres: Float[Array, "*batch 2"], *, shape: tuple[int, int], sigma: float
+) -> Float[Array, "*batch y x"]:
+    r"""The response a filter is taught: a Gaussian of height 1 around a shift, wrapped at the borders.
+
+    .. math:: y(m, n) = \exp(-\frac{(m - c_y)^2 + (n - c_x)^2}{2 \sigma^2})
+
+    (Jackson-Smith 2016, Section 4.1, where the centre is the zero shift.) The centre may lie between pixels,
+    so that a filter whose window is centred on a whole pixel learns the exact place of its cell.
+
+    Args:
+        centres: Shifts (y, x) in pixels, smaller than half the size.
+        shape: Size (y, x) of the response.
+        sigma: Standard deviation in pixels.
+
+    Returns:
+        Values in (0, 1].
+    """
+    sides = []
+    for axis, size in enumerate(shape):
+        distance = signed_shifts(size) - centres[..., axis, None]
+        wrapped = distance - size * jnp.round(distance / size)
+        sides.append(jnp.exp(-0.5 * jnp.square(wrapped / sigma)))
+    return sides[0][..., :, None] * sides[1][..., None, :]
+
+
+def peak_shifts(
+    responses: Float[Array, "cell y x"],
+) -> tuple[Float[Array, "cell 2"], Float[Array, " cell"]]:
+    """Where each response is highest, to a fraction of a pixel, and how high its highest pixel is.
+
+    The fraction is that of the parabola through the highest pixel and its two neighbours (around the
+    border) along each axis, at most half a pixel. The gradient flows through the fraction and the height;
+    which pixel is the highest is piecewise constant. Of equal pixels the first counts, so that a constant
+    response has its peak at the zero shift.
+
+    Args:
+        responses: Maps over circular shifts.
+
+    Returns:
+        Shifts (y, x) in pixels, and heights.
+    """
+    index = first_maximum(responses)
+    return refine_shifts(responses, index), jnp.max(responses, axis=(1, 2))
+
+
+def first_maximum(maps: Float[Array, "cell y x"]) -> Int[Array, " cell"]:
+    """Flat index of the highest entry of each map, the first of equals; 0 for a map of NaN.
+
+    Two plain reductions: XLA compares pairs of value and index ten times more slowly on a CPU.
+    """
+    flat = maps.reshape(maps.shape[0], -1)
+    size = flat.shape[1]
+    highest = jnp.max(flat, axis=1, keepdims=True)
+    index = jnp.min(jnp.where(flat == highest, np.arange(size, dtype=np.int32), size), axis=1)
+    return jnp.where(index < size, index, 0)
+
+
+def refine_shifts(responses: Float[Array, "cell y x"], index: Int[Array, " cell"]) -> Float[Array, "cell 2"]:
+    """Signed shifts of given entries, each moved to the top of the parabola through it and its neighbours.
+
+    Args:
+        responses: Maps over circular shifts.
+        index: One flat index for each.
+
+    Returns:
+        Shifts (y, x) in pixels.
+    """
+    cells, height, width = responses.shape
+    cell = jnp.arange(cells)
+    y, x = index // width, index % width
+    here = responses[cell, y, x]
+    fractions = [
+        _parabola_top(responses[cell, (y - 1) % height, x], here, responses[cell, (y + 1) % height, x]),
+        _parabola_top(responses[cell, y, (x - 1) % width], here, responses[cell, y, (x + 1) % width]),
+    ]
+    whole = (jnp.asarray(signed_shifts(height))[y], jnp.asarray(signed_shifts(width))[x])
+    return jnp.stack([shift + fraction for shift, fraction in zip(whole, fractions)], axis=-1)
+
+
+def _parabola_top(before: Array, here: Array, after: Array) -> Array:
+    """Place of the top of the parabola through three neighbours, relative to the middle one."""
+    curvature = before - 2 * here + after
+    curved = curvature < 0
+    top = 0.5 * (before - after) / jnp.where(curved, curvature, 1.0)
+    return jnp.where(curved, jnp.clip(top, -0.5, 0.5), 0.0)
+
+
+def pad_spectrum(
+    spectrum: Complex[Array, "*batch y frequency"],
+    *,
+    shape: tuple[int, int],
+    fine_shape: tuple[int, int],
+) -> Complex[Array, "*batch fine_y fine_frequency"]:
+    """The spectrum of the same map on a grid of more points: band-limited interpolation.
+
+    Zeros are appended: the finer map passes through the coarse values and has no frequency that they have
+    not. An even size has a frequency of its own sign, the middle one; it is halved between both signs, as a
+    real band-limited map needs.
+
+    Args:
+        spectrum: `jnp.fft.rfft2` of the coarse map.
+        shape: Size (y, x) of the coarse map.
+        fine_shape: Size (y, x) of the finer one; each at least that of the coarse map.
+
+    Returns:
+        `jnp.fft.rfft2` of the finer map.
+
+    Raises:
+        ValueError: If the fine grid is smaller than the coarse one.
+    """
+    (height, width), (fine_height, fine_width) = shape, fine_shape
+    if fine_height < height or fine_width < width:
+        raise ValueError(f"fine_shape {fine_shape} must be at least shape {shape}")
+    if fine_height > height:
+        half = height // 2
+        if height % 2 == 0:
+            middle = 0.5 * spectrum[..., half : half + 1, :]
+            rows = [spectrum[..., :half, :], middle, middle, spectrum[..., half + 1 :, :]]
+        else:
+            rows = [spectrum[..., : half + 1, :], spectrum[..., half + 1 :, :]]
+        gap = fine_height - sum(row.shape[-2] for row in rows)
+        zeros = jnp.zeros((*spectrum.shape[:-2], gap, spectrum.shape[-1]), spectrum.dtype)
+        spectrum = jnp.concatenate([*rows[: len(rows) // 2], zeros, *rows[len(rows) // 2 :]], axis=-2)
+    if fine_width > width and width % 2 == 0:
+        spectrum = spectrum.at[..., -1].multiply(0.5)
+    missing = fine_width // 2 + 1 - spectrum.shape[-1]
+    spectrum = jnp.pad(spectrum, [(0, 0)] * (spectrum.ndim - 1) + [(0, missing)])
+    return spectrum * (fine_height * fine_width / (height * width))

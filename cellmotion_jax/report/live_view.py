@@ -1,0 +1,242 @@
+"""The live view of a tracker as an animated picture: Figure 1 of Jackson-Smith, *Cell Tracking*, 2016.
+
+Pictures are drawn in the numbers of one fixed palette, greys, colours of the response and a few for boxes, so
+that frames need no search for colours, compress well and can be written one at a time.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+from jaxtyping import Bool, Float, Float32, Int, Integer, Shaped, UInt8
+from matplotlib import colormaps
+from matplotlib.colors import to_rgb
+from PIL.GifImagePlugin import getdata
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import written_beside
+from cellmotion_jax.report.figures import ORANGE, SKY, VERMILLION
+from cellmotion_jax.report.images import CONTRAST_PERCENTILES, DARK
+
+GREYS = 48
+"""Few enough that the noise of a camera does not fill the file."""
+RESPONSE_COLORS = 96
+_TEXT_HEIGHT = 24
+_GAP = 6
+_TRACKED, _CHOSEN, _LOST = range(GREYS + RESPONSE_COLORS, GREYS + RESPONSE_COLORS + 3)
+_FONT_SIZE = 13
+
+
+class Glimpse(NamedTuple):
+    """What a tracker sees in one frame."""
+
+    image: Shaped[np.ndarray, "y x"]
+    """The frame."""
+    boxes: Float[np.ndarray, "track 4"]
+    """Boxes of all cells (y0, x0, y1, x1) in pixels; NaN for those that are not followed in this frame."""
+    ids: Integer[np.ndarray, " track"]
+    """Their labels."""
+    lost: Bool[np.ndarray, " track"]
+    """Whether the tracker says of each that it does not know where it is."""
+    chosen: int
+    """Position in ``boxes`` of the cell whose window is shown."""
+    window: Float[np.ndarray, "h w"]
+    """What its filter looks at."""
+    response: Float[np.ndarray, "rows columns"]
+    """The answer of its filter: 0 displacement in the middle, height about 1 where it is sure."""
+    psr: float
+    """Peak-to-sidelobe ratio of the response; NaN where there is none."""
+    window_centre: tuple[float, float] | None = None
+    """Where the window lies in the frame (y, x), to draw it there; None draws it nowhere."""
+
+
+class _Contrast(NamedTuple):
+    """How grey values become greys, the same throughout a movie, as ``report.images`` has it for an image."""
+
+    low: float
+    high: float
+    power: float
+
+    def greys(self, values: Float32[np.ndarray, "y x"]) -> UInt8[np.ndarray, "y x"]:
+        share = np.clip((np.nan_to_num(values) - self.low) / (self.high - self.low), 0, 1) ** self.power
+        return np.round(share * (GREYS - 1)).astype(np.uint8)
+
+
+def write_live_view(
+    glimpses: Iterable[Glimpse], out: pathlib.Path, *, side: int = 560, frames_per_s: float = 8.0
+) -> int:
+    """Writes an animated GIF: the whole frame with boxes, the window of one cell, and its filter's response.
+
+    Every cell has a box, blue where the tracker is sure and red where it is lost; that of the chosen one is
+    thick and orange while it is sure, and orange is the outline of its window if its place is known. Right of
+    it are the window above and the response below, in colours from 0 (dark) to 1 (bright), with a cross on
+    its peak. Black and white are the percentiles 1 and 99.8 of the first frame throughout, dark frames are
+    brightened; those of the window are from the first window. Frames are written as they come; memory does
+    not grow with the movie.
+
+    Args:
+        glimpses: One per frame, at least one, of frames of one size.
+        out: The picture, which ends in ``.gif``.
+        side: Longest side of the view of the whole frame in pixels of the picture.
+        frames_per_s: How fast it plays, 1 to 50.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        ValueError: If frames differ in size or an array of a glimpse does not fit the others.
+        InputError: If there is no frame, ``out`` does not end in ``.gif``, ``side`` is below 120 or the speed
+            out of its range.
+    """
+    if out.suffix.lower() != ".gif":
+        raise InputError(f"{out} does not end in .gif, the format of animated pictures here.")
+    if side < 120 or not 1 <= frames_per_s <= 50:
+        raise InputError(
+            f"side is {side} and frames_per_s {frames_per_s:g}; at least 120 and 1 to 50 are right."
+        )
+    ahead = iter(glimpses)
+    first = next(ahead, None)
+    if first is None:
+        raise InputError("glimpses hold no frame; a movie has at least one.")
+    contrasts = _contrast(first.image), _contrast(first.window)
+    duration = round(1000 / frames_per_s)
+    frame = 0
+    with written_beside(out) as partial, partial.open("wb") as file:
+        _compose(first, 0, contrasts, side).save(
+            file, format="GIF", loop=0, optimize=False, duration=duration
+        )
+        # Over the byte that ends the file; Pillow's own way to several frames keeps them all in memory.
+        file.seek(-1, 2)
+        for frame, glimpse in enumerate(ahead, start=1):
+            if glimpse.image.shape != first.image.shape:
+                raise ValueError(
+                    f"image {frame} has shape {glimpse.image.shape}, but the first has {first.image.shape}"
+                )
+            file.writelines(getdata(_compose(glimpse, frame, contrasts, side), duration=duration))
+        file.write(b";")
+    return frame + 1
+
+
+def _compose(
+    glimpse: Glimpse, frame: int, contrasts: tuple[_Contrast, _Contrast], side: int
+) -> PIL.Image.Image:
+    """One picture in the numbers of the palette; the contrasts are those of the frame and of the window."""
+    _check(glimpse)
+    scale = side / max(glimpse.image.shape)
+    height, width = (max(1, round(axis * scale)) for axis in glimpse.image.shape)
+    panel = max(height - _GAP - _TEXT_HEIGHT, 2 * 100) // 2
+    total = max(height, 2 * panel + _GAP + _TEXT_HEIGHT)
+    canvas = PIL.Image.new("P", (width + _GAP + panel, _TEXT_HEIGHT + total))
+    canvas.putpalette(_palette().tobytes())
+
+    canvas.paste(_resized(glimpse.image, (height, width), contrasts[0]), (0, _TEXT_HEIGHT))
+    _draw_boxes(canvas, glimpse, scale)
+    left, above, below = width + _GAP, _TEXT_HEIGHT, 2 * _TEXT_HEIGHT + _GAP + panel
+    canvas.paste(_resized(glimpse.window, (panel, panel), contrasts[1]), (left, above))
+    response = np.clip(np.nan_to_num(glimpse.response), 0, 1)
+    colors = (GREYS + np.round(response * (RESPONSE_COLORS - 1))).astype(np.uint8)
+    canvas.paste(
+        PIL.Image.fromarray(colors).resize((panel, panel), PIL.Image.Resampling.NEAREST), (left, below)
+    )
+    peak = np.unravel_index(np.argmax(response), response.shape)
+    for corner in (above, below):
+        y, x = (round((at + 0.5) * panel / size) for at, size in zip(peak, response.shape))
+        _cross(canvas, (left + x, corner + y))
+
+    state = f"PSR {glimpse.psr:.1f}" if np.isfinite(glimpse.psr) else "not followed"
+    lost = "   LOST" if glimpse.lost[glimpse.chosen] else ""
+    _write(canvas, (2, 3), f"frame {frame}   cell {glimpse.ids[glimpse.chosen]}   {state}{lost}")
+    _write(canvas, (left, 3), "search window")
+    _write(canvas, (left, below - _TEXT_HEIGHT + 3), "response")
+    return canvas
+
+
+def _draw_boxes(canvas: PIL.Image.Image, glimpse: Glimpse, scale: float) -> None:
+    """All boxes over the view of the whole frame, the chosen one last."""
+    pen = PIL.ImageDraw.Draw(canvas)
+
+    def rectangle(box: Float[np.ndarray, "4"], color: int, width: int) -> None:
+        # A box reaches to the outer edge of its pixels, half a pixel before the first pixel centre.
+        y0, x0, y1, x1 = np.round(np.asarray(box) * scale).astype(int).tolist()
+        pen.rectangle(
+            (x0, y0 + _TEXT_HEIGHT, max(x1, x0), max(y1, y0) + _TEXT_HEIGHT), outline=color, width=width
+        )
+
+    for track in np.flatnonzero(np.isfinite(glimpse.boxes).all(axis=-1)):
+        if track != glimpse.chosen:
+            rectangle(glimpse.boxes[track], _LOST if glimpse.lost[track] else _TRACKED, 1)
+    if glimpse.window_centre is not None:
+        half = np.array(glimpse.window.shape) / 2
+        middle = np.array(glimpse.window_centre) + 0.5
+        rectangle(np.concatenate([middle - half, middle + half]), _CHOSEN, 1)
+    if np.isfinite(glimpse.boxes[glimpse.chosen]).all():
+        rectangle(glimpse.boxes[glimpse.chosen], _LOST if glimpse.lost[glimpse.chosen] else _CHOSEN, 2)
+    # What sticks out into the line of text and the gap beside the frame is rubbed out.
+    width = round(glimpse.image.shape[1] * scale)
+    pen.rectangle((0, 0, canvas.width, _TEXT_HEIGHT - 1), fill=0)
+    pen.rectangle((width, 0, canvas.width, canvas.height), fill=0)
+    pen.rectangle(
+        (0, _TEXT_HEIGHT + round(glimpse.image.shape[0] * scale), canvas.width, canvas.height), fill=0
+    )
+
+
+def _resized(
+    image: Shaped[np.ndarray, "y x"], shape: tuple[int, int], contrast: _Contrast
+) -> PIL.Image.Image:
+    """An image in greys: averaged where it gets smaller, blocks of pixels where it gets larger."""
+    values = PIL.Image.fromarray(image.astype(np.float32))
+    resized = values.resize((shape[1], shape[0]), PIL.Image.Resampling.BOX)
+    return PIL.Image.fromarray(contrast.greys(np.asarray(resized)))
+
+
+def _cross(canvas: PIL.Image.Image, place: tuple[int, int]) -> None:
+    x, y = place
+    pen = PIL.ImageDraw.Draw(canvas)
+    pen.line((x - 5, y, x + 5, y), fill=_CHOSEN)
+    pen.line((x, y - 5, x, y + 5), fill=_CHOSEN)
+
+
+def _write(canvas: PIL.Image.Image, place: tuple[int, int], text: str) -> None:
+    """White letters with smooth edges, which the greys of the palette allow."""
+    font = PIL.ImageFont.load_default(_FONT_SIZE)
+    width = round(font.getlength(text)) + 1
+    letters = PIL.Image.new("L", (width, _TEXT_HEIGHT - 4))
+    PIL.ImageDraw.Draw(letters).text((0, 0), text, fill=255, font=font)
+    greys = np.asarray(letters).astype(np.float32) / 255 * (GREYS - 1)
+    canvas.paste(PIL.Image.fromarray(np.round(greys).astype(np.uint8)), place)
+
+
+def _contrast(image: Shaped[np.ndarray, "y x"]) -> _Contrast:
+    values = image[np.isfinite(image)].astype(np.float32)
+    if not values.size:
+        return _Contrast(0.0, 1.0, 1.0)
+    low, high = np.percentile(values, CONTRAST_PERCENTILES)
+    if low == high:
+        low, high = values.min(), values.max()
+    if low == high:
+        return _Contrast(low - 1, high + 1, 1.0)
+    median = np.clip((np.median(values) - low) / (high - low), DARK**2, DARK)
+    return _Contrast(float(low), float(high), float(np.log(DARK) / np.log(median)))
+
+
+def _palette() -> UInt8[np.ndarray, "256 3"]:
+    greys = np.repeat(np.linspace(0, 1, GREYS)[:, None], 3, axis=1)
+    response = colormaps["viridis"](np.linspace(0, 1, RESPONSE_COLORS))[:, :3]
+    named = [to_rgb(color) for color in (SKY, ORANGE, VERMILLION)]
+    used = np.concatenate([greys, response, named])
+    return np.round(255 * np.pad(used, ((0, 256 - len(used)), (0, 0)))).astype(np.uint8)
+
+
+def _check(glimpse: Glimpse) -> None:
+    tracks: Int[np.ndarray, " 3"] = np.array([len(glimpse.boxes), len(glimpse.ids), len(glimpse.lost)])
+    if len(set(tracks.tolist())) > 1 or not 0 <= glimpse.chosen < tracks[0]:
+        raise ValueError(
+            f"a glimpse has {tracks[0]} boxes, {tracks[1]} ids, {tracks[2]} lost flags and the chosen cell "
+            f"{glimpse.chosen}; one of each per track, and chosen is one of them"
+        )
