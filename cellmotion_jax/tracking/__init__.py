@@ -1,0 +1,62 @@
+"""Cells followed through a movie by correlation filters, all of them in one compiled program."""
+
+from cellmotion_jax.tracking.assignment import Exclusion, Places, exclusive_places
+from cellmotion_jax.tracking.confidence import normalized_entropy, peak_to_sidelobe_ratio
+from cellmotion_jax.tracking.correlation_filter import CorrelationFilter, LinearFilter, LinearState
+from cellmotion_jax.tracking.features import (
+    Features,
+    Intensity,
+    IntensityAndGradient,
+    Maps,
+    Windows,
+    windows_of_maps,
+)
+from cellmotion_jax.tracking.hierarchical import PAPER_WEIGHTS, init_levels, respond_levels, update_levels
+from cellmotion_jax.tracking.kernel_filter import KernelFilter, KernelState
+from cellmotion_jax.tracking.redetection import Redetection
+from cellmotion_jax.tracking.search import Search, look
+from cellmotion_jax.tracking.state import (
+    Births,
+    Motion,
+    Observation,
+    Tracker,
+    TrackState,
+    Trust,
+    empty_state,
+)
+from cellmotion_jax.tracking.tracker import follow, step
+
+__all__ = [
+    "PAPER_WEIGHTS",
+    "Births",
+    "CorrelationFilter",
+    "Exclusion",
+    "Features",
+    "Intensity",
+    "IntensityAndGradient",
+    "KernelFilter",
+    "KernelState",
+    "LinearFilter",
+    "LinearState",
+    "Maps",
+    "Motion",
+    "Observation",
+    "Places",
+    "Redetection",
+    "Search",
+    "TrackState",
+    "Tracker",
+    "Trust",
+    "Windows",
+    "empty_state",
+    "exclusive_places",
+    "follow",
+    "init_levels",
+    "look",
+    "normalized_entropy",
+    "peak_to_sidelobe_ratio",
+    "respond_levels",
+    "step",
+    "update_levels",
+    "windows_of_maps",
+]

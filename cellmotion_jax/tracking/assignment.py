@@ -19,7 +19,7 @@ FORBIDDEN = 1e6
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Exclusion:
-    """How tracks compete for places: responses as costs of a linear assignment (Jackson-Smith 2016, Section 7)."""
+    """How tracks compete for places: responses are costs of an assignment (Jackson-Smith 2016, Section 7)."""
 
     radius: float = 6.0
     """Pixels within which two peaks are one cell."""
@@ -91,7 +91,10 @@ def exclusive_places(
     wrapped = shifts % sides
     at = jnp.where(within, neighbourhood[cell[:, None], wrapped[..., 0], wrapped[..., 1]], -FORBIDDEN)
     best = jnp.where(active, jnp.max(logits, axis=(1, 2)), 0.0)
-    unseen = jnp.where(jnp.eye(cells, dtype=bool), exclusion.missing, FORBIDDEN)
+    # Relative to its best any cell loses the same by going unseen. A hundredth of the best itself decides
+    # between two that have but one place, so that the surer has it.
+    price = exclusion.missing + 0.01 * best
+    unseen = jnp.where(jnp.eye(cells, dtype=bool), price[:, None], FORBIDDEN)
     # Costs relative to each cell's best: the sum over cells is shifted by a constant, and float32 keeps its
     # digits.
     costs = jnp.concatenate([jnp.where(within, best[:, None] - at, FORBIDDEN), unseen], axis=1)

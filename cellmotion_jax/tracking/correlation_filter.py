@@ -3,17 +3,14 @@
 A filter is learned from one window of features and answers every later window with a map over shifts, high
 where the cell is. Learning has a closed form, so that it costs two transforms, and the gradient flows through
 it to the features. Two forms share one interface: `LinearFilter` (Jackson-Smith 2016, after Ma et al. 2015
-and Bolme et al. 2010) and `KernelFilter` (Henriques et al. 2015). Both are configurations; what is learned
-is a state that they return, one entry per cell, and all of their methods are pure.
+and Bolme et al. 2010) and `kernel_filter.KernelFilter` (Henriques et al. 2015). Both are configurations; what
+is learned is a state that they return, one entry per cell, and all of their methods are pure.
 
 Windows are ``[cell, y, x, channel]`` with the believed place of the cell near entry ``size // 2``; spectra
 are ``[cell, channel, y, frequency]``. Entry ``[0, 0]`` of a response is the zero shift.
 
 References:
     Bolme, Beveridge, Draper, Lui. Visual Object Tracking using Adaptive Correlation Filters. CVPR 2010.
-    Danelljan, Shahbaz Khan, Felsberg, van de Weijer. Adaptive Color Attributes for Real-Time Visual Tracking.
-        CVPR 2014.
-    Henriques, Caseiro, Martins, Batista. High-Speed Tracking with Kernelized Correlation Filters. PAMI 2015.
     Jackson-Smith. Cell Tracking using Convolutional Neural Networks. 2016.
     Ma, Huang, Yang, Yang. Hierarchical Convolutional Features for Visual Tracking. ICCV 2015.
 """
@@ -21,17 +18,19 @@ References:
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import flax.struct
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from cellmotion_jax.ops.fourier import gaussian_target, hann_window
+from cellmotion_jax.ops.fourier import gaussian_target_spectrum, hann_window
 
 State = TypeVar("State")
 
 
+@runtime_checkable
 class CorrelationFilter(Protocol[State]):
     """What the tracker asks of a filter."""
 
@@ -106,9 +105,27 @@ class LinearFilter:
         Returns:
             The state that this window alone teaches.
         """
-        spectra = window_spectra(windows, normalize=self.normalize)
-        target = _target_spectra(offsets, windows.shape[1:3], self.sigma)
-        return LinearState(target[:, None] * jnp.conj(spectra), _power(spectra))
+        return self.learn(window_spectra(windows, normalize=self.normalize), offsets, width=windows.shape[2])
+
+    def learn(
+        self,
+        spectra: Complex[Array, "cell channel y frequency"],
+        offsets: Float[Array, "cell 2"],
+        *,
+        width: int,
+    ) -> LinearState:
+        """`init` for windows whose spectra are known.
+
+        Args:
+            spectra: `jnp.fft.rfft2` of every channel of a window of each cell.
+            offsets: Place (y, x) of the cell relative to entry ``size // 2``, in samples.
+            width: Size of the windows along x, which a half spectrum does not tell.
+
+        Returns:
+            The state that these windows alone teach.
+        """
+        target = gaussian_target_spectrum(offsets, shape=(spectra.shape[2], width), sigma=self.sigma)
+        return LinearState(target[:, None] * jnp.conj(spectra), spectral_power(spectra))
 
     def respond(
         self, state: LinearState, windows: Float[Array, "cell y x channel"]
@@ -122,9 +139,14 @@ class LinearFilter:
         Returns:
             One spectrum per cell; the response to the training window has a peak of about 1.
         """
-        spectra = window_spectra(windows, normalize=self.normalize)
+        return self.match(state, window_spectra(windows, normalize=self.normalize), width=windows.shape[2])
+
+    def match(
+        self, state: LinearState, spectra: Complex[Array, "cell channel y frequency"], *, width: int
+    ) -> Complex[Array, "cell y frequency"]:
+        """`respond` for windows whose spectra are known; arguments as in `learn`."""
         matched = jnp.sum(state.numerator * spectra, axis=1)
-        size = windows.shape[1] * windows.shape[2]
+        size = spectra.shape[2] * width
         return matched / (state.denominator + self.regularization * size)
 
     def update(
@@ -145,97 +167,7 @@ class LinearFilter:
         Returns:
             The new state.
         """
-        new = self.init(windows, offsets)
-        return LinearState(
-            _blend(state.numerator, new.numerator, rates),
-            _blend(state.denominator, new.denominator, rates),
-        )
-
-
-@flax.struct.dataclass
-class KernelState:
-    r"""What a kernel filter has learned.
-
-    Attributes:
-        numerator: Moving average of :math:`Y \odot K`.
-        denominator: Moving average of :math:`K \odot (K + \lambda)`.
-        template: Moving average of the spectra of the windows.
-        power: Moving average of the squared norm of the tapered windows.
-    """
-
-    numerator: Complex[Array, "cell y frequency"]
-    denominator: Complex[Array, "cell y frequency"]
-    template: Complex[Array, "cell channel y frequency"]
-    power: Float[Array, " cell"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class KernelFilter:
-    r"""Kernel ridge regression with a Gaussian kernel over all circular shifts of a window.
-
-    .. math:: k^{xz} = \exp \Big( -\frac{1}{\sigma_k^2 P} \big( \|x\|^2 + \|z\|^2 - 2 \mathcal F^{-1}
-        \big( \sum_d \bar X^d \odot Z^d \big) \big)_+ \Big), \quad
-        f = \mathcal F^{-1} \Big( K^{xz} \odot \frac{Y \odot K^{xx}}{K^{xx} \odot (K^{xx} + \lambda)} \Big)
-
-    with P the number of pixels and channels of a window (Henriques et al. 2015, Eq. (17), (22), (30)).
-    Numerator and denominator are averaged separately (Danelljan et al. 2014, Section 4.1).
-    """
-
-    bandwidth: float = 0.5
-    """Standard deviation of the kernel, sigma_k, in units of a normalised window's feature."""
-    regularization: float = 1e-4
-    """Lambda."""
-    learning_rate: float = 0.01
-    """Share of the newest window in the moving averages, eta."""
-    sigma: float = 2.0
-    """Standard deviation of the Gaussian target in samples of the window."""
-    normalize: bool = True
-    """Whether windows are scaled to unit power; off, the bandwidth is in the features' own unit."""
-
-    def init(self, windows: Float[Array, "cell y x channel"], offsets: Float[Array, "cell 2"]) -> KernelState:
-        """Learns a filter from one window of each cell; arguments as in `LinearFilter.init`."""
-        template = window_spectra(windows, normalize=self.normalize)
-        power = _squared_norm(template, windows.shape[2])
-        kernel = jnp.fft.rfft2(self._kernel(template, power, template, power, windows.shape[1:]))
-        target = _target_spectra(offsets, windows.shape[1:3], self.sigma)
-        return KernelState(target * kernel, kernel * (kernel + self.regularization), template, power)
-
-    def respond(
-        self, state: KernelState, windows: Float[Array, "cell y x channel"]
-    ) -> Complex[Array, "cell y frequency"]:
-        """Spectra of the responses to new windows; as `LinearFilter.respond`."""
-        spectra = window_spectra(windows, normalize=self.normalize)
-        power = _squared_norm(spectra, windows.shape[2])
-        kernel = self._kernel(state.template, state.power, spectra, power, windows.shape[1:])
-        known = jnp.abs(state.denominator) > 0
-        weights = jnp.where(known, state.numerator / jnp.where(known, state.denominator, 1.0), 0.0)
-        return jnp.fft.rfft2(kernel) * weights
-
-    def update(
-        self,
-        state: KernelState,
-        windows: Float[Array, "cell y x channel"],
-        offsets: Float[Array, "cell 2"],
-        rates: Float[Array, " cell"],
-    ) -> KernelState:
-        """Blends what new windows teach into the moving averages; as `LinearFilter.update`."""
-        new = self.init(windows, offsets)
-        return KernelState(
-            _blend(state.numerator, new.numerator, rates),
-            _blend(state.denominator, new.denominator, rates),
-            _blend(state.template, new.template, rates),
-            _blend(state.power, new.power, rates),
-        )
-
-    def _kernel(
-        self, template: Array, template_power: Array, spectra: Array, power: Array, shape: tuple[int, ...]
-    ) -> Float[Array, "cell y x"]:
-        """Kernel between the template and every circular shift of the windows."""
-        height, width, channels = shape
-        cross = jnp.fft.irfft2(jnp.sum(jnp.conj(template) * spectra, axis=1), s=(height, width))
-        distance = (template_power + power)[:, None, None] - 2 * cross
-        pixels = height * width * channels
-        return jnp.exp(-jnp.maximum(distance, 0.0) / (self.bandwidth**2 * pixels))
+        return blend(state, self.init(windows, offsets), rates)
 
 
 def window_spectra(
@@ -251,39 +183,45 @@ def window_spectra(
         `jnp.fft.rfft2` of every channel. A constant window has a spectrum of 0, and its gradient is 0.
     """
     _, height, width, _ = windows.shape
-    windows = windows - jnp.mean(windows, axis=(1, 2), keepdims=True)
-    tapered = jnp.moveaxis(windows, -1, 1) * hann_window((height, width))
+    mean = jnp.mean(windows, axis=(1, 2), keepdims=True)
+    tapered = jnp.moveaxis(windows - mean, -1, 1) * hann_window((height, width))[None, None]
     if normalize:
-        pixels = height * width
-        power = jnp.sum(jnp.square(tapered), axis=(1, 2, 3), keepdims=True) / pixels
-        # A window that varies less than float32 resolves holds no cell; it must not be blown up to noise.
-        varies = power > 1e-10
+        power = jnp.sum(jnp.square(tapered), axis=(1, 2, 3), keepdims=True) / (height * width)
+        # A window that varies less than float32 resolves holds no cell; its noise must not be blown up.
+        varies = power > 1e-10 * jnp.sum(jnp.square(mean), axis=(1, 2, 3), keepdims=True)
         scale = jnp.where(varies, 1 / jnp.sqrt(jnp.where(varies, power, 1.0)), 0.0)
         return jnp.fft.rfft2(tapered * scale)
     return jnp.fft.rfft2(tapered)
 
 
-def _target_spectra(
-    offsets: Array, shape: tuple[int, ...], sigma: float
-) -> Complex[Array, "cell y frequency"]:
-    return jnp.fft.rfft2(gaussian_target(offsets, shape=(shape[0], shape[1]), sigma=sigma))
+def spectral_power(
+    spectra: Complex[Array, "cell channel y frequency"],
+) -> Float[Array, "cell y frequency"]:
+    """Squared magnitudes, summed over channels.
 
+    Args:
+        spectra: Spectra of the channels.
 
-def _power(spectra: Array) -> Float[Array, "cell y frequency"]:
-    """Squared magnitudes, summed over channels."""
+    Returns:
+        Real values of at least 0.
+    """
     return jnp.sum(jnp.square(spectra.real) + jnp.square(spectra.imag), axis=1)
 
 
-def _squared_norm(spectra: Array, width: int) -> Float[Array, " cell"]:
-    """Squared norms of the windows of given half spectra, by Parseval's theorem."""
-    frequencies = spectra.shape[-1]
-    twice = jnp.full(frequencies, 2.0).at[0].set(1.0)
-    if width % 2 == 0:
-        twice = twice.at[-1].set(1.0)
-    return jnp.sum(_power(spectra) * twice[None, None, :], axis=(1, 2)) / (spectra.shape[2] * width)
+def blend(old: State, new: State, rates: Float[Array, " cell"]) -> State:
+    """Moving averages of what filters have learned, one rate per cell.
 
+    Args:
+        old: State before.
+        new: State that new windows alone teach.
+        rates: 0 keeps the old, and leaves no trace of the new value, were it NaN; 1 replaces it.
 
-def _blend(old: Array, new: Array, rates: Float[Array, " cell"]) -> Array:
-    """Moving averages, one rate per cell; a rate of 0 leaves no trace of the new value, were it NaN."""
-    rates = rates.reshape(-1, *[1] * (old.ndim - 1))
-    return jnp.where(rates > 0, (1 - rates) * old + rates * new, old)
+    Returns:
+        Weighted sums.
+    """
+
+    def blended(before: Array, after: Array) -> Array:
+        share = rates.reshape(-1, *[1] * (before.ndim - 1))
+        return jnp.where(share > 0, (1 - share) * before + share * after, before)
+
+    return jax.tree.map(blended, old, new)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import flax.struct
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ class Windows(NamedTuple):
     centre: Float[Array, "cell y x"] | None
 
 
+@runtime_checkable
 class Features(Protocol):
     """Features of a movie's frames; a pytree, so that a network's parameters are arguments of the program."""
 

@@ -1,0 +1,81 @@
+"""How tracks begin: slots for newborn cells, and an end for tracks that sit on their places."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
+
+from cellmotion_jax.tracking.assignment import Exclusion
+from cellmotion_jax.tracking.state import Births, TrackState
+
+
+def hand_over(
+    exclusion: Exclusion | None, state: TrackState, births: Births
+) -> tuple[TrackState, Int[Array, " birth"]]:
+    """Ends tracks on whose place a cell is born.
+
+    Args:
+        exclusion: Its radius says what the same place is; None ends no track.
+        state: After the frame was looked at.
+        births: Cells that begin in the frame.
+
+    Returns:
+        The state without the ended tracks, and the id of the nearest of them for every birth, 0 for none.
+    """
+    if exclusion is None:
+        return state, jnp.zeros_like(births.identity)
+    apart = jnp.sum(jnp.square(births.position[:, None] - state.position[None]), axis=-1)
+    taken = (births.identity > 0)[:, None] & (state.identity > 0)[None]
+    apart = jnp.where(taken, apart, jnp.inf)
+    close = apart < exclusion.radius**2
+    parents = jnp.where(jnp.any(close, axis=1), state.identity[jnp.argmin(apart, axis=1)], 0)
+    return dataclasses.replace(state, identity=jnp.where(jnp.any(close, axis=0), 0, state.identity)), parents
+
+
+def free_slots(
+    identity: Int[Array, " slot"], births: Births
+) -> tuple[Int[Array, " birth"], Bool[Array, " birth"]]:
+    """A free slot for every birth, in order.
+
+    Args:
+        identity: Ids in the slots, 0 for free ones.
+        births: Cells that begin.
+
+    Returns:
+        Slots, the number of slots where there is none (such writes are dropped); and which births have one.
+    """
+    slots = len(identity)
+    free = jnp.nonzero(identity == 0, size=slots, fill_value=slots)[0]
+    wanted = births.identity > 0
+    turn = jnp.cumsum(wanted) - 1
+    slot = jnp.where(wanted & (turn < slots), free[jnp.minimum(turn, slots - 1)], slots)
+    return slot, slot < slots
+
+
+def begin(state: TrackState, births: Births, slot: Int[Array, " birth"]) -> TrackState:
+    """Puts newborn cells into their slots; their filters have learned nothing yet.
+
+    Args:
+        state: The state before.
+        births: Cells that begin.
+        slot: Of `free_slots`.
+
+    Returns:
+        The state with them.
+    """
+
+    def put(column: Array, value: Any) -> Array:
+        return column.at[slot].set(value, mode="drop")
+
+    return dataclasses.replace(
+        state,
+        identity=put(state.identity, births.identity),
+        position=put(state.position, births.position),
+        velocity=put(state.velocity, 0.0),
+        scale=put(state.scale, 1.0),
+        confidence=put(state.confidence, 1.0),
+        doubtful=put(state.doubtful, 0),
+    )

@@ -1,0 +1,108 @@
+"""Cells that left their window, looked for in a wider field."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from cellmotion_jax.ops.fourier import peak_shifts
+from cellmotion_jax.tracking.correlation_filter import CorrelationFilter
+from cellmotion_jax.tracking.features import Features
+from cellmotion_jax.tracking.hierarchical import respond_levels
+
+RING = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)], np.float32)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Redetection:
+    """When and how a lost cell is looked for again."""
+
+    tracks: int = 4
+    """Tracks looked for per frame, those lost for the longest time first; each costs nine windows."""
+    accept: float = 0.4
+    """Response from which on a place counts as that of the cell."""
+    apart: float = 8.0
+    """Pixels that the place is at least away from every track that is followed."""
+
+
+class Found(NamedTuple):
+    """What the wider search gave.
+
+    Attributes:
+        slot: Slots that were searched for.
+        position: The best place (y, x) of each.
+        height: Response there.
+        accepted: Whether the cell is there.
+    """
+
+    slot: Int[Array, " sought"]
+    position: Float[Array, "sought 2"]
+    height: Float[Array, " sought"]
+    accepted: Bool[Array, " sought"]
+
+
+def redetect(
+    settings: Redetection,
+    features: Features,
+    form: CorrelationFilter,
+    filters: Any,
+    prepared: Any,
+    positions: Float[Array, "slot 2"],
+    doubtful: Int[Array, " slot"],
+    followed: Bool[Array, " slot"],
+    *,
+    weights: tuple[float, ...],
+    size: int,
+) -> Found:
+    """Lets the filters of lost cells look at nine windows around their last places, half a window apart.
+
+    Without a prior of the motion: who is lost may be anywhere. The windows keep the size of the cell's
+    first frame.
+
+    Args:
+        settings: When and how.
+        features: What the filters look at.
+        form: The filter.
+        filters: State of the filters of every layer.
+        prepared: Features of the frame.
+        positions: Last places (y, x) of all tracks.
+        doubtful: Frames for which each track has been lost; 0 for those that are not, and for free slots.
+        followed: Tracks whose places are taken.
+        weights: Gamma of each layer.
+        size: Side of the window in pixels.
+
+    Returns:
+        One place for each of the tracks that were looked for. Two lost tracks never find the same cell: the
+        higher response has it.
+    """
+    tracks = min(settings.tracks, len(doubtful))
+    lost_for, slot = jax.lax.top_k(doubtful, tracks)
+    centres = jnp.round(positions[slot])[:, None] + RING[None] * (size // 2)
+    centres = centres.reshape(-1, 2)
+    windows = features.windows(prepared, centres, None, size=size)
+    repeated = jax.tree.map(lambda leaf: jnp.repeat(leaf[slot], len(RING), axis=0), filters)
+    response = respond_levels(form, repeated, windows.levels, weights=weights)
+    shifts, heights = peak_shifts(response)
+    places = (centres + shifts * features.strides[0]).reshape(tracks, len(RING), 2)
+    heights = heights.reshape(tracks, len(RING))
+    best = jnp.argmax(heights, axis=1)
+    row = jnp.arange(tracks)
+    place, height = places[row, best], heights[row, best]
+    height = jnp.where(lost_for > 0, height, -jnp.inf)
+    taken = _near(place, positions, settings.apart) & followed[None]
+    rival = _near(place, place, settings.apart) & (
+        (height[None] > height[:, None]) | ((height[None] == height[:, None]) & (row[None] < row[:, None]))
+    )
+    accepted = (height >= settings.accept) & ~taken.any(axis=1) & ~rival.any(axis=1)
+    return Found(slot, place, height, accepted)
+
+
+def _near(
+    points: Float[Array, "point 2"], others: Float[Array, "other 2"], radius: float
+) -> Bool[Array, "point other"]:
+    return jnp.sum(jnp.square(points[:, None] - others[None]), axis=-1) < radius**2

@@ -1,0 +1,74 @@
+"""Where cells may be in a frame, before anyone decides."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from cellmotion_jax.ops.fourier import signed_shifts
+from cellmotion_jax.tracking.hierarchical import respond_levels
+from cellmotion_jax.tracking.state import Tracker, TrackState, windows_at
+
+
+class Search(NamedTuple):
+    """Where every slot's cell may be, before anyone decides.
+
+    Attributes:
+        origin: Pixel at the zero shift of each map, a whole number.
+        scale: Scale of the window whose response is the most likely.
+        response: Response of the filter over circular shifts, in samples of the finest layer.
+        logits: Log probability of each shift, up to a constant: response, motion, and what the features say.
+    """
+
+    origin: Float[Array, "slot 2"]
+    scale: Float[Array, " slot"]
+    response: Float[Array, "slot y x"]
+    logits: Float[Array, "slot y x"]
+
+
+def look(tracker: Tracker, state: TrackState, prepared: Any) -> Search:
+    r"""Correlates every filter with the window around the place where its cell is expected.
+
+    .. math:: \log p(s) = \beta f(s) + u(s) - \frac{\|s - v\|^2}{2 \sigma^2 (1 + n)} + const
+
+    with the response f, what the features say of a centre there u, the expected displacement v and the
+    number of doubtful frames n: the longer a cell has not been seen, the further it may have gone.
+
+    Args:
+        tracker: The configuration.
+        state: What is known.
+        prepared: Features of the frame, from ``tracker.features.prepare``.
+
+    Returns:
+        Maps over shifts.
+    """
+    expected = state.position + tracker.motion.momentum * state.velocity
+    origin = jnp.round(expected)
+    searches = [_look_at_scale(tracker, state, prepared, expected, origin, scale) for scale in tracker.scales]
+    if len(searches) == 1:
+        return searches[0]
+    best = jnp.argmax(jnp.stack([jnp.max(search.logits, axis=(1, 2)) for search in searches]), axis=0)
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves)[best, jnp.arange(len(best))], *searches)
+
+
+def _look_at_scale(
+    tracker: Tracker, state: TrackState, prepared: Any, expected: Array, origin: Array, change: float
+) -> Search:
+    scale = state.scale * change
+    windows = windows_at(tracker, prepared, origin, scale)
+    response = respond_levels(tracker.form, state.filters, windows.levels, weights=tracker.weights)
+    logits = tracker.sharpness * response
+    if windows.centre is not None:
+        logits = logits + jnp.fft.ifftshift(windows.centre, axes=(1, 2))
+    variance = tracker.motion.spread**2 * (1.0 + state.doubtful)[:, None]
+    for axis, size in enumerate(response.shape[1:]):
+        shift = signed_shifts(size)[None] * tracker.features.strides[0] * scale[:, None]
+        penalty = -0.5 * jnp.square(shift - (expected - origin)[:, axis, None]) / variance
+        logits = logits + jnp.expand_dims(penalty, 2 - axis)
+    if change != 1.0:
+        logits = logits - 0.5 * (np.log(change) / tracker.scale_spread) ** 2
+    return Search(origin, scale, response, logits)
