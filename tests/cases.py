@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -98,6 +99,24 @@ def _peak_points(image: Array, maxima: Array) -> Array:
     return ops.peak_centroids(image, maxima, connectivity=8, max_peaks=4).points
 
 
+def _corners(*shape: int) -> np.ndarray:
+    """Boxes, some of which overlap."""
+    return (
+        np.cumsum(_RNG.uniform(0, 4, size=(2, *shape, 2, 2)), axis=-2)
+        .reshape(2, *shape, 4)
+        .astype(np.float32)
+    )
+
+
+def _half_spectra(*shape: int) -> np.ndarray:
+    return np.fft.rfft2(_normal(*shape)).astype(np.complex64)
+
+
+def _peak_points_and_heights(responses: Array) -> Array:
+    shifts, heights = ops.peak_shifts(responses)
+    return jnp.concatenate([shifts, heights[:, None]], axis=1)
+
+
 def _pair(loss: Callable, make: Callable[..., np.ndarray], *shape: int, **more: np.ndarray) -> Example:
     arrays = {"predictions": make(3, *shape), "targets": make(3, *shape), **more}
     return Example(loss, {**arrays, "where": _mask(3)}, same_shape=tuple(arrays))
@@ -111,6 +130,11 @@ LOSSES: Mapping[str, Example] = {
     "cyclic_squared": _pair(losses.cyclic_squared, _angle),
     "linear": _pair(losses.linear, _angle),
     "linear_squared": _pair(losses.linear_squared, _angle),
+    "place_cross_entropy": Example(
+        losses.place_cross_entropy,
+        {"logits": _normal(3, 4, 5), "places": _normal(3, 2), "where": _mask(3)},
+        options={"sigma": 1.0},
+    ),
     "probability_squared_error": Example(
         losses.probability_squared_error,
         {"logits": _normal(3), "labels": _levels(3) / 3, "where": _mask(3)},
@@ -142,20 +166,35 @@ OPS: Mapping[str, Example] = {
     "affine_warp": Example(ops.affine_warp, {"image": _normal(4, 5, 1), "matrix": _normal(2, 3)}),
     "arc_mean": Example(ops.arc_mean, {"angles": _angle(3, 5)}),
     "bessel_ratio_complement": Example(ops.bessel_ratio_complement, {"kappa": _concentration(3)}),
+    "box_area": Example(ops.box_area, {"boxes": _corners(3)}),
     "circular_mean": Example(
         ops.circular_mean,
         {"angles": _angle(3, 5), "weights": _concentration(3, 5)},
         same_shape=("angles", "weights"),
     ),
+    "compress": Example(ops.compress, {"images": _normal(4, 5, 1)}),
     "cyclic_activation": Example(ops.cyclic_activation, {"x": 9 * _normal(3)}),
     "decode_circle": Example(ops.decode_circle, {"vector": _normal(3, 2)}),
     "encode_circle": Example(ops.encode_circle, {"angle": _angle(3)}),
+    "first_maximum": Example(ops.first_maximum, {"maps": _levels(3, 4, 5)}),
+    "gather_windows": Example(
+        ops.gather_windows,
+        {"image": _normal(4, 5, 2), "centres": _RNG.integers(-3, 8, size=(2, 3, 2))},
+        options={"size": 4},
+    ),
+    "gaussian_target": Example(
+        ops.gaussian_target, {"centres": _normal(3, 2)}, options={"shape": (6, 7), "sigma": 1.5}
+    ),
+    "gaussian_target_spectrum": Example(
+        ops.gaussian_target_spectrum, {"centres": _normal(3, 2)}, options={"shape": (6, 7), "sigma": 1.5}
+    ),
     "h_maxima": Example(
         ops.h_maxima, {"image": _levels(4, 5), "h": 1 + _angle()}, options={"connectivity": 8}
     ),
     "heading": Example(ops.heading, {"displacement": _normal(3, 2)}),
     "identity_activation": Example(ops.identity_activation, {"x": _normal(3)}),
     "label_components": Example(ops.label_components, {"where": _mask(4, 5)}, options={"connectivity": 4}),
+    "local_contrast": Example(ops.local_contrast, {"images": 1 + _levels(4, 5, 1)}, options={"window": 3}),
     "log_bessel_i0": Example(ops.log_bessel_i0, {"kappa": _concentration(3)}),
     "log_bessel_i0e": Example(ops.log_bessel_i0e, {"kappa": _concentration(3)}),
     "masked_mean": Example(
@@ -163,6 +202,12 @@ OPS: Mapping[str, Example] = {
     ),
     "mirror_heading_horizontal": Example(ops.mirror_heading_horizontal, {"angle": _angle(3)}),
     "mirror_heading_vertical": Example(ops.mirror_heading_vertical, {"angle": _angle(3)}),
+    "pad_spectrum": Example(
+        ops.pad_spectrum,
+        {"spectrum": _half_spectra(3, 4, 5)},
+        options={"shape": (4, 5), "fine_shape": (8, 9)},
+    ),
+    "paired_iou": Example(ops.paired_iou, {"first": _corners(3), "second": _corners(3)}),
     "peak_centroids": Example(
         _peak_points, {"image": _levels(4, 5), "maxima": _mask(4, 5)}, same_shape=("image", "maxima")
     ),
@@ -171,6 +216,10 @@ OPS: Mapping[str, Example] = {
         {"marker": _levels(4, 5), "mask": _levels(4, 5)},
         same_shape=("marker", "mask"),
         options={"connectivity": 8},
+    ),
+    "peak_shifts": Example(_peak_points_and_heights, {"responses": _normal(3, 6, 7)}),
+    "refine_shifts": Example(
+        ops.refine_shifts, {"responses": _normal(3, 4, 5), "index": _RNG.integers(0, 20, size=(2, 3))}
     ),
     "regional_maxima": Example(ops.regional_maxima, {"image": _levels(4, 5)}, options={"connectivity": 8}),
     "resultant_length": Example(
@@ -185,6 +234,11 @@ OPS: Mapping[str, Example] = {
     "rotation_matrix": Example(ops.rotation_matrix, {"angle": _angle()}, options={"shape": (4, 5)}),
     "safe_abs": Example(ops.safe_abs, {"x": _normal(3)}),
     "safe_norm": Example(ops.safe_norm, {"x": _normal(3, 2)}),
+    "sample_windows": Example(
+        ops.sample_windows,
+        {"image": _normal(4, 5, 2), "centres": 3 + _normal(3, 2), "steps": _concentration(3)},
+        options={"size": 4},
+    ),
     "select": Example(ops.select, {"where": _mask(3), "values": _normal(3)}),
     "sigmoid_activation": Example(ops.sigmoid_activation, {"x": _normal(3)}),
     "signed_difference": Example(

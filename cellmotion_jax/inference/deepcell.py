@@ -181,20 +181,39 @@ def predict_probabilities(
     network, stride = ensemble.network, settings.stride
     if stride not in [2**n for n in range(network.coarsest.bit_length())]:
         raise InputError(f"stride is {stride}; it is a power of two up to {network.coarsest}.")
-    offset = settings.offset
-    if offset is None:
-        offset = SIGNED_AS_UNSIGNED if image.min() >= SIGNED_AS_UNSIGNED else 0
-    small = shrink_image(image, settings.shrink)
-    if np.median(small) <= offset:
-        raise InputError(
-            f"half of the image is not above {offset:g}; the offset is the intensity where there is no light."
-        )
     field = network.receptive_field
-    contrast = np.asarray(_contrast(jnp.asarray(small), jnp.float32(offset), window=field))
+    contrast = nuclei_contrast(image, field=field, shrink=settings.shrink, offset=settings.offset)
     margin = field // 2 + stride - 1  # A pixel of the result lies between two that were asked for.
     tiling = Tiling(tile=max(tile, 4 * margin) // stride * stride, margin=margin)
     predict = functools.partial(_tile_probabilities, ensemble.variables, network=network, stride=stride)
     return np.stack(predict_tiled(predict, contrast, tiling=tiling, multiple=stride), axis=-1)
+
+
+def nuclei_contrast(
+    image: Num[np.ndarray, "y x channel"], *, field: int, shrink: int, offset: float | None
+) -> Float32[np.ndarray, "small_y small_x channel"]:
+    """What the networks see of an image, see :func:`~cellmotion_jax.ops.intensity.local_contrast`.
+
+    Args:
+        image: Intensities.
+        field: Side of what the network sees at once, in shrunken pixels.
+        shrink: Side of the blocks that are averaged first.
+        offset: Intensity where there is no light; see `NucleiSettings`.
+
+    Returns:
+        Local contrast on the shrunken grid.
+
+    Raises:
+        InputError: If the image is smaller than a block, or more than half of it is not above the offset.
+    """
+    if offset is None:
+        offset = SIGNED_AS_UNSIGNED if image.min() >= SIGNED_AS_UNSIGNED else 0
+    small = shrink_image(image, shrink)
+    if np.median(small) <= offset:
+        raise InputError(
+            f"half of the image is not above {offset:g}; the offset is the intensity where there is no light."
+        )
+    return np.asarray(_contrast(jnp.asarray(small), jnp.float32(offset), window=field))
 
 
 def label_nuclei(

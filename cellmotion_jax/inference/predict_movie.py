@@ -67,7 +67,7 @@ def predict_movie(
     Raises:
         InputError: If a frame cannot be read or used; it is named.
     """
-    digits = _digits(movie)
+    digits = frame_digits(movie)
     middle_and_ends = {0, len(movie) // 2, len(movie) - 1}
     shown, cells_in_all = [], 0
     with (folder / "detections.csv").open("w", newline="", encoding="utf-8") as file:
@@ -95,7 +95,7 @@ def predict_movie(
     return Prediction(len(movie), cells_in_all, tuple(shown))
 
 
-def _digits(movie: Movie) -> int:
+def frame_digits(movie: Movie) -> int:
     """Digits of frame numbers: those of frames in the layout of the Cell Tracking Challenge, else enough."""
     named = re.fullmatch(r"t(\d{3,})\.tif", movie.frame_names[-1])
     return len(named[1]) if named else 3 if len(movie) <= 1000 else 4

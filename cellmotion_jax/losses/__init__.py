@@ -10,6 +10,7 @@ from cellmotion_jax.losses.circular import (
     linear_squared,
 )
 from cellmotion_jax.losses.distance import probability_squared_error, rectified_squared_error
+from cellmotion_jax.losses.tracking import place_cross_entropy
 from cellmotion_jax.losses.von_mises import von_mises_mixture_nll, von_mises_nll
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "cyclic_squared",
     "linear",
     "linear_squared",
+    "place_cross_entropy",
     "probability_squared_error",
     "rectified_squared_error",
     "von_mises_mixture_nll",

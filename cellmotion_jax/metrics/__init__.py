@@ -1,4 +1,4 @@
-"""Numbers by which predictions are judged: angular errors, calibration, detection, segmentation."""
+"""Numbers by which predictions are judged: angular errors, calibration, detection, segmentation, tracks."""
 
 from cellmotion_jax.metrics.angular import (
     UNIFORM_GUESS_DEG,
@@ -18,6 +18,20 @@ from cellmotion_jax.metrics.calibration import (
 )
 from cellmotion_jax.metrics.counts import Counts, total_counts
 from cellmotion_jax.metrics.detection import PointMatches, one_to_one_matches, optimal_matches
+from cellmotion_jax.metrics.identity_switches import IdentitySwitches, identity_switches
+from cellmotion_jax.metrics.precision_curve import (
+    HEADLINE_THRESHOLD,
+    PRECISION_THRESHOLDS,
+    SUCCESS_THRESHOLDS,
+    LostReport,
+    PrecisionCurve,
+    SuccessCurve,
+    centre_errors,
+    lost_curve,
+    lost_report,
+    precision_curve,
+    success_curve,
+)
 from cellmotion_jax.metrics.segmentation import (
     IOU_THRESHOLDS,
     CellMatches,
@@ -28,27 +42,40 @@ from cellmotion_jax.metrics.segmentation import (
 )
 
 __all__ = [
+    "HEADLINE_THRESHOLD",
     "IOU_THRESHOLDS",
     "LARGEST_KAPPA",
+    "PRECISION_THRESHOLDS",
+    "SUCCESS_THRESHOLDS",
     "UNIFORM_GUESS_DEG",
     "CellMatches",
     "CellOverlaps",
     "Counts",
     "Coverage",
     "ErrorByConfidence",
+    "IdentitySwitches",
+    "LostReport",
     "PointMatches",
+    "PrecisionCurve",
     "QuadrantBaseline",
+    "SuccessCurve",
     "arc_half_width",
     "cell_matches",
     "cell_overlaps",
+    "centre_errors",
     "coverage_table",
     "error_by_confidence",
     "fit_concentration",
+    "identity_switches",
+    "lost_curve",
+    "lost_report",
     "maximum_error_estimate_deg",
     "mean_angular_error_deg",
     "one_to_one_matches",
     "optimal_matches",
+    "precision_curve",
     "quadrant_baseline_deg",
     "segmentation_counts",
+    "success_curve",
     "total_counts",
 ]

@@ -15,25 +15,45 @@ from cellmotion_jax.ops.angles import (
     wrap,
 )
 from cellmotion_jax.ops.bessel import bessel_ratio_complement, log_bessel_i0, log_bessel_i0e
+from cellmotion_jax.ops.boxes import box_area, paired_iou
+from cellmotion_jax.ops.fourier import (
+    first_maximum,
+    gaussian_target,
+    gaussian_target_spectrum,
+    half_spectrum_weights,
+    hann_window,
+    pad_spectrum,
+    peak_shifts,
+    refine_shifts,
+    signed_shifts,
+)
 from cellmotion_jax.ops.intensity import compress, local_contrast, standardize
 from cellmotion_jax.ops.mean_direction import arc_mean, circular_mean, resultant_length
 from cellmotion_jax.ops.numerics import check_same_shape, masked_mean, safe_abs, safe_norm, select
 from cellmotion_jax.ops.peaks import h_maxima, label_components, peak_centroids, regional_maxima
 from cellmotion_jax.ops.reconstruction import reconstruct
 from cellmotion_jax.ops.warp import affine_warp, rotate, rotation_matrix, similarity_matrix
+from cellmotion_jax.ops.windows import gather_windows, sample_windows
 
 __all__ = [
     "absolute_difference",
     "affine_warp",
     "arc_mean",
     "bessel_ratio_complement",
+    "box_area",
     "check_same_shape",
     "circular_mean",
     "compress",
     "cyclic_activation",
     "decode_circle",
     "encode_circle",
+    "first_maximum",
+    "gather_windows",
+    "gaussian_target",
+    "gaussian_target_spectrum",
     "h_maxima",
+    "half_spectrum_weights",
+    "hann_window",
     "heading",
     "identity_activation",
     "label_components",
@@ -43,8 +63,12 @@ __all__ = [
     "masked_mean",
     "mirror_heading_horizontal",
     "mirror_heading_vertical",
+    "pad_spectrum",
+    "paired_iou",
     "peak_centroids",
+    "peak_shifts",
     "reconstruct",
+    "refine_shifts",
     "regional_maxima",
     "resultant_length",
     "rotate",
@@ -52,9 +76,11 @@ __all__ = [
     "rotation_matrix",
     "safe_abs",
     "safe_norm",
+    "sample_windows",
     "select",
     "sigmoid_activation",
     "signed_difference",
+    "signed_shifts",
     "similarity_matrix",
     "standardize",
     "wrap",

@@ -28,6 +28,12 @@ def hann_window(shape: tuple[int, int]) -> Float[Array, "y x"]:
 def signed_shifts(size: int) -> Float[np.ndarray, " size"]:
     """The shift that each index of an axis stands for: 0, 1, ..., -2, -1.
 
+    Args:
+        size: Number of entries.
+
+    Returns:
+        Signed whole numbers; the middle of an even number of entries counts as negative.
+
     >>> signed_shifts(4).tolist()
     [0.0, 1.0, -2.0, -1.0]
     """
@@ -52,12 +58,36 @@ def gaussian_target(
     Returns:
         Values in (0, 1].
     """
+    down, across = _gaussian_sides(centres, shape, sigma)
+    return down[..., :, None] * across[..., None, :]
+
+
+def gaussian_target_spectrum(
+    centres: Float[Array, "*batch 2"], *, shape: tuple[int, int], sigma: float
+) -> Complex[Array, "*batch y frequency"]:
+    """`jnp.fft.rfft2` of `gaussian_target`: a product of two transforms in one dimension, which cost nothing.
+
+    Args:
+        centres: Shifts (y, x) in pixels, smaller than half the size.
+        shape: Size (y, x) of the response.
+        sigma: Standard deviation in pixels.
+
+    Returns:
+        Half spectra.
+    """
+    down, across = _gaussian_sides(centres, shape, sigma)
+    return jnp.fft.fft(down)[..., :, None] * jnp.fft.rfft(across)[..., None, :]
+
+
+def _gaussian_sides(centres: Array, shape: tuple[int, int], sigma: float) -> list[Array]:
+    """Profiles of the Gaussian along y and x."""
     sides = []
     for axis, size in enumerate(shape):
-        distance = signed_shifts(size) - centres[..., axis, None]
+        shifts = signed_shifts(size).reshape(*[1] * (centres.ndim - 1), size)
+        distance = shifts - centres[..., axis, None]
         wrapped = distance - size * jnp.round(distance / size)
         sides.append(jnp.exp(-0.5 * jnp.square(wrapped / sigma)))
-    return sides[0][..., :, None] * sides[1][..., None, :]
+    return sides
 
 
 def peak_shifts(
@@ -84,6 +114,12 @@ def first_maximum(maps: Float[Array, "cell y x"]) -> Int[Array, " cell"]:
     """Flat index of the highest entry of each map, the first of equals; 0 for a map of NaN.
 
     Two plain reductions: XLA compares pairs of value and index ten times more slowly on a CPU.
+
+    Args:
+        maps: Real values.
+
+    Returns:
+        One index per map.
     """
     flat = maps.reshape(maps.shape[0], -1)
     size = flat.shape[1]
@@ -120,6 +156,25 @@ def _parabola_top(before: Array, here: Array, after: Array) -> Array:
     curved = curvature < 0
     top = 0.5 * (before - after) / jnp.where(curved, curvature, 1.0)
     return jnp.where(curved, jnp.clip(top, -0.5, 0.5), 0.0)
+
+
+def half_spectrum_weights(width: int) -> Float[np.ndarray, " frequency"]:
+    """How often each column of a half spectrum occurs in the whole one, for sums over all frequencies.
+
+    >>> half_spectrum_weights(4).tolist(), half_spectrum_weights(5).tolist()
+    ([1.0, 2.0, 1.0], [1.0, 2.0, 2.0])
+
+    Args:
+        width: Size of the map along x.
+
+    Returns:
+        1 for the columns that are their own mirror images, 2 for the others.
+    """
+    weights = np.full(width // 2 + 1, 2.0, np.float32)
+    weights[0] = 1.0
+    if width % 2 == 0:
+        weights[-1] = 1.0
+    return weights
 
 
 def pad_spectrum(

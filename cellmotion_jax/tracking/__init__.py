@@ -1,6 +1,7 @@
 """Cells followed through a movie by correlation filters, all of them in one compiled program."""
 
 from cellmotion_jax.tracking.assignment import Exclusion, Places, exclusive_places
+from cellmotion_jax.tracking.centring import Centring, settle
 from cellmotion_jax.tracking.confidence import normalized_entropy, peak_to_sidelobe_ratio
 from cellmotion_jax.tracking.correlation_filter import CorrelationFilter, LinearFilter, LinearState
 from cellmotion_jax.tracking.features import (
@@ -11,7 +12,13 @@ from cellmotion_jax.tracking.features import (
     Windows,
     windows_of_maps,
 )
-from cellmotion_jax.tracking.hierarchical import PAPER_WEIGHTS, init_levels, respond_levels, update_levels
+from cellmotion_jax.tracking.hierarchical import (
+    PAPER_WEIGHTS,
+    init_levels,
+    respond_levels,
+    similarity_levels,
+    update_levels,
+)
 from cellmotion_jax.tracking.kernel_filter import KernelFilter, KernelState
 from cellmotion_jax.tracking.redetection import Redetection
 from cellmotion_jax.tracking.search import Search, look
@@ -29,6 +36,7 @@ from cellmotion_jax.tracking.tracker import follow, step
 __all__ = [
     "PAPER_WEIGHTS",
     "Births",
+    "Centring",
     "CorrelationFilter",
     "Exclusion",
     "Features",
@@ -56,6 +64,8 @@ __all__ = [
     "normalized_entropy",
     "peak_to_sidelobe_ratio",
     "respond_levels",
+    "settle",
+    "similarity_levels",
     "step",
     "update_levels",
     "windows_of_maps",

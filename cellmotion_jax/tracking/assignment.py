@@ -54,8 +54,9 @@ def exclusive_places(
     The highest local maxima of every cell's map are candidates; of candidates that lie closer together than
     the radius the most likely remains. The cost of a cell at a candidate is minus the highest log
     probability that its own map has in the 3 x 3 pixels there, and infinite outside its window. Each cell
-    may also go unseen, at the price of its best place plus ``missing``. The sum of the costs is minimised
-    exactly (Hungarian algorithm): for n cells and k peaks (nk)^2 distances and O(k n^3) steps.
+    may also go unseen, at the price of its best place plus ``missing``; of two with no other place the surer
+    one stays. The sum of the costs is minimised exactly (Hungarian algorithm): for n cells and k peaks (nk)^2
+    distances and O(k n^3) steps.
 
     Args:
         logits: Log probability of each shift, per cell.
@@ -86,7 +87,7 @@ def exclusive_places(
     kept = _best_of_close(points, values, exclusion.radius) & (values > -FORBIDDEN)
 
     shifts = jnp.round((points[None] - origins[:, None]) / steps[:, None, None]).astype(jnp.int32)
-    sides = np.array([height, width])
+    sides = np.array([[[height, width]]])
     within = jnp.all(jnp.abs(shifts) < sides // 2, axis=-1) & kept[None] & active[:, None]
     wrapped = shifts % sides
     at = jnp.where(within, neighbourhood[cell[:, None], wrapped[..., 0], wrapped[..., 1]], -FORBIDDEN)
@@ -120,7 +121,7 @@ def _climb(logits: Float[Array, "cell y x"], start: Int[Array, "cell 2"]) -> Int
     """Flat index of the highest entry in the 3 x 3 entries around given ones, around the border."""
     cells, height, width = logits.shape
     steps = np.array([(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)])
-    around = (start[:, None] + steps[None]) % np.array([height, width])
+    around = (start[:, None] + steps[None]) % np.array([[[height, width]]])
     values = logits[jnp.arange(cells)[:, None], around[..., 0], around[..., 1]]
     chosen = around[jnp.arange(cells), jnp.argmax(values, axis=1)]
     return chosen[:, 0] * width + chosen[:, 1]

@@ -77,5 +77,7 @@ def begin(state: TrackState, births: Births, slot: Int[Array, " birth"]) -> Trac
         velocity=put(state.velocity, 0.0),
         scale=put(state.scale, 1.0),
         confidence=put(state.confidence, 1.0),
+        # Half of what a filter answers to the window that it has just learned.
+        usual=put(state.usual, 0.5),
         doubtful=put(state.doubtful, 0),
     )

@@ -42,7 +42,7 @@ def peak_to_sidelobe_ratio(
     moment = (jnp.sum(jnp.square(rest), axis=(1, 2)) - jnp.sum(jnp.square(square), axis=(1, 2))) / count
     variance = moment - jnp.square(mean)
     varies = variance > 1e-12
-    ratio = (peak - level - mean) / jnp.sqrt(jnp.where(varies, variance, 1.0))
+    ratio = jnp.maximum(peak - level - mean, 0.0) / jnp.sqrt(jnp.where(varies, variance, 1.0))
     return jnp.where(varies, ratio, 0.0)
 
 

@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from cellmotion_jax.ops.fourier import gaussian_target_spectrum, hann_window
+from cellmotion_jax.ops.fourier import gaussian_target_spectrum, half_spectrum_weights, hann_window
 
 State = TypeVar("State")
 
@@ -47,6 +47,10 @@ class CorrelationFilter(Protocol[State]):
         self, state: State, windows: Float[Array, "cell y x channel"]
     ) -> Complex[Array, "cell y frequency"]:
         """Spectra of the responses to new windows."""
+        ...
+
+    def similarity(self, state: State, windows: Float[Array, "cell y x channel"]) -> Float[Array, " cell"]:
+        """How much new windows look like the learned ones, at any shift; 1 where they are the same."""
         ...
 
     def update(
@@ -149,6 +153,34 @@ class LinearFilter:
         size = spectra.shape[2] * width
         return matched / (state.denominator + self.regularization * size)
 
+    def similarity(
+        self, state: LinearState, windows: Float[Array, "cell y x channel"]
+    ) -> Float[Array, " cell"]:
+        r"""Correlation coefficient of new windows with the learned ones at the best shift, to choose a scale.
+
+        .. math:: \rho = \max_s \frac{\sum_{d, \omega} Y \bar X^d Z^d e^{i \omega s}}
+            {\sqrt{\sum Y |X|^2 \sum Y |Z|^2}}
+
+        with sums over channels and frequencies, in which the target Y weighs what the filter looks at. The
+        response itself does not tell scales apart: the filter divides by the spectrum that it has learned, so
+        that a cell that shrinks or sharpens responds more than the learned one.
+
+        Args:
+            state: What has been learned.
+            windows: Features around where each cell is looked for.
+
+        Returns:
+            Values of at most 1, but for the spread of what was averaged; 0 for a constant window.
+        """
+        _, height, width, _ = windows.shape
+        spectra = window_spectra(windows, normalize=self.normalize)
+        centred = jnp.zeros((1, 2))
+        target = jnp.abs(gaussian_target_spectrum(centred, shape=(height, width), sigma=self.sigma))
+        weights = target * half_spectrum_weights(width)[None, None]
+        matched = jnp.fft.irfft2(jnp.sum(state.numerator * spectra, axis=1), s=(height, width))
+        learned = jnp.sum(weights * state.denominator, axis=(1, 2))
+        return coefficient(matched, learned, jnp.sum(weights * spectral_power(spectra), axis=(1, 2)))
+
     def update(
         self,
         state: LinearState,
@@ -206,6 +238,26 @@ def spectral_power(
         Real values of at least 0.
     """
     return jnp.sum(jnp.square(spectra.real) + jnp.square(spectra.imag), axis=1)
+
+
+def coefficient(
+    correlations: Float[Array, "cell y x"], first: Float[Array, " cell"], second: Float[Array, " cell"]
+) -> Float[Array, " cell"]:
+    """The highest correlation of two maps over all shifts, as a share of what their norms allow.
+
+    Args:
+        correlations: Correlation at every shift.
+        first: Squared norms of the spectra of the first maps, summed over all frequencies.
+        second: Likewise of the second ones.
+
+    Returns:
+        At most 1; 0 where either norm is 0.
+    """
+    _, height, width = correlations.shape
+    norms = first * second
+    known = norms > 0
+    highest = jnp.max(correlations, axis=(1, 2)) * height * width
+    return jnp.where(known, highest / jnp.sqrt(jnp.where(known, norms, 1.0)), 0.0)
 
 
 def blend(old: State, new: State, rates: Float[Array, " cell"]) -> State:

@@ -21,13 +21,18 @@ class Windows(NamedTuple):
             a log probability up to a constant, whatever cell it is; None where the features do not say.
     """
 
-    levels: tuple[Float[Array, "cell y x channel"], ...]
+    levels: tuple[Float[Array, "cell _y _x _channel"], ...]
     centre: Float[Array, "cell y x"] | None
 
 
 @runtime_checkable
 class Features(Protocol):
     """Features of a movie's frames; a pytree, so that a network's parameters are arguments of the program."""
+
+    @property
+    def compressed(self) -> bool:
+        """Whether frames are to be given compressed (`data.compressed`) and not in their own intensities."""
+        ...
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -66,7 +71,7 @@ class Maps:
         centre: Log evidence for cell centres on the grid of the finest level, or None.
     """
 
-    levels: tuple[Float[Array, "y x channel"], ...]
+    levels: tuple[Float[Array, "_y _x _channel"], ...]
     centre: Float[Array, "y x"] | None = None
 
 
@@ -107,6 +112,11 @@ class Intensity:
     """Standardised intensities of the frame, the plainest feature."""
 
     @property
+    def compressed(self) -> bool:
+        """Frames are given compressed."""
+        return True
+
+    @property
     def strides(self) -> tuple[int, ...]:
         """One level of every pixel."""
         return (1,)
@@ -130,6 +140,11 @@ class Intensity:
 @flax.struct.dataclass
 class IntensityAndGradient:
     """Standardised intensities and their two central differences, each scaled to variance 1."""
+
+    @property
+    def compressed(self) -> bool:
+        """Frames are given compressed."""
+        return True
 
     @property
     def strides(self) -> tuple[int, ...]:

@@ -87,6 +87,30 @@ def respond_levels(
     return jnp.fft.irfft2(jnp.asarray(total), s=shape)
 
 
+def similarity_levels(
+    form: CorrelationFilter,
+    states: Sequence[Any],
+    levels: Sequence[Float[Array, "cell _y _x _channel"]],
+    *,
+    weights: Sequence[float],
+) -> Float[Array, " cell"]:
+    """How much windows look like what was learned, the weighted mean of all layers.
+
+    Args:
+        form: The filter.
+        states: State of each layer's filter.
+        levels: Windows of each layer, from fine to coarse.
+        weights: Gamma of each layer.
+
+    Returns:
+        At most 1, see `LinearFilter.similarity`.
+    """
+    total = jnp.zeros(levels[0].shape[0])
+    for state, windows, weight in zip(states, levels, weights):
+        total = total + weight / sum(weights) * form.similarity(state, windows)
+    return total
+
+
 def _side_lengths(windows: Array) -> tuple[int, int]:
     _, height, width, _ = windows.shape
     return height, width

@@ -14,8 +14,8 @@ import flax.struct
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from cellmotion_jax.ops.fourier import gaussian_target_spectrum
-from cellmotion_jax.tracking.correlation_filter import blend, spectral_power, window_spectra
+from cellmotion_jax.ops.fourier import gaussian_target_spectrum, half_spectrum_weights
+from cellmotion_jax.tracking.correlation_filter import blend, coefficient, spectral_power, window_spectra
 
 
 @flax.struct.dataclass
@@ -94,6 +94,16 @@ class KernelFilter:
         weights = jnp.where(known, state.numerator / jnp.where(known, state.denominator, 1.0), 0.0)
         return jnp.fft.rfft2(kernel) * weights
 
+    def similarity(
+        self, state: KernelState, windows: Float[Array, "cell y x channel"]
+    ) -> Float[Array, " cell"]:
+        """Correlation coefficient of new windows with the template; see `LinearFilter.similarity`."""
+        _, height, width, _ = windows.shape
+        spectra = window_spectra(windows, normalize=self.normalize)
+        matched = jnp.sum(jnp.conj(state.template) * spectra, axis=1)
+        norms = [_squared_norm(known, width) * height * width for known in (state.template, spectra)]
+        return coefficient(jnp.fft.irfft2(matched, s=(height, width)), *norms)
+
     def update(
         self,
         state: KernelState,
@@ -117,9 +127,5 @@ class KernelFilter:
 
 def _squared_norm(spectra: Complex[Array, "cell channel y frequency"], width: int) -> Float[Array, " cell"]:
     """Squared norms of the windows of given half spectra, by Parseval's theorem."""
-    frequencies = spectra.shape[-1]
-    twice = jnp.full(frequencies, 2.0).at[0].set(1.0)
-    if width % 2 == 0:
-        twice = twice.at[-1].set(1.0)
-    power = spectral_power(spectra) * twice[None, None, :]
+    power = spectral_power(spectra) * half_spectrum_weights(width)[None, None]
     return jnp.sum(power, axis=(1, 2)) / (spectra.shape[2] * width)

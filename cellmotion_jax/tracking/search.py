@@ -10,8 +10,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from cellmotion_jax.ops.fourier import signed_shifts
-from cellmotion_jax.tracking.hierarchical import respond_levels
+from cellmotion_jax.tracking.hierarchical import respond_levels, similarity_levels
 from cellmotion_jax.tracking.state import Tracker, TrackState, windows_at
+
+LEAST_UNEXPLAINED = 1e-4
+"""Share of a window's power that no fit explains, so that rounding is not evidence."""
 
 
 class Search(NamedTuple):
@@ -22,12 +25,16 @@ class Search(NamedTuple):
         scale: Scale of the window whose response is the most likely.
         response: Response of the filter over circular shifts, in samples of the finest layer.
         logits: Log probability of each shift, up to a constant: response, motion, and what the features say.
+        centre: What the features say of a cell's centre at each shift, as a log probability up to a
+        constant; None
+            where they do not say.
     """
 
     origin: Float[Array, "slot 2"]
     scale: Float[Array, " slot"]
     response: Float[Array, "slot y x"]
     logits: Float[Array, "slot y x"]
+    centre: Float[Array, "slot y x"] | None
 
 
 def look(tracker: Tracker, state: TrackState, prepared: Any) -> Search:
@@ -51,8 +58,24 @@ def look(tracker: Tracker, state: TrackState, prepared: Any) -> Search:
     searches = [_look_at_scale(tracker, state, prepared, expected, origin, scale) for scale in tracker.scales]
     if len(searches) == 1:
         return searches[0]
-    best = jnp.argmax(jnp.stack([jnp.max(search.logits, axis=(1, 2)) for search in searches]), axis=0)
+    evidence = [_scale_evidence(tracker, state, prepared, origin, scale) for scale in tracker.scales]
+    best = jnp.argmax(jnp.stack(evidence), axis=0)
     return jax.tree.map(lambda *leaves: jnp.stack(leaves)[best, jnp.arange(len(best))], *searches)
+
+
+def _scale_evidence(
+    tracker: Tracker, state: TrackState, prepared: Any, origin: Array, change: float
+) -> Float[Array, " slot"]:
+    r"""Log probability of a change of scale, up to a constant.
+
+    A window of n independent samples that a fit explains up to a share :math:`1 - \rho^2` of its power has
+    the likelihood :math:`(1 - \rho^2)^{-n / 2}`; the changes have a log-normal prior.
+    """
+    windows = windows_at(tracker, prepared, origin, state.scale * change)
+    rho = similarity_levels(tracker.form, state.filters, windows.levels, weights=tracker.weights)
+    unexplained = jnp.maximum(1 - jnp.square(rho), LEAST_UNEXPLAINED)
+    prior = -0.5 * (np.log(change) / tracker.scale_spread) ** 2
+    return prior - 0.5 * tracker.scale_samples * jnp.log(unexplained)
 
 
 def _look_at_scale(
@@ -62,13 +85,12 @@ def _look_at_scale(
     windows = windows_at(tracker, prepared, origin, scale)
     response = respond_levels(tracker.form, state.filters, windows.levels, weights=tracker.weights)
     logits = tracker.sharpness * response
-    if windows.centre is not None:
-        logits = logits + jnp.fft.ifftshift(windows.centre, axes=(1, 2))
+    centre = None if windows.centre is None else jnp.fft.ifftshift(windows.centre, axes=(1, 2))
+    if centre is not None:
+        logits = logits + centre
     variance = tracker.motion.spread**2 * (1.0 + state.doubtful)[:, None]
     for axis, size in enumerate(response.shape[1:]):
         shift = signed_shifts(size)[None] * tracker.features.strides[0] * scale[:, None]
         penalty = -0.5 * jnp.square(shift - (expected - origin)[:, axis, None]) / variance
         logits = logits + jnp.expand_dims(penalty, 2 - axis)
-    if change != 1.0:
-        logits = logits - 0.5 * (np.log(change) / tracker.scale_spread) ** 2
-    return Search(origin, scale, response, logits)
+    return Search(origin, scale, response, logits, centre)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from cellmotion_jax.tracking.assignment import Exclusion
+from cellmotion_jax.tracking.centring import Centring
 from cellmotion_jax.tracking.correlation_filter import CorrelationFilter, LinearFilter
 from cellmotion_jax.tracking.features import Features, Intensity, Windows
 from cellmotion_jax.tracking.hierarchical import init_levels
@@ -33,12 +34,17 @@ class Motion:
 class Trust:
     """When a track is believed, when its filter learns, when it ends."""
 
-    lost: float = 0.2
-    """Confidence below which a track is reported lost. The confidence is the lowest response that the track
-    has ever
-    had: after a jump to another cell it stays low, although the filter is soon content with the new cell."""
+    lost: float = 0.3
+    """Confidence below which a track is reported lost. The confidence is the lowest belief that the track has
+    ever had, its weakest link: after a jump to another cell it stays low, although the filter is soon content
+    with the new cell. The belief in a frame is the response as a share of what is usual for the track, less
+    the price of the displacement."""
+    jump: float = 0.05
+    """Belief that a displacement of one `Motion.spread` from the last place costs; it counts squared."""
+    smoothing: float = 0.2
+    """Share of the newest response in what is usual for a track, a moving average."""
     recovery: float = 0.0
-    """How much of the gap to the present response the confidence regains per frame."""
+    """How much of the gap to the present belief the confidence regains per frame."""
     pause: float = 0.1
     """Response below which the filter does not learn in this frame."""
     patience: int | None = None
@@ -58,7 +64,12 @@ class Tracker:
         motion: The prior of the displacement.
         scales: Relative sizes of the window that are tried in every frame; (1.0,) for a fixed size.
         scale_spread: Standard deviation of the logarithm of a cell's change of scale from frame to frame.
+        scale_samples: Independent samples of a window, as many as structures fit into it, that bear witness
+            to its scale.
         exclusion: How tracks compete for places; None lets each have its best.
+        centring: How tracks keep to the middle of their cells, if the features say where that is; None
+        leaves them at
+            the peak of the response.
         redetection: How a lost cell is looked for beyond its window; None for not at all.
         trust: When a track is believed.
     """
@@ -71,7 +82,9 @@ class Tracker:
     motion: Motion = flax.struct.field(pytree_node=False, default=Motion())
     scales: tuple[float, ...] = flax.struct.field(pytree_node=False, default=(1.0,))
     scale_spread: float = flax.struct.field(pytree_node=False, default=0.05)
+    scale_samples: float = flax.struct.field(pytree_node=False, default=30.0)
     exclusion: Exclusion | None = flax.struct.field(pytree_node=False, default=None)
+    centring: Centring | None = flax.struct.field(pytree_node=False, default=Centring())
     redetection: Redetection | None = flax.struct.field(pytree_node=False, default=None)
     trust: Trust = flax.struct.field(pytree_node=False, default=Trust())
 
@@ -85,7 +98,8 @@ class TrackState:
         position: Place (y, x) in pixels.
         velocity: Moving average of the displacement per frame.
         scale: Size of the cell relative to its first frame.
-        confidence: Lowest response so far.
+        confidence: Lowest belief so far, see `Trust`.
+        usual: Moving average of the responses.
         doubtful: Frames in a row without a place or with a response below `Trust.pause`.
         filters: State of the filter of every layer.
     """
@@ -95,6 +109,7 @@ class TrackState:
     velocity: Float[Array, "slot 2"]
     scale: Float[Array, " slot"]
     confidence: Float[Array, " slot"]
+    usual: Float[Array, " slot"]
     doubtful: Int[Array, " slot"]
     filters: Any
 
@@ -121,7 +136,7 @@ class Observation(NamedTuple):
         height: Response of the filter at the place; about 1 for a cell that has not changed.
         psr: Peak-to-sidelobe ratio of the response; NaN in the frame of birth, when nothing was looked for.
         entropy: Entropy of the places that response and motion allow, 0 (certain) to 1; NaN likewise.
-        confidence: Lowest response of the track so far.
+        confidence: Lowest belief of the track so far, see `Trust`.
         lost: Whether the track says that it has no place, or does not believe it.
         parent: Id of the track that ended because this one was born on its place; 0 elsewhere.
         dropped: Number of births for which there was no free slot, the same in every slot.
@@ -162,19 +177,23 @@ def empty_state(tracker: Tracker, *, slots: int, shape: tuple[int, int]) -> Trac
         raise ValueError(f"size {tracker.size} must be a multiple of every stride of the features, {strides}")
     nowhere = jnp.zeros((slots, 2))
 
-    def learned(frame: Array) -> Any:
-        windows = windows_at(tracker, tracker.features.prepare(frame), nowhere, jnp.ones(slots))
-        return init_levels(tracker.form, windows.levels, nowhere, strides=strides)
+    @jax.jit
+    def blank(tracker: Tracker) -> Any:
+        # Only the shapes are wanted: nothing that leads to them is left in the compiled program.
+        frame = tracker.features.prepare(jnp.zeros(shape))
+        windows = windows_at(tracker, frame, nowhere, jnp.ones(slots))
+        states = init_levels(tracker.form, windows.levels, nowhere, strides=strides)
+        return jax.tree.map(jnp.zeros_like, states)
 
-    shapes = jax.eval_shape(learned, jax.ShapeDtypeStruct(shape, jnp.float32))
     return TrackState(
         identity=jnp.zeros(slots, jnp.int32),
         position=nowhere,
         velocity=nowhere,
         scale=jnp.ones(slots),
         confidence=jnp.zeros(slots),
+        usual=jnp.zeros(slots),
         doubtful=jnp.zeros(slots, jnp.int32),
-        filters=jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes),
+        filters=blank(tracker),
     )
 
 

@@ -19,11 +19,15 @@ from jaxtyping import Array, Float
 from cellmotion_jax.ops.fourier import first_maximum, refine_shifts
 from cellmotion_jax.tracking.assignment import exclusive_places
 from cellmotion_jax.tracking.births import begin, free_slots, hand_over
+from cellmotion_jax.tracking.centring import settle
 from cellmotion_jax.tracking.confidence import normalized_entropy, peak_to_sidelobe_ratio
 from cellmotion_jax.tracking.hierarchical import update_levels
 from cellmotion_jax.tracking.redetection import redetect
 from cellmotion_jax.tracking.search import look
 from cellmotion_jax.tracking.state import Births, Observation, Tracker, TrackState, windows_at
+
+LEAST_USUAL = 0.05
+"""A response below this is never what is usual for a cell, so that noise is not held against noise."""
 
 
 def step(
@@ -43,7 +47,7 @@ def step(
     Returns:
         The new state, and what there is to tell.
     """
-    shape = np.array(frame.shape, np.float32)
+    shape = np.array([frame.shape], np.float32)
     prepared = tracker.features.prepare(frame)
     search = look(tracker, state, prepared)
     active = state.identity > 0
@@ -53,13 +57,17 @@ def step(
         index, seen = first_maximum(search.logits), active
     else:
         index, seen = exclusive_places(search.logits, search.origin, steps, active, tracker.exclusion)
-    shift = refine_shifts(search.logits, index) * steps[:, None]
-    place = jnp.where(seen[:, None], search.origin + shift, state.position)
+    shift = refine_shifts(search.logits, index)
+    if tracker.centring is not None and search.centre is not None:
+        shift = settle(search.centre, shift, steps, tracker.centring)
+    place = jnp.where(seen[:, None], search.origin + shift * steps[:, None], state.position)
     place = jnp.clip(place, 0.0, shape - 1)
     height = jnp.take_along_axis(search.response.reshape(slots, -1), index[:, None], axis=1)[:, 0]
     height = jnp.where(seen, height, 0.0)
-    regained = state.confidence + tracker.trust.recovery * jnp.maximum(height - state.confidence, 0.0)
-    confidence = jnp.minimum(regained, height)
+    jump = jnp.sum(jnp.square(place - state.position), axis=1) / tracker.motion.spread**2
+    belief = height / jnp.maximum(state.usual, LEAST_USUAL) - tracker.trust.jump * jump
+    regained = state.confidence + tracker.trust.recovery * jnp.maximum(belief - state.confidence, 0.0)
+    confidence = jnp.minimum(regained, belief)
     sure = seen & (height >= tracker.trust.pause)
     if tracker.redetection is not None:
         found = redetect(
@@ -77,8 +85,8 @@ def step(
         again = jnp.where(found.accepted, found.slot, slots)
         place = place.at[again].set(jnp.clip(found.position, 0.0, shape - 1), mode="drop")
         height = height.at[again].set(found.height, mode="drop")
-        # Whoever is found again at a response that `Redetection.accept` calls the cell is believed as much.
-        confidence = confidence.at[again].set(found.height, mode="drop")
+        # A response that `Redetection.accept` calls the cell makes good what went before.
+        confidence = confidence.at[again].set(1.0, mode="drop")
         seen, sure = (flag.at[again].set(True, mode="drop") for flag in (seen, sure))
     doubtful = jnp.where(sure, 0, state.doubtful + 1)
     if tracker.trust.patience is not None:
@@ -90,6 +98,8 @@ def step(
         velocity=(1 - tracker.motion.smoothing) * state.velocity + tracker.motion.smoothing * moved,
         scale=jnp.where(seen, search.scale, state.scale),
         confidence=confidence,
+        usual=(1 - tracker.trust.smoothing) * state.usual
+        + tracker.trust.smoothing * jnp.maximum(height, 0.0),
         doubtful=doubtful,
         filters=state.filters,
     )

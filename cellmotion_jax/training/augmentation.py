@@ -103,15 +103,7 @@ class TileAugmentation:
 
     def _one(self, key: Array, maps: dict[str, Array], *, squared: bool) -> dict[str, Array]:
         position_key, warp_key, light_key, level_key, noise_key = jax.random.split(key, 5)
-        turned, mirrored, flipped = jax.random.bernoulli(position_key, shape=(3,)) & self.turns
-
-        def moved(tile: Array) -> Array:
-            # A transposition and two mirrors reach all eight positions of a square.
-            tile = jnp.where(turned, tile.swapaxes(0, 1), tile)
-            tile = jnp.where(mirrored, tile[:, ::-1], tile)
-            return jnp.where(flipped, tile[::-1], tile)
-
-        maps = {name: moved(tile) for name, tile in maps.items()}
+        maps = _turned(position_key, maps, turns=self.turns)
         if self.rotation or self.scale:
             maps = self._warped(warp_key, maps, squared=squared)
         gain, shift = jax.random.uniform(light_key, (2,), minval=-1, maxval=1)
@@ -135,3 +127,45 @@ class TileAugmentation:
         inner = new["inner"] / (new["inner"] + farther * (1 - new["inner"]))
         # A pixel is known if all that it was interpolated from is.
         return {**new, "image": warped[..., :channels], "inner": inner, "annotated": new["annotated"] > 0.999}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PixelAugmentation:
+    """Random turns and mirroring of a crop with the classes of its pixels, and random contrast.
+
+    The authors of DeepCell turn by any angle and shear as well; classes cannot be interpolated.
+    """
+
+    turns: bool = True
+    """Turn by a random quarter and mirror in half of the cases."""
+    contrast: float = 0.3
+    """Largest change of contrast either way: the image is multiplied by the exponential of it. Its unit is
+    the background, to which stains of another movie have another ratio."""
+
+    def __post_init__(self) -> None:
+        """Refuses a range that is none."""
+        if not 0 <= self.contrast < float("inf"):
+            raise InputError(f"augmentation.contrast is {self.contrast}; it is a number from 0 on.")
+
+    def __call__(self, key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
+        """Changes square crops [batch, y, x, ...]: ``image``, ``target`` and ``annotated`` move together."""
+        return jax.vmap(self._one)(jax.random.split(key, batch["image"].shape[0]), dict(batch))
+
+    def _one(self, key: Array, crop: dict[str, Array]) -> dict[str, Array]:
+        position_key, contrast_key = jax.random.split(key)
+        crop = _turned(position_key, crop, turns=self.turns)
+        gain = jnp.exp(self.contrast * jax.random.uniform(contrast_key, minval=-1, maxval=1))
+        return {**crop, "image": gain * crop["image"]}
+
+
+def _turned(key: Array, maps: Mapping[str, Array], *, turns: bool) -> dict[str, Array]:
+    """All maps [y, x, ...] of a square in one of its eight positions, if there are turns."""
+    turned, mirrored, flipped = jax.random.bernoulli(key, shape=(3,)) & turns
+
+    def moved(tile: Array) -> Array:
+        # A transposition and two mirrors reach all eight positions of a square.
+        tile = jnp.where(turned, tile.swapaxes(0, 1), tile)
+        tile = jnp.where(mirrored, tile[:, ::-1], tile)
+        return jnp.where(flipped, tile[::-1], tile)
+
+    return {name: moved(tile) for name, tile in maps.items()}

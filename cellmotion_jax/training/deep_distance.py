@@ -26,14 +26,11 @@ from cellmotion_jax.training.distance_data import (
     load_tiles,
     training_batches,
 )
-from cellmotion_jax.training.distance_evaluation import (
-    choose_parameter,
-    evaluate_part,
-    make_validation,
-)
+from cellmotion_jax.training.distance_evaluation import choose_parameter, evaluate_part
 from cellmotion_jax.training.distance_results import ModelResult, write_model_results, write_results
 from cellmotion_jax.training.loop import fit
 from cellmotion_jax.training.objectives import DistanceObjective
+from cellmotion_jax.training.validation import make_validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

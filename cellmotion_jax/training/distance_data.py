@@ -20,7 +20,7 @@ from cellmotion_jax.data.builders.tiles import TileSource, tile_source
 from cellmotion_jax.data.pipeline import member_batches
 from cellmotion_jax.data.simulate import Simulation
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.training.simulated import simulated_movies
+from cellmotion_jax.training.simulated import simulated_split
 
 NETWORK_DIAMETER = 30.0
 """Pixels across a cell to which images are shrunken: a network of three poolings sees all of such a cell."""
@@ -103,7 +103,10 @@ def load_tiles(data: DistanceData, *, cache: pathlib.Path, seed: int) -> Distanc
     Raises:
         InputError: Anything wrong with the folder, or no cell in it.
     """
-    images = _simulated(data, cache=cache, seed=seed) if data.root is None else open_annotated(data.root)
+    if data.root is None:
+        images = simulated_split(data.simulation, movies=data.movies, cache=cache, seed=seed)
+    else:
+        images = open_annotated(data.root)
     independent = _independent(data)
     for image in (*images.test, *(image for other in independent for image in other.images)):
         _check_test_image(image, channels=images.train[0].channels)
@@ -167,13 +170,3 @@ def _check_test_image(image: AnnotatedImage, *, channels: int) -> None:
         )
     image.image()
     image.labels()
-
-
-def _simulated(data: DistanceData, *, cache: pathlib.Path, seed: int) -> ImageSplit:
-    """All frames of a movie on one side."""
-    if data.movies < 3:
-        raise InputError(f"data.movies is {data.movies}; training, validation and test need one each.")
-    folders = simulated_movies(data.simulation, movies=data.movies, cache=cache, seed=seed)
-    movies = [tuple(image for part in open_annotated(folder) for image in part) for folder in folders]
-    *train, validation, test = movies
-    return ImageSplit(tuple(image for movie in train for image in movie), validation, test)

@@ -1,21 +1,16 @@
-"""What DeepDistance networks reach: the loss on validation tiles, the cells found in whole images."""
+"""What DeepDistance networks reach: the cells found in whole images."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
 import numpy as np
 import tqdm
 from jaxtyping import Bool, Float, Int
 
 from cellmotion_jax.data.annotated import AnnotatedImage
-from cellmotion_jax.data.builders.tiles import TileSource
-from cellmotion_jax.data.pipeline import gather
 from cellmotion_jax.inference.cells import CellModel, find_cells, image_points, predict_maps
 from cellmotion_jax.inference.detection import detect_cells
 from cellmotion_jax.inference.tiling import Tiling
@@ -29,54 +24,11 @@ from cellmotion_jax.metrics import (
 )
 from cellmotion_jax.models.deep_distance import DistanceMaps, Task
 from cellmotion_jax.morphology import centroid_pixels
-from cellmotion_jax.training.objectives import DistanceObjective
-from cellmotion_jax.training.state import TrainState
-from cellmotion_jax.training.step import side_by_side
 
 HEIGHTS = (0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 """Candidates for h; the paper's are 0.1, 0.2, 0.3, 0.4 and 0.5 (Section 4.3)."""
 AREAS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
 """Candidates for the smallest cell of MultiClassificationBoundary, as shares of a disc of median diameter."""
-
-
-def make_validation(
-    network: nn.Module, objective: DistanceObjective, tiles: TileSource, *, batch_size: int
-) -> Callable[[TrainState], Mapping[str, np.ndarray]]:
-    """Makes the function that gives the loss and its terms on all validation tiles, each of shape [1].
-
-    Args:
-        network: Linen module.
-        objective: The loss.
-        tiles: Validation tiles, read anew in every evaluation.
-        batch_size: Tiles at a time.
-
-    Returns:
-        ``state -> metrics`` for a state with a leading member axis of length 1.
-    """
-
-    def losses(params, batch_stats, batch):
-        outputs = network.apply({"params": params, "batch_stats": batch_stats}, batch["image"], train=False)
-        loss, terms = objective(outputs, batch)  # type: ignore[arg-type]
-        return {"loss": loss, **terms}, jnp.sum(batch["annotated"])
-
-    of_batch = side_by_side(losses)
-    starts = range(0, len(tiles), batch_size)
-
-    def validate(state: TrainState) -> Mapping[str, np.ndarray]:
-        sums: dict[str, float] = {}
-        pixels = 0.0
-        for start in starts:
-            indices = np.arange(start, start + batch_size)
-            batch = gather(tiles, np.minimum(indices, len(tiles) - 1)[None])
-            batch["annotated"] &= (indices < len(tiles))[None, :, None, None]
-            means, counted = jax.device_get(of_batch(state.params, state.batch_stats, batch))
-            # Means over what is annotated in a batch become means over what is annotated in all.
-            weight = float(counted[0])
-            sums = {name: sums.get(name, 0.0) + weight * float(mean[0]) for name, mean in means.items()}
-            pixels += weight
-        return {name: np.array([total / max(pixels, 1)]) for name, total in sums.items()}
-
-    return validate
 
 
 class ImageResult(NamedTuple):

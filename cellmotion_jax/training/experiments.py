@@ -8,8 +8,10 @@ from cellmotion_jax.inference.tiling import PAPER_TILING
 from cellmotion_jax.models.deep_distance import Table2
 from cellmotion_jax.models.direction import FineTunedCNN
 from cellmotion_jax.training.augmentation import TileAugmentation
+from cellmotion_jax.training.celltrack_embedding import EmbeddingExperiment
 from cellmotion_jax.training.config import AdaDelta, Phase, Run
 from cellmotion_jax.training.deep_distance import Architecture, DeepDistanceExperiment
+from cellmotion_jax.training.deepcell import DeepCellExperiment, Field
 from cellmotion_jax.training.direction import DirectionExperiment
 from cellmotion_jax.training.direction_data import DirectionData
 from cellmotion_jax.training.distance_data import DistanceData
@@ -22,6 +24,7 @@ from cellmotion_jax.training.objectives import (
     DirectionObjective,
     VonMisesObjective,
 )
+from cellmotion_jax.training.recognet import RecogNetExperiment
 from cellmotion_jax.weights.catalogue import CATALOGUE
 
 
@@ -29,7 +32,13 @@ class Entry(NamedTuple):
     """An experiment with what ``train.py --list`` says of it."""
 
     reproduces: str
-    experiment: DirectionExperiment | DeepDistanceExperiment
+    experiment: (
+        DirectionExperiment
+        | DeepDistanceExperiment
+        | EmbeddingExperiment
+        | RecogNetExperiment
+        | DeepCellExperiment
+    )
 
 
 # Table 3 in the paper's order.
@@ -80,7 +89,10 @@ EXPERIMENTS: dict[str, Entry] = {
             f"siecmd Table 4, {name} fine-tuned: 10 epochs of all weights, 50 of the head of Table 2; "
             f"--weights from `cellmotion import-weights ... --model {name}`",
             DirectionExperiment(
-                model=FineTunedCNN(backbone=CATALOGUE[name].module, scaling=CATALOGUE[name].scaling),
+                model=FineTunedCNN(
+                    backbone=CATALOGUE[name].module,
+                    scaling=CATALOGUE[name].scaling,  # type: ignore[arg-type]  # These see colours.
+                ),
                 phases=FINE_TUNING,
             ),
         )
@@ -115,5 +127,22 @@ EXPERIMENTS: dict[str, Entry] = {
     "deep-distance-table-2": Entry(
         "DeepDistance Table 2: all seven models with the same budget",
         DeepDistanceExperiment(models=tuple(Table2)),
+    ),
+    "recognet": Entry(
+        "CellTrack Section 6, RecogNet: which of 256 nuclei is in a window of 40 x 40 pixels",
+        RecogNetExperiment(),
+    ),
+    "deepcell": Entry(
+        "DeepCell's 31 x 31 feature net (CellTrack's first component): boundary, interior and background of "
+        "nuclei, trained densely; --replicates 5 for the ensemble, --data.sampling balanced for patches",
+        DeepCellExperiment(),
+    ),
+    "deepcell-61": Entry(
+        "DeepCell's 61 x 61 feature net, likewise",
+        DeepCellExperiment(field=Field.px61),
+    ),
+    "celltrack-embedding": Entry(
+        "No paper: features for CellTrack's correlation filters, trained through the filter (as CFNet, 2017)",
+        EmbeddingExperiment(),
     ),
 }

@@ -7,6 +7,7 @@ import pathlib
 
 import tqdm
 
+from cellmotion_jax.data.annotated import ImageSplit, open_annotated
 from cellmotion_jax.data.builders.preparing import digest
 from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
 from cellmotion_jax.errors import InputError
@@ -38,3 +39,27 @@ def simulated_movies(
             seeded = dataclasses.replace(simulation, seed=seed * 1000 + number)
             write_simulation(simulate(seeded), folder)
     return folders
+
+
+def simulated_split(simulation: Simulation, *, movies: int, cache: pathlib.Path, seed: int) -> ImageSplit:
+    """Images of simulated movies: the last is for testing, the one before it for validation.
+
+    Args:
+        simulation: What is simulated; its seed is replaced.
+        movies: How many; all frames of a movie are on one side.
+        cache: Folder for them.
+        seed: Seed of all of them.
+
+    Returns:
+        Their images.
+
+    Raises:
+        InputError: If there are fewer than three movies.
+    """
+    if movies < 3:
+        raise InputError(f"data.movies is {movies}; training, validation and test need one each.")
+    folders = simulated_movies(simulation, movies=movies, cache=cache, seed=seed)
+    *train, validation, test = (
+        tuple(image for part in open_annotated(folder) for image in part) for folder in folders
+    )
+    return ImageSplit(tuple(image for movie in train for image in movie), validation, test)

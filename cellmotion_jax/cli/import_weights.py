@@ -1,0 +1,48 @@
+"""``cellmotion import-weights``: published weights under our parameter paths."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import pathlib
+
+import tyro
+
+from cellmotion_jax.weights.catalogue import CATALOGUE
+from cellmotion_jax.weights.convert import import_weights
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _ImportOptions:
+    """Converts published weights of a backbone into one safetensors file under our parameter paths.
+
+    Every tensor of the source is accounted for; one that is missing, unknown or of another shape refuses
+    the import. Nothing in the source is ever run: pickles are read as data, neither Keras nor torch is
+    needed.
+    """
+
+    source: tyro.conf.Positional[pathlib.Path]
+    """Keras .h5, .weights.h5 or .keras, torch state dict, safetensors or npz."""
+    model: str
+    """The network that the weights are of, by its name in the list above."""
+    out: pathlib.Path
+    """The safetensors file to write."""
+    licence: str = ""
+    """Licence of the weights, kept in the file."""
+
+
+def convert_weights(arguments: list[str]) -> None:
+    """Converts published weights."""
+    options = tyro.cli(
+        _ImportOptions,
+        args=arguments,
+        prog="cellmotion import-weights",
+        description=f"{inspect.getdoc(_ImportOptions)}\n\nModels: {', '.join(CATALOGUE)}.",
+    )
+    report = import_weights(options.source, model=options.model, out=options.out, licence=options.licence)
+    print(  # noqa: T201
+        f"Wrote {options.out}: {report.model}, {report.tensors} tensors of {report.values:,} values "
+        f"({', '.join(report.source_types)} in the source)."
+    )
+    if report.left_out:
+        print(f"Left out, the network has no such parts: {', '.join(report.left_out)}.")  # noqa: T201

@@ -1,0 +1,27 @@
+"""``cellmotion simulate``: a movie whose truth is known."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import tyro
+
+from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _SimulateOptions:
+    """Writes a simulated movie in Cell Tracking Challenge layout with its exact truth."""
+
+    out: pathlib.Path
+    """Folder to write; it must not exist yet, or be empty."""
+    simulation: tyro.conf.OmitArgPrefixes[Simulation] = dataclasses.field(default_factory=Simulation)
+    """What to simulate."""
+
+
+def write_simulated(arguments: list[str]) -> None:
+    """Simulates a movie and writes it."""
+    options = tyro.cli(_SimulateOptions, args=arguments, prog="cellmotion simulate")
+    write_simulation(simulate(options.simulation), options.out)
+    print(f"Wrote {options.out}")  # noqa: T201

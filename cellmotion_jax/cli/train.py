@@ -1,0 +1,38 @@
+"""``cellmotion train``: an experiment trained, evaluated and drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import tyro
+
+from cellmotion_jax.cli.compiled_programs import keep_compiled_programs
+from cellmotion_jax.cli.names import closest
+from cellmotion_jax.training.experiments import DEFAULT, EXPERIMENTS
+
+
+def train_experiment(arguments: list[str]) -> None:
+    """Trains one of the experiments."""
+    if arguments[:1] == ["--list"]:
+        width = max(map(len, EXPERIMENTS))
+        for name, entry in EXPERIMENTS.items():
+            print(f"{name:<{width}}  {entry.reproduces}")
+        return
+    name = DEFAULT
+    if arguments and not arguments[0].startswith("-"):
+        name = closest(arguments.pop(0), list(EXPERIMENTS), kind="experiment")
+    entry = EXPERIMENTS[name]
+    experiment = tyro.cli(
+        type(entry.experiment),
+        default=entry.experiment,
+        args=arguments,
+        prog=f"train.py {name}",
+        description=f"{entry.reproduces}. Other experiments: {', '.join(EXPERIMENTS)}.",
+        config=(tyro.conf.AvoidSubcommands,),
+    )
+    if experiment.run.folder is None:
+        run = dataclasses.replace(experiment.run, folder=pathlib.Path("runs") / name)
+        experiment = dataclasses.replace(experiment, run=run)
+    keep_compiled_programs()
+    experiment.train()

@@ -1,0 +1,68 @@
+"""What the filter of one cell sees in a frame, for the live view of a tracker."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32, Int
+
+from cellmotion_jax.ops.windows import sample_windows
+from cellmotion_jax.tracking import Tracker, TrackState, look, peak_to_sidelobe_ratio
+
+
+class Sight(NamedTuple):
+    """One cell's filter at work in one frame; lengths are in grid pixels."""
+
+    centre: Float32[np.ndarray, " 2"]
+    """Where the window lies (y, x): where the cell is expected."""
+    window: Float32[np.ndarray, "h w"]
+    """Compressed intensities there, whatever features the filter looks at."""
+    response: Float32[np.ndarray, "rows columns"]
+    """Its answer, zero displacement in the middle; 0 everywhere where the cell is not followed."""
+    psr: float
+    """Peak-to-sidelobe ratio of the response; NaN where the cell is not followed."""
+
+
+def sight_of(tracker: Tracker, state: TrackState, frame: Float32[np.ndarray, "y x"], slot: int) -> Sight:
+    """Lets the filter of one cell look at a frame.
+
+    Args:
+        tracker: The configuration.
+        state: What is known before the frame, or, in the frame of a cell's birth, after it.
+        frame: Compressed intensities on the grid.
+        slot: Where the cell is in the state.
+
+    Returns:
+        What it sees.
+    """
+    centre, window, response, psr = jax.device_get(_see(tracker, state, frame, np.int32(slot)))
+    return Sight(centre, window, response, float(psr))
+
+
+def sight_of_nothing(
+    tracker: Tracker, frame: Float32[np.ndarray, "y x"], centre: Float[np.ndarray, " 2"]
+) -> Sight:
+    """What lies around a point while the cell is not followed; arguments as of `sight_of`."""
+    place, scale = jnp.asarray(centre, jnp.float32), jnp.ones(())
+    window = np.asarray(_cut(jnp.asarray(frame), place, scale, tracker.size))
+    side = tracker.size // tracker.features.strides[0]
+    return Sight(np.asarray(centre, np.float32), window, np.zeros((side, side), np.float32), float("nan"))
+
+
+@jax.jit
+def _see(
+    tracker: Tracker, state: TrackState, frame: Float[Array, "y x"], slot: Int[Array, ""]
+) -> tuple[Array, Array, Array, Array]:
+    alone: TrackState = jax.tree.map(lambda column: column[slot][None], state)
+    search = look(tracker, alone, tracker.features.prepare(frame))
+    centre = search.origin[0]
+    response = jnp.fft.fftshift(search.response[0])
+    window = _cut(frame, centre, search.scale[0], tracker.size)
+    return centre, window, response, peak_to_sidelobe_ratio(search.response)[0]
+
+
+def _cut(frame: Array, centre: Array, scale: Array, size: int) -> Float[Array, "size size"]:
+    return sample_windows(frame[..., None], centre[None], scale[None], size=size)[0, ..., 0]
