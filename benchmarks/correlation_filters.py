@@ -46,7 +46,7 @@ from cellmotion_jax.tracking import (
 
 BOX = 40
 CELLS, SLOTS = 500, 512
-FRAMES = 6
+FRAMES = 9
 ROUNDS = 3
 PLAIN = Tracker(size=BOX)
 EXCLUSIVE = dataclasses.replace(PLAIN, exclusion=Exclusion())

@@ -197,6 +197,7 @@ OPS: Mapping[str, Example] = {
     "local_contrast": Example(ops.local_contrast, {"images": 1 + _levels(4, 5, 1)}, options={"window": 3}),
     "log_bessel_i0": Example(ops.log_bessel_i0, {"kappa": _concentration(3)}),
     "log_bessel_i0e": Example(ops.log_bessel_i0e, {"kappa": _concentration(3)}),
+    "map_sums": Example(ops.map_sums, {"maps": _normal(3, 4, 5)}),
     "masked_mean": Example(
         ops.masked_mean, {"values": _normal(3, 4), "where": _mask(3, 4)}, same_shape=("values", "where")
     ),

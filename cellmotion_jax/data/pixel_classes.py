@@ -47,7 +47,7 @@ def pixel_classes(labels: Integer[np.ndarray, "y x"], *, width: float) -> UInt8[
         ValueError: If ``labels`` is not an image of one channel.
         InputError: If a label is negative.
 
-    >>> pixel_classes(np.array([[1, 1, 2, 2, 2, 0]]), width=1).tolist()
+    >>> pixel_classes(np.array([[1, 1, 2, 2, 2, 0]]), width=1.0).tolist()
     [[1, 0, 0, 1, 0, 2]]
     """
     distance = distance_to_boundary(labels)

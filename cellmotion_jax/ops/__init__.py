@@ -29,7 +29,7 @@ from cellmotion_jax.ops.fourier import (
 )
 from cellmotion_jax.ops.intensity import compress, local_contrast, standardize
 from cellmotion_jax.ops.mean_direction import arc_mean, circular_mean, resultant_length
-from cellmotion_jax.ops.numerics import check_same_shape, masked_mean, safe_abs, safe_norm, select
+from cellmotion_jax.ops.numerics import check_same_shape, map_sums, masked_mean, safe_abs, safe_norm, select
 from cellmotion_jax.ops.peaks import h_maxima, label_components, peak_centroids, regional_maxima
 from cellmotion_jax.ops.reconstruction import reconstruct
 from cellmotion_jax.ops.warp import affine_warp, rotate, rotation_matrix, similarity_matrix
@@ -60,6 +60,7 @@ __all__ = [
     "local_contrast",
     "log_bessel_i0",
     "log_bessel_i0e",
+    "map_sums",
     "masked_mean",
     "mirror_heading_horizontal",
     "mirror_heading_vertical",

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from cellmotion_jax.ops.fourier import first_maximum
+from cellmotion_jax.ops.numerics import map_sums
 
 
 def peak_to_sidelobe_ratio(
@@ -36,10 +37,10 @@ def peak_to_sidelobe_ratio(
     square = responses[jnp.arange(cells)[:, None, None], rows[:, :, None], columns[:, None, :]]
     count = height * width - square.shape[1] * square.shape[2]
     # Relative to the mean of all, so that the variance does not come from a difference of large squares.
-    level = jnp.mean(responses, axis=(1, 2))
+    level = map_sums(responses) / (height * width)
     rest, square = responses - level[:, None, None], square - level[:, None, None]
-    mean = (jnp.sum(rest, axis=(1, 2)) - jnp.sum(square, axis=(1, 2))) / count
-    moment = (jnp.sum(jnp.square(rest), axis=(1, 2)) - jnp.sum(jnp.square(square), axis=(1, 2))) / count
+    mean = (map_sums(rest) - jnp.sum(square, axis=(1, 2))) / count
+    moment = (map_sums(jnp.square(rest)) - jnp.sum(jnp.square(square), axis=(1, 2))) / count
     variance = moment - jnp.square(mean)
     varies = variance > 1e-12
     ratio = jnp.maximum(peak - level - mean, 0.0) / jnp.sqrt(jnp.where(varies, variance, 1.0))

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from cellmotion_jax.ops.fourier import gaussian_target_spectrum, half_spectrum_weights, hann_window
+from cellmotion_jax.ops.numerics import map_sums
 
 State = TypeVar("State")
 
@@ -151,7 +152,9 @@ class LinearFilter:
         """`respond` for windows whose spectra are known; arguments as in `learn`."""
         matched = jnp.sum(state.numerator * spectra, axis=1)
         size = spectra.shape[2] * width
-        return matched / (state.denominator + self.regularization * size)
+        # A real factor for both parts: XLA would divide by a complex number.
+        factor = 1 / (state.denominator + self.regularization * size)
+        return jax.lax.complex(matched.real * factor, matched.imag * factor)
 
     def similarity(
         self, state: LinearState, windows: Float[Array, "cell y x channel"]
@@ -215,14 +218,15 @@ def window_spectra(
         `jnp.fft.rfft2` of every channel. A constant window has a spectrum of 0, and its gradient is 0.
     """
     _, height, width, _ = windows.shape
-    mean = jnp.mean(windows, axis=(1, 2), keepdims=True)
-    tapered = jnp.moveaxis(windows - mean, -1, 1) * hann_window((height, width))[None, None]
+    maps = jnp.moveaxis(windows, -1, 1)
+    mean = map_sums(maps) / (height * width)
+    tapered = (maps - mean[..., None, None]) * hann_window((height, width))[None, None]
     if normalize:
-        power = jnp.sum(jnp.square(tapered), axis=(1, 2, 3), keepdims=True) / (height * width)
+        power = jnp.sum(map_sums(jnp.square(tapered)), axis=1) / (height * width)
         # A window that varies less than float32 resolves holds no cell; its noise must not be blown up.
-        varies = power > 1e-10 * jnp.sum(jnp.square(mean), axis=(1, 2, 3), keepdims=True)
+        varies = power > 1e-10 * jnp.sum(jnp.square(mean), axis=1)
         scale = jnp.where(varies, 1 / jnp.sqrt(jnp.where(varies, power, 1.0)), 0.0)
-        return jnp.fft.rfft2(tapered * scale)
+        tapered = tapered * scale[:, None, None, None]
     return jnp.fft.rfft2(tapered)
 
 

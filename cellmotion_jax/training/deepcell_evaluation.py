@@ -26,7 +26,7 @@ from cellmotion_jax.models.feature_net import INTERIOR
 from cellmotion_jax.morphology import centroid_pixels
 from cellmotion_jax.training.distance_evaluation import annotated_points, known_cells
 
-SEEDS = (0.5, 0.7, 0.85, 0.95)
+SEEDS = (0.5, 0.7, 0.85, 0.95, 0.98)
 """Candidates for the probability from which on a piece is a nucleus."""
 EXTENTS = (0.02, 0.05, 0.1, 0.25)
 """Candidates for the probability of the interior down to which nuclei grow, over their boundary."""

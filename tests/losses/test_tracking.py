@@ -8,11 +8,7 @@ import pytest
 from cellmotion_jax import losses
 from cellmotion_jax.ops.fourier import gaussian_target, signed_shifts
 
-place_cross_entropy = jax.jit(
-    losses.place_cross_entropy,
-    static_argnames="sigma",
-    compiler_options={"xla_backend_optimization_level": 0},
-)
+place_cross_entropy = jax.jit(losses.place_cross_entropy, static_argnames="sigma")
 
 
 def test_it_is_the_sum_over_all_shifts():
