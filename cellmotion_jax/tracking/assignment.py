@@ -21,8 +21,10 @@ FORBIDDEN = 1e6
 class Exclusion:
     """How tracks compete for places: responses are costs of an assignment (Jackson-Smith 2016, Section 7)."""
 
-    radius: float = 6.0
-    """Pixels within which two peaks are one cell."""
+    radius: float = 8.0
+    """Pixels within which two peaks are one cell; half a cell on the grid."""
+    division: float = 16.0
+    """Pixels from the last place of a dividing cell within which its daughters are born."""
     peaks: int = 3
     """Peaks of each cell's own map that are places for all."""
     missing: float = 8.0

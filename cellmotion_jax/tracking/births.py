@@ -15,10 +15,14 @@ from cellmotion_jax.tracking.state import Births, TrackState
 def hand_over(
     exclusion: Exclusion | None, state: TrackState, births: Births
 ) -> tuple[TrackState, Int[Array, " birth"]]:
-    """Ends tracks on whose place a cell is born.
+    """Ends tracks on whose place a cell is born, and those that divide.
+
+    A track ends if a newborn lies within the radius of the exclusion, for then two would follow one cell;
+    or if it is the nearest track to at least two newborns within the reach of a division, for then the cell
+    is no more, and its track would only trouble the daughters.
 
     Args:
-        exclusion: Its radius says what the same place is; None ends no track.
+        exclusion: Says what the same place is, and how far daughters are; None ends no track.
         state: After the frame was looked at.
         births: Cells that begin in the frame.
 
@@ -30,9 +34,13 @@ def hand_over(
     apart = jnp.sum(jnp.square(births.position[:, None] - state.position[None]), axis=-1)
     taken = (births.identity > 0)[:, None] & (state.identity > 0)[None]
     apart = jnp.where(taken, apart, jnp.inf)
-    close = apart < exclusion.radius**2
-    parents = jnp.where(jnp.any(close, axis=1), state.identity[jnp.argmin(apart, axis=1)], 0)
-    return dataclasses.replace(state, identity=jnp.where(jnp.any(close, axis=0), 0, state.identity)), parents
+    nearest = jnp.argmin(apart, axis=1)
+    is_daughter = jnp.min(apart, axis=1) < exclusion.division**2
+    daughters = jnp.zeros(len(state.identity), jnp.int32).at[nearest].add(is_daughter.astype(jnp.int32))
+    ends = jnp.any(apart < exclusion.radius**2, axis=0) | (daughters >= 2)
+    has_parent = is_daughter & ends[nearest]
+    parents = jnp.where(has_parent, state.identity[nearest], 0)
+    return dataclasses.replace(state, identity=jnp.where(ends, 0, state.identity)), parents
 
 
 def free_slots(

@@ -93,4 +93,4 @@ def _look_at_scale(
         shift = signed_shifts(size)[None] * tracker.features.strides[0] * scale[:, None]
         penalty = -0.5 * jnp.square(shift - (expected - origin)[:, axis, None]) / variance
         logits = logits + jnp.expand_dims(penalty, 2 - axis)
-    return Search(origin, scale, response, jax.lax.optimization_barrier(logits), centre)
+    return Search(origin, scale, response, logits, centre)
