@@ -53,8 +53,9 @@ def slopes(form, first, second):
 
 @functools.partial(jax.jit, static_argnums=0)
 def shifts_found(form, patch, offset, shifted):
-    state = form.learn(spectra(patch), offset, width=SHAPE[1])
-    response = jnp.fft.irfft2(form.match(state, spectra(shifted), width=SHAPE[1]), s=SHAPE)
+    shape = patch.shape[1:3]
+    state = form.learn(spectra(patch), offset, width=shape[1])
+    response = jnp.fft.irfft2(form.match(state, spectra(shifted), width=shape[1]), s=shape)
     return response, *peak_shifts(response)
 
 
@@ -81,10 +82,10 @@ def test_a_linear_filter_is_ridge_regression_over_all_shifts():
     target = np.exp(-squared / 2 / 1.3**2)
     weights = np.linalg.solve(rows.T @ rows + 0.1 * 30 * np.eye(rows.shape[1]), rows.T @ target)
     expected = (others @ weights).reshape(shape)
-    # A row of the regression is the patch moved by s, where the target is that of a cell moved by s.
     form = LinearFilter(regularization=0.1, sigma=1.3)
-    state = form.learn(spectra(patch[None]).astype(jnp.complex64), NOWHERE, width=6)
-    response = jnp.fft.irfft2(form.match(state, spectra(other[None]), width=6), s=shape)[0]
+    arguments = (np.float32(images) for images in (patch[None], NOWHERE, other[None]))
+    response = shifts_found(form, *arguments)[0][0]
+    # What the regression answers to the window moved by s is the response at -s.
     mirrored = np.roll(expected[::-1, ::-1], (1, 1), (0, 1))
     np.testing.assert_allclose(response, mirrored, atol=1e-5)
 
@@ -104,8 +105,7 @@ def test_a_kernel_filter_is_that_of_henriques_in_float64(smooth):
     y, x_shift = np.meshgrid(signed_shifts(16), signed_shifts(16), indexing="ij")
     target = np.fft.fft2(np.exp(-(y**2 + x_shift**2) / 2 / 1.3**2))
     expected = np.fft.ifft2(kernel(x, z) * target / (kernel(x, x) + 1e-3)).real
-    state = form.learn(spectra(patch[None]), NOWHERE, width=16)
-    response = jnp.fft.irfft2(form.match(state, spectra(other[None]), width=16), s=(16, 16))[0]
+    response = shifts_found(form, patch[None], NOWHERE, other[None])[0][0]
     np.testing.assert_allclose(response, expected, atol=2e-3)
 
 
@@ -131,6 +131,15 @@ def test_cells_do_not_hear_each_other(form):
     np.testing.assert_allclose(jax.vmap(one)(windows, offsets, later), together, atol=1e-5)
 
 
+def test_windows_are_most_similar_to_themselves(form):
+    windows = jnp.asarray(texture(3, 16, 16, 2))
+    similarity = jax.jit(form.similarity)
+    state = learned(form, windows, jnp.array([[0.0, 0.0], [0.5, -0.5], [1.0, 0.3]]))
+    np.testing.assert_allclose(similarity(state, windows), np.ones(3), atol=0.05)
+    np.testing.assert_allclose(similarity(state, 3 * windows + 1), similarity(state, windows), atol=1e-4)
+    assert np.all(similarity(state, windows[::-1].at[1].set(0.0)) < 0.9)
+
+
 def test_the_rate_of_an_update_goes_from_keeping_to_replacing(form):
     windows, later = (jnp.asarray(texture(4, 8, 8, 2, seed=seed)) for seed in (0, 1))
     later = later.at[0].set(jnp.nan)
@@ -138,11 +147,11 @@ def test_the_rate_of_an_update_goes_from_keeping_to_replacing(form):
     old, new = (learned(form, images, nowhere) for images in (windows, later))
     rates = jnp.array([0.0, 1.0, 0.25, 0.0])
     for before, after, mixed in zip(
-        *map(jax.tree.leaves, (old, new, form.update(old, later, nowhere, rates)))
+        *map(jax.tree.leaves, (old, new, jax.jit(form.update)(old, later, nowhere, rates)))
     ):
         np.testing.assert_array_equal(mixed[jnp.array([0, 3])], before[jnp.array([0, 3])])
-        np.testing.assert_allclose(mixed[1], after[1], rtol=1e-6)
-        np.testing.assert_allclose(mixed[2], 0.75 * before[2] + 0.25 * after[2], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(mixed[1], after[1], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(mixed[2], 0.75 * before[2] + 0.25 * after[2], rtol=1e-4, atol=1e-5)
 
 
 def test_filters_of_many_updates_still_find_their_cell(form):
