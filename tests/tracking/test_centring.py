@@ -11,7 +11,7 @@ SIDE = 24
 
 
 def evidence(points, *, height=12.0):
-    """Log evidence over circular shifts: high within discs of radius 4 around points (y, x), low elsewhere."""
+    """Log evidence over circular shifts: high within 4 pixels of points (y, x), low elsewhere."""
     shifts = np.fft.fftfreq(SIDE, 1 / SIDE)
     maps = np.zeros((1, SIDE, SIDE), np.float32)
     for y, x in points:
