@@ -10,7 +10,8 @@ Every cell of frame 0 is followed until its reference track ends ("first"), and 
 ("births"). For each: the share of frames within 20 and 10 px of the true centroid, the area under the
 precision curve, identity switches per 100 frames, the share reported lost, and of that flag precision and
 recall against a distance of more than 20 px. The frame in which a cell begins does not count, for its place
-is given.
+is given. ``--pictures FOLDER`` draws the precision curves of all configurations, and of each one precision
+and recall of "lost" against the threshold on the confidence.
 """
 
 from __future__ import annotations
@@ -31,7 +32,16 @@ from cellmotion_jax.inference.embedding_features import load_embedding
 from cellmotion_jax.inference.network_features import DeepCellFeatures, MobileNetFeatures, recognet_features
 from cellmotion_jax.inference.recognition import load_recognition_model
 from cellmotion_jax.inference.track_movie import track_movie
-from cellmotion_jax.metrics import centre_errors, identity_switches, lost_report, precision_curve
+from cellmotion_jax.metrics import (
+    LostReport,
+    PrecisionCurve,
+    centre_errors,
+    identity_switches,
+    lost_curve,
+    lost_report,
+    precision_curve,
+)
+from cellmotion_jax.report.tracking_scores import plot_lost, plot_precision
 from cellmotion_jax.tracking import (
     PAPER_WEIGHTS,
     Exclusion,
@@ -55,6 +65,28 @@ COLUMNS = (
 )
 
 
+LOST_THRESHOLDS = tuple(np.linspace(-0.5, 1.0, 31).tolist())
+
+
+class Scores(NamedTuple):
+    """What a configuration reaches."""
+
+    precision: PrecisionCurve
+    switches: float
+    lost: LostReport
+    lost_curve: LostReport
+
+    def row(self) -> tuple[str, ...]:
+        return (
+            *(
+                f"{share:.3f}"
+                for share in (self.precision.at_20, self.precision.precision[10], self.precision.area)
+            ),
+            f"{100 * self.switches:.2f}",
+            *(f"{share:.2f}" for share in (self.lost.reported, self.lost.precision, self.lost.recall)),
+        )
+
+
 class Case(NamedTuple):
     """A movie with its truth."""
 
@@ -68,14 +100,26 @@ def main() -> None:
     print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
     for number, root in enumerate(options.datasets):
         case = _case(root)
+        curves = {name: {} for name in options.starts}
         for features, option, tracker, grid in _configurations(options, number):
             if options.only and options.only not in f"{features}, {option}":
                 continue
-            for name, truth in (("first", case.truth.of_first_frame()), ("births", case.truth)):
-                if name in options.starts:
-                    scores = _scores(case, truth, tracker, grid)
-                    row = (case.sequence.full_name, name, features, option, *scores)
-                    print(f"| {' | '.join(row)} |", flush=True)
+            for name in options.starts:
+                truth = case.truth if name == "births" else case.truth.of_first_frame()
+                scores = _scores(case, truth, tracker, grid)
+                row = (case.sequence.full_name, name, features, option, *scores.row())
+                print(f"| {' | '.join(row)} |", flush=True)
+                curves[name][f"{features}: {option}"] = scores.precision
+                if options.pictures:
+                    place = options.pictures / f"{root.name}-{name}"
+                    plot_precision(curves[name], place.with_name(f"{place.name}-precision.png"))
+                    plot_lost(
+                        LOST_THRESHOLDS,
+                        scores.lost_curve,
+                        place.with_name(f"{place.name}-lost-{features}-{option}.png"),
+                        chosen=tracker.trust.lost,
+                        confidence="confidence",
+                    )
 
 
 def _options() -> argparse.Namespace:
@@ -86,6 +130,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--deepcell", type=pathlib.Path)
     parser.add_argument("--mobilenet", type=pathlib.Path)
     parser.add_argument("--offset", type=float, default=0.0, help="intensity without light, for DeepCell")
+    parser.add_argument("--pictures", type=pathlib.Path, help="folder for the curves")
     parser.add_argument("--only", help="configurations whose features and options hold this text")
     parser.add_argument("--starts", nargs="+", default=["first", "births"], choices=["first", "births"])
     return parser.parse_args()
@@ -192,13 +237,12 @@ def _scores(
     points, lost = tracks.points[:, order], tracks.lost[:, order]
     counted = truth.present & (np.arange(len(points))[:, None] > begin[None])
     errors = centre_errors(points, truth.points)
-    curve = precision_curve(errors, counted)
     switches = identity_switches(points, case.truth.points, counted, radius=case.diameter / 2).switches
-    report = lost_report(errors, lost, counted)
-    return (
-        *(f"{share:.3f}" for share in (curve.at_20, curve.precision[10], curve.area)),
-        f"{100 * switches.sum() / counted.sum():.2f}",
-        *(f"{share:.2f}" for share in (report.reported, report.precision, report.recall)),
+    return Scores(
+        precision_curve(errors, counted),
+        float(switches.sum() / counted.sum()),
+        lost_report(errors, lost, counted),
+        lost_curve(errors, tracks.confidence[:, order], counted, thresholds=LOST_THRESHOLDS),
     )
 
 

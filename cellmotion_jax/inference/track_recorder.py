@@ -10,7 +10,7 @@ from cellmotion_jax.data.starts import Starts
 from cellmotion_jax.inference.tracks import Tracks
 from cellmotion_jax.tracking import Observation
 
-KEPT = ("identity", "position", "scale", "height", "psr", "entropy", "lost", "parent")
+KEPT = ("identity", "position", "scale", "height", "psr", "entropy", "confidence", "lost", "parent")
 
 
 class TrackRecorder:
@@ -77,6 +77,7 @@ class TrackRecorder:
             psr=column(rows["psr"]),
             entropy=column(rows["entropy"]),
             height=column(rows["height"]),
+            confidence=column(rows["confidence"]),
             boxes=column(boxes.astype(np.float32)),
             parents=parents,
         )

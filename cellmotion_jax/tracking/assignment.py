@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from cellmotion_jax.ops.fourier import signed_shifts
+from cellmotion_jax.ops.fourier import first_maximum, signed_shifts
 
 FORBIDDEN = 1e6
 """Cost of a pair that must not be; above any sum of real costs of one row, and exact in float32."""
@@ -72,11 +71,9 @@ def exclusive_places(
     """
     cells, height, width = logits.shape
     cell = jnp.arange(cells)
-    neighbourhood = jnp.stack(
-        [jnp.roll(logits, (down, right), (1, 2)) for down in (-1, 0, 1) for right in (-1, 0, 1)]
-    ).max(axis=0)
-    summits = jnp.where(logits >= neighbourhood, logits, -FORBIDDEN).reshape(cells, -1)
-    values, summit = jax.lax.top_k(summits, exclusion.peaks)
+    neighbourhood = _highest_of_three(_highest_of_three(logits, axis=1), axis=2)
+    summits = jnp.where(logits >= neighbourhood, logits, -FORBIDDEN)
+    values, summit = _highest(summits, exclusion.peaks)
     shifts = jnp.stack(
         [
             jnp.asarray(signed_shifts(height))[summit // width],
@@ -106,6 +103,26 @@ def exclusive_places(
     seen = active & (column < len(points))
     given = wrapped[cell, jnp.minimum(column, len(points) - 1)]
     return Places(jnp.where(seen, _climb(logits, given), 0), seen)
+
+
+def _highest_of_three(maps: Float[Array, "cell y x"], *, axis: int) -> Float[Array, "cell y x"]:
+    """The highest of every entry and its two neighbours along an axis, around the border."""
+    return jnp.maximum(maps, jnp.maximum(jnp.roll(maps, 1, axis), jnp.roll(maps, -1, axis)))
+
+
+def _highest(
+    maps: Float[Array, "cell y x"], count: int
+) -> tuple[Float[Array, "cell peak"], Int[Array, "cell peak"]]:
+    """The highest entries of each map and their flat indices; a few passes cost less than a sort."""
+    cells = maps.shape[0]
+    entries = np.arange(maps[0].size, dtype=np.int32).reshape(1, *maps.shape[1:])
+    values, indices = [], []
+    for _ in range(count):
+        index = first_maximum(maps)
+        values.append(jnp.take_along_axis(maps.reshape(cells, -1), index[:, None], axis=1)[:, 0])
+        indices.append(index)
+        maps = jnp.where(entries == index[:, None, None], -FORBIDDEN, maps)
+    return jnp.stack(values, axis=1), jnp.stack(indices, axis=1)
 
 
 def _best_of_close(

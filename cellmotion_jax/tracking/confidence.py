@@ -1,6 +1,5 @@
 """How far a response is to be believed."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -58,7 +57,8 @@ def normalized_entropy(logits: Float[Array, "cell y x"]) -> Float[Array, " cell"
     Returns:
         0 for one certain place, 1 where every place is as likely as any other.
     """
-    flat = logits.reshape(logits.shape[0], -1)
-    log_probability = jax.nn.log_softmax(flat, axis=1)
-    entropy = -jnp.sum(jnp.exp(log_probability) * log_probability, axis=1)
-    return entropy / np.log(flat.shape[1])
+    below = logits - jnp.max(logits, axis=(1, 2), keepdims=True)
+    weights = jnp.exp(below)
+    total = map_sums(weights)
+    entropy = jnp.log(total) - map_sums(weights * below) / total
+    return entropy / np.log(logits[0].size)

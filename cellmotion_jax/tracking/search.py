@@ -88,9 +88,23 @@ def _look_at_scale(
     centre = None if windows.centre is None else jnp.fft.ifftshift(windows.centre, axes=(1, 2))
     if centre is not None:
         logits = logits + centre
-    variance = tracker.motion.spread**2 * (1.0 + state.doubtful)[:, None]
-    for axis, size in enumerate(response.shape[1:]):
-        shift = signed_shifts(size)[None] * tracker.features.strides[0] * scale[:, None]
-        penalty = -0.5 * jnp.square(shift - (expected - origin)[:, axis, None]) / variance
-        logits = logits + jnp.expand_dims(penalty, 2 - axis)
+    logits = logits + _motion_prior(tracker, state, expected - origin, scale, response.shape[1:])
     return Search(origin, scale, response, logits, centre)
+
+
+def _motion_prior(
+    tracker: Tracker, state: TrackState, offset: Array, scale: Array, shape: tuple[int, ...]
+) -> Float[Array, "slot y x"]:
+    """Log probability of each shift by the motion alone, up to a constant.
+
+    The sum over both axes is a product of matrices: it is computed once, where XLA would work out a plain sum
+    again, divisions and all, for every pixel and everyone who reads the map.
+    """
+    precision = 0.5 / (tracker.motion.spread**2 * (1.0 + state.doubtful)[:, None])
+    sides = []
+    for axis, size in enumerate(shape):
+        shift = signed_shifts(size)[None] * tracker.features.strides[0] * scale[:, None]
+        sides.append(-precision * jnp.square(shift - offset[:, axis, None]))
+    down = jnp.stack([sides[0], jnp.ones_like(sides[0])], axis=2)
+    right = jnp.stack([jnp.ones_like(sides[1]), sides[1]], axis=1)
+    return jnp.matmul(down, right, precision=jax.lax.Precision.HIGHEST)
