@@ -21,6 +21,7 @@ from cellmotion_jax.cli.track_starts import (
     typical_diameter,
 )
 from cellmotion_jax.data.compressed import grid_frame
+from cellmotion_jax.data.ctc import MAX_WRITTEN_LABEL
 from cellmotion_jax.data.grid import CELL_DIAMETER, grid_shape, grid_zoom
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.data.starts import Starts, starts_from_labels
@@ -102,7 +103,7 @@ class _TrackOptions:
     motion: Motion = dataclasses.field(default_factory=Motion)
     trust: Trust = dataclasses.field(default_factory=Trust)
     compete: bool = True
-    """Give no place to two tracks; exclusion says how."""
+    """Give no place to two tracks, and end tracks on whose place a cell is born; exclusion says how."""
     exclusion: Exclusion = dataclasses.field(default_factory=Exclusion)
     redetect: bool = False
     """Look for lost cells beyond their windows; redetection says how."""
@@ -175,6 +176,7 @@ def _as_trained(model: EmbeddingModel) -> _TrackOptions:
         window=model.window,
         sharpness=model.sharpness,
         filter=LinearFilter(sigma=model.filter_sigma, regularization=model.regularization),
+        kernel_filter=KernelFilter(sigma=model.filter_sigma),
         motion=Motion(spread=model.spread),
     )
 
@@ -194,6 +196,15 @@ def _starts(options: _TrackOptions, movie: Movie, segmentation: Movie | None) ->
         starts, at = starts_at_points(at), ()
     else:
         raise InputError("start is missing; give start, segmentation, or places with at to begin from.")
+    if not len(starts) and not (options.every_birth and segmentation is not None):
+        raise InputError(
+            "there is no cell to follow where cells begin; give an image with at least one label."
+        )
+    if len(starts) and starts.ids.max() > MAX_WRITTEN_LABEL:
+        raise InputError(
+            f"a cell to follow has the id {starts.ids.max()}; a result of the Cell Tracking Challenge holds "
+            f"ids up to {MAX_WRITTEN_LABEL}."
+        )
     diameter = typical_diameter(starts, options.cell_diameter)
     return choose_starts(starts, ids=options.ids, at=at, reach=diameter), diameter
 

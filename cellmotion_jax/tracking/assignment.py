@@ -30,6 +30,11 @@ class Exclusion:
     """How much less likely (natural logarithm) a place may be than a cell's best before the cell rather
     counts as not seen in this frame."""
 
+    def __post_init__(self) -> None:
+        """Refuses settings without a meaning."""
+        if not (self.radius > 0 and self.peaks >= 1):
+            raise ValueError(f"radius is {self.radius} and peaks is {self.peaks}; both are positive")
+
 
 class Places(NamedTuple):
     """What the assignment gave.

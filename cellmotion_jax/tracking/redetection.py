@@ -56,13 +56,13 @@ def redetect(
     doubtful: Int[Array, " slot"],
     followed: Bool[Array, " slot"],
     *,
+    scales: Float[Array, " slot"] | None,
     weights: tuple[float, ...],
     size: int,
 ) -> Found:
     """Lets the filters of lost cells look at nine windows around their last places, half a window apart.
 
-    Without a prior of the motion: who is lost may be anywhere. The windows keep the size of the cell's
-    first frame.
+    Without a prior of the motion: who is lost may be anywhere. Cells keep the size that they had.
 
     Args:
         settings: When and how.
@@ -73,6 +73,7 @@ def redetect(
         positions: Last places (y, x) of all tracks.
         doubtful: Frames for which each track has been lost; 0 for those that are not, and for free slots.
         followed: Tracks whose places are taken.
+        scales: Size of each cell relative to its first frame; None if windows have a fixed size.
         weights: Gamma of each layer.
         size: Side of the window in pixels.
 
@@ -82,13 +83,15 @@ def redetect(
     """
     tracks = min(settings.tracks, len(doubtful))
     lost_for, slot = jax.lax.top_k(doubtful, tracks)
-    centres = jnp.round(positions[slot])[:, None] + RING[None] * (size // 2)
+    zooms = jnp.ones(tracks) if scales is None else scales[slot]
+    centres = jnp.round(positions[slot][:, None] + RING[None] * (size // 2) * zooms[:, None, None])
     centres = centres.reshape(-1, 2)
-    windows = features.windows(prepared, centres, None, size=size)
+    repeats = jnp.repeat(zooms, len(RING))
+    windows = features.windows(prepared, centres, None if scales is None else repeats, size=size)
     repeated = jax.tree.map(lambda leaf: jnp.repeat(leaf[slot], len(RING), axis=0), filters)
     response = respond_levels(form, repeated, windows.levels, weights=weights)
     shifts, heights = peak_shifts(response)
-    places = (centres + shifts * features.strides[0]).reshape(tracks, len(RING), 2)
+    places = (centres + shifts * features.strides[0] * repeats[:, None]).reshape(tracks, len(RING), 2)
     heights = heights.reshape(tracks, len(RING))
     best = jnp.argmax(heights, axis=1)
     row = jnp.arange(tracks)

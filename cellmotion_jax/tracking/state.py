@@ -29,6 +29,11 @@ class Motion:
     smoothing: float = 0.5
     """Share of the newest displacement in the moving average of the velocity."""
 
+    def __post_init__(self) -> None:
+        """Refuses a spread that allows no displacement at all."""
+        if not self.spread >= 0.1:
+            raise ValueError(f"spread is {self.spread}; it is at least 0.1 pixels, or infinite")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trust:

@@ -35,8 +35,9 @@ def step(
 ) -> tuple[TrackState, Observation]:
     """Follows every cell into the next frame, begins the new ones, and lets all filters learn.
 
-    A newborn takes its given place. If a track sits within the exclusion radius of it, that track ends in
-    the frame before and is the parent: a birth is told from outside, the track may be mistaken.
+    A newborn takes its given place. A track that sits within the exclusion radius of it, or is the nearest to
+    two newborns within the reach of a division, ends in the frame before and is the parent: a birth is told
+    from outside, the track may be mistaken.
 
     Args:
         tracker: The configuration.
@@ -64,11 +65,15 @@ def step(
     place = jnp.clip(place, 0.0, shape - 1)
     height = jnp.take_along_axis(search.response.reshape(slots, -1), index[:, None], axis=1)[:, 0]
     height = jnp.where(seen, height, 0.0)
-    jump = jnp.sum(jnp.square(place - state.position), axis=1) / tracker.motion.spread**2
+    # Whoever was not seen for a while may have gone further, as `look` allows.
+    allowed = tracker.motion.spread**2 * (1 + state.doubtful)
+    jump = jnp.sum(jnp.square(place - state.position), axis=1) / allowed
     belief = height / jnp.maximum(state.usual, LEAST_USUAL) - tracker.trust.jump * jump
     regained = state.confidence + tracker.trust.recovery * jnp.maximum(belief - state.confidence, 0.0)
-    confidence = jnp.minimum(regained, belief)
+    # A frame without a place is lost, and tells nothing of the places before and after it.
+    confidence = jnp.where(seen, jnp.minimum(regained, belief), state.confidence)
     sure = seen & (height >= tracker.trust.pause)
+    fits = seen
     if tracker.redetection is not None:
         found = redetect(
             tracker.redetection,
@@ -79,10 +84,12 @@ def step(
             place,
             jnp.where(active & ~sure, state.doubtful + 1, 0),
             active & sure,
+            scales=None if len(tracker.scales) == 1 else state.scale,
             weights=tracker.weights,
             size=tracker.size,
         )
         again = jnp.where(found.accepted, found.slot, slots)
+        fits = seen & ~jnp.zeros(slots, bool).at[again].set(True, mode="drop")
         place = place.at[again].set(jnp.clip(found.position, 0.0, shape - 1), mode="drop")
         height = height.at[again].set(found.height, mode="drop")
         # A response that `Redetection.accept` calls the cell makes good what went before.
@@ -91,15 +98,17 @@ def step(
     doubtful = jnp.where(sure, 0, state.doubtful + 1)
     if tracker.trust.patience is not None:
         active &= doubtful <= tracker.trust.patience
-    moved = jnp.where(seen[:, None], place - state.position, state.velocity)
+    usual = (1 - tracker.trust.smoothing) * state.usual + tracker.trust.smoothing * jnp.maximum(height, 0.0)
+    velocity = (1 - tracker.motion.smoothing) * state.velocity
+    velocity += tracker.motion.smoothing * (place - state.position)
     followed = TrackState(
         identity=jnp.where(active, state.identity, 0),
         position=place,
-        velocity=(1 - tracker.motion.smoothing) * state.velocity + tracker.motion.smoothing * moved,
-        scale=jnp.where(seen, search.scale, state.scale),
+        # A place found in the wider search is no displacement per frame.
+        velocity=jnp.where(fits[:, None], velocity, jnp.where(seen[:, None], 0.0, state.velocity)),
+        scale=jnp.where(fits, search.scale, state.scale),
         confidence=confidence,
-        usual=(1 - tracker.trust.smoothing) * state.usual
-        + tracker.trust.smoothing * jnp.maximum(height, 0.0),
+        usual=jnp.where(seen, usual, state.usual),
         doubtful=doubtful,
         filters=state.filters,
     )
