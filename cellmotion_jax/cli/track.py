@@ -57,7 +57,7 @@ class _TrackOptions:
     tracks.csv (places and confidence by track and frame), maskT.tif and res_track.txt (a result of the Cell
     Tracking Challenge), trajectories.png, filters.safetensors (what the filters have learned) and, if asked
     for, live.gif. Lengths of window, motion, exclusion and redetection are in pixels of a grid on which a
-    typical cell is 16 across.
+    typical cell is 16 across, or as large as --model was trained with.
     """
 
     movie: tyro.conf.Positional[pathlib.Path]

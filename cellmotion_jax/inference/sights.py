@@ -19,7 +19,7 @@ class Sight(NamedTuple):
     centre: Float32[np.ndarray, " 2"]
     """Where the window lies (y, x): where the cell is expected."""
     window: Float32[np.ndarray, "h w"]
-    """Compressed intensities there, whatever features the filter looks at."""
+    """The frame there as the features are given it, compressed or not."""
     response: Float32[np.ndarray, "rows columns"]
     """Its answer, zero displacement in the middle; 0 everywhere where the cell is not followed."""
     psr: float

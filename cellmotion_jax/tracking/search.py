@@ -26,8 +26,7 @@ class Search(NamedTuple):
         response: Response of the filter over circular shifts, in samples of the finest layer.
         logits: Log probability of each shift, up to a constant: response, motion, and what the features say.
         centre: What the features say of a cell's centre at each shift, as a log probability up to a
-        constant; None
-            where they do not say.
+            constant; None where they do not say.
     """
 
     origin: Float[Array, "slot 2"]

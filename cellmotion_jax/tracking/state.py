@@ -41,9 +41,10 @@ class Trust:
 
     lost: float = 0.3
     """Confidence below which a track is reported lost. The confidence is the lowest belief that the track has
-    ever had, its weakest link: after a jump to another cell it stays low, although the filter is soon content
-    with the new cell. The belief in a frame is the response as a share of what is usual for the track, less
-    the price of the displacement."""
+    had, its weakest link, unless ``recovery`` or a re-detection raise it: after a jump to another cell it
+    stays low, although the filter is soon content with the new cell. The belief in a frame is the response as
+    a share of what is usual for the track, less the price of the displacement. Frames without a place are
+    lost too, and leave the confidence as it was."""
     jump: float = 0.05
     """Belief that a displacement of one `Motion.spread` from the last place costs; it counts squared."""
     smoothing: float = 0.2
@@ -73,8 +74,7 @@ class Tracker:
             to its scale.
         exclusion: How tracks compete for places; None lets each have its best.
         centring: How tracks keep to the middle of their cells, if the features say where that is; None
-        leaves them at
-            the peak of the response.
+            leaves them at the peak of the response.
         redetection: How a lost cell is looked for beyond its window; None for not at all.
         trust: When a track is believed.
     """
@@ -143,7 +143,7 @@ class Observation(NamedTuple):
         entropy: Entropy of the places that response and motion allow, 0 (certain) to 1; NaN likewise.
         confidence: Lowest belief of the track so far, see `Trust`.
         lost: Whether the track says that it has no place, or does not believe it.
-        parent: Id of the track that ended because this one was born on its place; 0 elsewhere.
+        parent: Id of the track that ended because this one was born, see `births.hand_over`; 0 elsewhere.
         dropped: Number of births for which there was no free slot, the same in every slot.
     """
 
