@@ -39,7 +39,7 @@ class Motion:
 class Trust:
     """When a track is believed, when its filter learns, when it ends."""
 
-    lost: float = 0.3
+    lost: float = 0.2
     """Confidence below which a track is reported lost. The confidence is the lowest belief that the track has
     had, its weakest link, unless ``recovery`` or a re-detection raise it: after a jump to another cell it
     stays low, although the filter is soon content with the new cell. The belief in a frame is the response as

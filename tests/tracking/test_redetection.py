@@ -24,7 +24,7 @@ def movie(*paths):
     return jnp.asarray(frames + 0.01 * RNG.normal(size=frames.shape).astype(np.float32))
 
 
-TRACKER = Tracker(size=24, motion=Motion(spread=3.0), trust=Trust(pause=0.3))
+TRACKER = Tracker(size=24, motion=Motion(spread=3.0), trust=Trust(pause=0.3, lost=0.3))
 run = jax.jit(follow)
 
 
