@@ -8,8 +8,8 @@ import pathlib
 import tyro
 
 from cellmotion_jax.cli.compiled_programs import keep_compiled_programs
-from cellmotion_jax.cli.folders import refuse_full_folder
 from cellmotion_jax.data.annotated import shrink_for
+from cellmotion_jax.data.folders import refuse_full_folder
 from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import written_beside

@@ -11,7 +11,6 @@ import numpy as np
 import tyro
 
 from cellmotion_jax.cli.compiled_programs import keep_compiled_programs
-from cellmotion_jax.cli.folders import refuse_full_folder
 from cellmotion_jax.cli.track_starts import (
     choose_starts,
     find_starts,
@@ -22,6 +21,7 @@ from cellmotion_jax.cli.track_starts import (
 )
 from cellmotion_jax.data.compressed import grid_frame
 from cellmotion_jax.data.ctc import MAX_WRITTEN_LABEL
+from cellmotion_jax.data.folders import refuse_full_folder
 from cellmotion_jax.data.grid import CELL_DIAMETER, grid_shape, grid_zoom
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.data.starts import Starts, starts_from_labels

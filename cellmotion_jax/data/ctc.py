@@ -16,6 +16,7 @@ from jaxtyping import Integer
 from tqdm import tqdm
 
 from cellmotion_jax.data.centroids import Centroids, frame_centroids
+from cellmotion_jax.data.folders import refuse_full_folder
 from cellmotion_jax.data.movie import Movie, list_tiffs, open_movie
 from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.data.track_table import TrackTable, check_track_table, read_man_track
@@ -161,8 +162,7 @@ def write_ctc(
             masks), or the folder holds something already.
     """
     folder = pathlib.Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} exists and is not empty; give a folder that can be made.")
+    refuse_full_folder(folder)
     check_track_table(tracks, frames=len(masks), source="tracks")
     if tracks.label.max() > MAX_WRITTEN_LABEL:
         raise InputError(

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int, Integer
 
 from cellmotion_jax.data.centroids import frame_centroids
 from cellmotion_jax.data.ctc import MAX_WRITTEN_LABEL
+from cellmotion_jax.data.folders import refuse_full_folder
 from cellmotion_jax.data.track_table import TrackTable, check_track_table
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import written_beside
@@ -98,8 +99,7 @@ def write_ctc_result(
             misread uint16 masks), there are fewer segmentations than frames, or the folder holds something.
     """
     folder = pathlib.Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} exists and is not empty; give a folder that can be made.")
+    refuse_full_folder(folder)
     if len(diameters) != len(tracks):
         raise ValueError(f"diameters has shape {diameters.shape}, but there are {len(tracks)} tracks")
     spans, frames = track_spans(tracks), len(tracks.points)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.variables_file import read_description, read_variables, write_variables
 from cellmotion_jax.models.embedding import TrackingEmbedding
-from cellmotion_jax.tracking.features import Maps, Windows, windows_of_maps
+from cellmotion_jax.tracking.features import DenseFeatures, Maps
 from cellmotion_jax.weights.fitting import variable_shapes
 
 EMBEDDING_KEY = "cellmotion_jax.tracking_embedding"
@@ -47,7 +47,7 @@ class EmbeddingModel:
 
 
 @flax.struct.dataclass
-class EmbeddingFeatures:
+class EmbeddingFeatures(DenseFeatures):
     """Learned features of a frame and evidence for centres of cells; see `tracking.features.Features`."""
 
     network: TrackingEmbedding = flax.struct.field(pytree_node=False)
@@ -73,17 +73,6 @@ class EmbeddingFeatures:
         maps: Any = self.network.apply({"params": self.params}, image[None], train=False)
         levels = (maps.features[0], image)[: len(self.strides)]
         return Maps(levels, None if maps.centre is None else maps.centre[0])
-
-    def windows(
-        self,
-        prepared: Maps,
-        centres: Float[Array, "cell 2"],
-        scales: Float[Array, " cell"] | None,
-        *,
-        size: int,
-    ) -> Windows:
-        """See `Features.windows`."""
-        return windows_of_maps(prepared, centres, scales, strides=self.strides, size=size)
 
 
 def save_embedding(path: str | os.PathLike[str], model: EmbeddingModel) -> None:

@@ -21,11 +21,11 @@ from cellmotion_jax.models.feature_net import FeatureNet
 from cellmotion_jax.models.recognet import RecogNet
 from cellmotion_jax.ops.intensity import local_contrast, standardize
 from cellmotion_jax.ops.windows import sample_windows
-from cellmotion_jax.tracking.features import Maps, Windows, windows_of_maps
+from cellmotion_jax.tracking.features import DenseFeatures, Maps, Windows
 
 
 @flax.struct.dataclass
-class DeepCellFeatures:
+class DeepCellFeatures(DenseFeatures):
     """The first layers of a feature net, after their ReLU, for every pixel of the frame.
 
     The frame's local contrast goes on as its mirror image beyond the border, so that the maps are as large
@@ -65,17 +65,6 @@ class DeepCellFeatures:
             self.variables, mirrored[None], train=False, layers=self.layers, stride=self.stride
         )
         return Maps(tuple(level[0] for level in maps.features))  # type: ignore[union-attr]
-
-    def windows(
-        self,
-        prepared: Maps,
-        centres: Float[Array, "cell 2"],
-        scales: Float[Array, " cell"] | None,
-        *,
-        size: int,
-    ) -> Windows:
-        """See `tracking.features.Features`."""
-        return windows_of_maps(prepared, centres, scales, strides=self.strides, size=size)
 
 
 @flax.struct.dataclass
@@ -147,7 +136,7 @@ class RecogNetFeatures:
 
 
 @flax.struct.dataclass
-class RecogNetMaps:
+class RecogNetMaps(DenseFeatures):
     """RecogNet once on the whole frame: the same network without a border in any window.
 
     For many cells cheaper than their windows one by one. The pools lie on one grid for the whole frame, so
@@ -175,20 +164,9 @@ class RecogNetMaps:
         )
         return Maps(tuple(level[0] for level in maps.features))  # type: ignore[union-attr]
 
-    def windows(
-        self,
-        prepared: Maps,
-        centres: Float[Array, "cell 2"],
-        scales: Float[Array, " cell"] | None,
-        *,
-        size: int,
-    ) -> Windows:
-        """See `tracking.features.Features`."""
-        return windows_of_maps(prepared, centres, scales, strides=self.strides, size=size)
-
 
 @flax.struct.dataclass
-class MobileNetFeatures:
+class MobileNetFeatures(DenseFeatures):
     """Stages of a MobileNetV2 for natural images, one level each, over the whole frame."""
 
     network: MobileNetV2 = flax.struct.field(pytree_node=False)
@@ -213,17 +191,6 @@ class MobileNetFeatures:
         colours = self.scaling.of_standardized(standardize(frame[None, ..., None]))
         levels = self.network.apply(self.variables, colours, train=False)
         return Maps(tuple(level[0] for level in levels if level is not None))  # type: ignore[union-attr]
-
-    def windows(
-        self,
-        prepared: Maps,
-        centres: Float[Array, "cell 2"],
-        scales: Float[Array, " cell"] | None,
-        *,
-        size: int,
-    ) -> Windows:
-        """See `tracking.features.Features`."""
-        return windows_of_maps(prepared, centres, scales, strides=self.strides, size=size)
 
 
 def recognet_features(model: RecognitionModel, *, layers: int = 4, debiased: bool = True) -> RecogNetFeatures:

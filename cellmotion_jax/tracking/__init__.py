@@ -5,6 +5,7 @@ from cellmotion_jax.tracking.centring import Centring, settle
 from cellmotion_jax.tracking.confidence import normalized_entropy, peak_to_sidelobe_ratio
 from cellmotion_jax.tracking.correlation_filter import CorrelationFilter, LinearFilter, LinearState
 from cellmotion_jax.tracking.features import (
+    DenseFeatures,
     Features,
     Intensity,
     IntensityAndGradient,
@@ -38,6 +39,7 @@ __all__ = [
     "Births",
     "Centring",
     "CorrelationFilter",
+    "DenseFeatures",
     "Exclusion",
     "Features",
     "Intensity",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import flax.struct
@@ -107,8 +108,28 @@ def windows_of_maps(
     return Windows(levels, centre)
 
 
+class DenseFeatures(abc.ABC):
+    """Base of the `Features` whose `prepare` returns `Maps`: their windows are cut from the maps."""
+
+    @property
+    @abc.abstractmethod
+    def strides(self) -> tuple[int, ...]:
+        """See `Features.strides`."""
+
+    def windows(
+        self,
+        prepared: Maps,
+        centres: Float[Array, "cell 2"],
+        scales: Float[Array, " cell"] | None,
+        *,
+        size: int,
+    ) -> Windows:
+        """See `Features.windows`."""
+        return windows_of_maps(prepared, centres, scales, strides=self.strides, size=size)
+
+
 @flax.struct.dataclass
-class Intensity:
+class Intensity(DenseFeatures):
     """Standardised intensities of the frame, the plainest feature."""
 
     @property
@@ -125,20 +146,9 @@ class Intensity:
         """Intensities of mean 0 and variance 1."""
         return Maps((standardize(frame[..., None]),))
 
-    def windows(
-        self,
-        prepared: Maps,
-        centres: Float[Array, "cell 2"],
-        scales: Float[Array, " cell"] | None,
-        *,
-        size: int,
-    ) -> Windows:
-        """See `Features.windows`."""
-        return windows_of_maps(prepared, centres, scales, strides=self.strides, size=size)
-
 
 @flax.struct.dataclass
-class IntensityAndGradient:
+class IntensityAndGradient(DenseFeatures):
     """Standardised intensities and their two central differences, each scaled to variance 1."""
 
     @property
@@ -156,14 +166,3 @@ class IntensityAndGradient:
         down, right = jnp.gradient(frame)
         channels = [standardize(channel[..., None]) for channel in (frame, down, right)]
         return Maps((jnp.concatenate(channels, axis=-1),))
-
-    def windows(
-        self,
-        prepared: Maps,
-        centres: Float[Array, "cell 2"],
-        scales: Float[Array, " cell"] | None,
-        *,
-        size: int,
-    ) -> Windows:
-        """See `Features.windows`."""
-        return windows_of_maps(prepared, centres, scales, strides=self.strides, size=size)

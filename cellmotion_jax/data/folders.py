@@ -1,4 +1,4 @@
-"""Folders that a command makes."""
+"""Folders that are made for what is written."""
 
 from __future__ import annotations
 
