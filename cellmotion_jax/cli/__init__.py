@@ -1,4 +1,4 @@
-"""The ``cellmotion`` command: ``train``, ``predict``, ``track``, ``simulate`` and ``import-weights``.
+"""The ``cellmotion`` command, one file per subcommand.
 
 Whatever is wrong with what the user handed in arrives here as an ``InputError`` and leaves as one
 sentence with exit code 2.
@@ -10,6 +10,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from cellmotion_jax.cli.evaluate import evaluate_result
 from cellmotion_jax.cli.import_weights import convert_weights
 from cellmotion_jax.cli.names import closest
 from cellmotion_jax.cli.predict import predict_cells
@@ -26,6 +27,8 @@ USAGE = """usage: cellmotion COMMAND ...
                                      detect and outline the cells of a movie (TIFF frames or a stack)
   track MOVIE --out FOLDER [--start FILE] [--options]
                                      follow the cells of a movie from where they are at first
+  evaluate RESULT REFERENCE [--options]
+                                     score a result by the measures of the Cell Tracking Challenge
   simulate --out FOLDER [--options]  write a simulated movie with its exact truth
   import-weights SOURCE --model NAME --out FILE
                                      convert published weights of a backbone (Keras, torch, safetensors, npz)
@@ -41,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "train": train_experiment,
         "predict": predict_cells,
         "track": follow_cells,
+        "evaluate": evaluate_result,
         "simulate": write_simulated,
         "import-weights": convert_weights,
     }

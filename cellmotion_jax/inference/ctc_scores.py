@@ -1,0 +1,177 @@
+"""Result folders of the Cell Tracking Challenge (CTC) held against an annotated sequence."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+import tqdm
+
+from cellmotion_jax.data.centroids import frame_centroids
+from cellmotion_jax.data.ctc import CtcSequence
+from cellmotion_jax.data.movie import Movie, open_movie
+from cellmotion_jax.data.track_table import TrackTable, check_track_table, read_man_track
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.metrics.aogm import edge_errors, node_errors
+from cellmotion_jax.metrics.ctc import CtcScores
+from cellmotion_jax.metrics.ctc_matching import match_frame, segmentation_score
+
+
+class SequenceScores(NamedTuple):
+    """A result by both segmentations of its sequence; DET, LNK and TRA are the same in both."""
+
+    gold: CtcScores
+    """SEG against ``01_GT/SEG``, drawn by people; NaN where there is none."""
+    silver: CtcScores
+    """SEG against ``01_ST/SEG``, fused from challenge entries; NaN where there is none."""
+
+
+class ResultFolder(NamedTuple):
+    """What a method has found in a movie."""
+
+    masks: Movie
+    """One label image per frame."""
+    tracks: TrackTable | None
+    """The rows of ``res_track.txt``; None where labels are numbers within a frame."""
+
+
+def open_result(folder: str | os.PathLike[str], sequence: CtcSequence) -> ResultFolder:
+    """Opens ``maskT.tif`` and ``res_track.txt``, and checks that they fit the movie.
+
+    Args:
+        folder: The result, e.g. ``DATASET/01_RES``. A folder without ``res_track.txt``, such as ``cellmotion
+            predict`` writes, has masks alone. With an empty one, nothing was found.
+        sequence: What it is a result of.
+
+    Returns:
+        The masks, unread, and the tracks.
+
+    Raises:
+        InputError: If there is not one mask of whole numbers per frame, of its number and size, or the table
+            breaks a rule of the format.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir() or not any(folder.glob("mask*.tif")):
+        raise InputError(f"{folder} is no result; it should be a folder with mask000.tif, mask001.tif, ...")
+    expected = [f"mask{name.removeprefix('t')}" for name in sequence.movie.frame_names]
+    masks = open_movie(folder)
+    for name in expected:
+        if name not in masks.frame_names:
+            raise InputError(
+                f"{folder / name} is missing; a result has one mask per frame of {sequence.movie.path}."
+            )
+    for name in masks.frame_names:
+        if name not in expected:
+            raise InputError(
+                f"{folder / name} belongs to no frame; {sequence.movie.path} has {len(expected)} frames."
+            )
+    if masks.shape != sequence.movie.shape:
+        raise InputError(
+            f"{folder} has masks of {masks.shape} pixels, but {sequence.movie.path} frames of "
+            f"{sequence.movie.shape}."
+        )
+    if masks.dtype.kind not in "ui":
+        raise InputError(f"{folder} has masks of {masks.dtype}; labels are whole numbers (uint16).")
+    return ResultFolder(masks, _read_tracks(folder / "res_track.txt", frames=len(masks)))
+
+
+def score_result(
+    result: ResultFolder,
+    sequence: CtcSequence,
+    *,
+    frames: tuple[int, int] | None = None,
+    margin: int = 0,
+) -> SequenceScores:
+    """Measures SEG, DET, LNK and TRA, one frame in memory at a time.
+
+    DET, LNK and TRA are against ``01_GT/TRA``, SEG against the gold and the silver segmentation, each in
+    those frames that it has.
+
+    Args:
+        result: What `open_result` returned for the sequence.
+        sequence: The annotation.
+        frames: The first and the last frame to score, e.g. the held-out ones; links that leave them do not
+            count. None for all.
+        margin: Leave out cells that lie wholly within so many pixels of the edge, as the challenge does
+            before it scores (its figures are in `data.annotated.BORDER_MARGIN`).
+
+    Returns:
+        Scores and errors.
+
+    Raises:
+        InputError: If a mask of the result or of the reference holds other labels than its table lets live
+            in its frame, a label is negative, or frames or margin are not in the movie.
+    """
+    first, last = (0, len(sequence.movie) - 1) if frames is None else frames
+    if not 0 <= first <= last < len(sequence.movie):
+        raise InputError(
+            f"frames are {first} to {last}, but those of {sequence.movie.path} are 0 to "
+            f"{len(sequence.movie) - 1}."
+        )
+    tracking, gold, silver = [], [], []
+    span = range(first, last + 1)
+    for frame in tqdm.tqdm(span, desc=f"scoring {sequence.full_name}", disable=None, leave=False):
+        found, markers = result.masks[frame], sequence.tracking_mask(frame)
+        for movie, labels, table in (
+            (result.masks, found, result.tracks),
+            (sequence.tracking_masks, markers, sequence.tracks),
+        ):
+            if table is not None:
+                frame_centroids(frame, labels, table, source=str(movie.path / movie.frame_names[frame]))
+        tracking.append(match_frame(markers, found, margin=margin))
+        for outline, matches in (
+            (sequence.segmentation_mask(frame), gold),
+            (sequence.silver_mask(frame), silver),
+        ):
+            if outline is not None:
+                matches.append(match_frame(outline, found, margin=margin))
+    nodes, edges = node_errors(tracking), None
+    if result.tracks is not None:
+        edges = edge_errors(tracking, sequence.tracks, result.tracks, first_frame=first)
+    return SequenceScores(
+        *(CtcScores(segmentation_score(matches), nodes, edges) for matches in (gold, silver))
+    )
+
+
+def score_columns(scores: SequenceScores) -> dict[str, float | int | None]:
+    """All measures and counts by the challenge's names, for a table or a file.
+
+    Args:
+        scores: Of one result.
+
+    Returns:
+        One number per name; None for what is not defined.
+    """
+    columns: dict[str, float | int | None] = {}
+    for name, score in scores._asdict().items():
+        columns |= {
+            f"SEG_{name}": score.seg,
+            f"SEG_{name}_cells": score.segmentation.cells,
+            f"SEG_{name}_frames": score.segmentation.frames,
+            f"OP_CSB_{name}": score.op_csb,
+            f"OP_CTB_{name}": score.op_ctb,
+        }
+    nodes, edges = scores.gold.nodes, scores.gold.edges
+    columns |= {
+        "DET": scores.gold.det,
+        "LNK": scores.gold.lnk,
+        "TRA": scores.gold.tra,
+        "AOGM": scores.gold.aogm,
+    }
+    columns |= {"NS": nodes.splits, "FN": nodes.missed, "FP": nodes.spurious, "nodes": nodes.reference}
+    given = (None,) * 4 if edges is None else edges
+    columns |= dict(zip(("ED", "EA", "EC", "edges"), given))
+    return {name: None if value != value else value for name, value in columns.items()}
+
+
+def _read_tracks(file: pathlib.Path, *, frames: int) -> TrackTable | None:
+    """The table of a result; an empty file is a table without tracks."""
+    if not file.exists():
+        return None
+    if not file.read_bytes().strip():
+        return TrackTable(*np.zeros((4, 0), np.int64))
+    tracks = read_man_track(file)
+    check_track_table(tracks, frames=frames, source=str(file))
+    return tracks
