@@ -145,6 +145,10 @@ LOSSES: Mapping[str, Example] = {
         {"raw": _normal(3), "targets": _levels(3) / 3, "where": _mask(3)},
         same_shape=("raw", "targets"),
     ),
+    "softmax_cross_entropy": Example(
+        losses.softmax_cross_entropy,
+        {"logits": _normal(3, 4), "labels": _RNG.integers(0, 4, size=(2, 3)), "where": _mask(3)},
+    ),
     "von_mises_mixture_nll": Example(
         losses.von_mises_mixture_nll,
         {

@@ -219,6 +219,7 @@ def _annotated_frames(sequence: CtcSequence) -> list[AnnotatedImage]:
     """The frames of a sequence that have a mask."""
     silver, gold = (sequence.root / f"{sequence.name}_{origin}" / "SEG" for origin in ("ST", "GT"))
     images = []
+    frames = tuple(header.path for header, _ in sequence.movie.planes)
     for (header, _), (markers, _) in zip(sequence.movie.planes, sequence.tracking_masks.planes):
         number = header.path.name.removeprefix("t")
         masks = [folder / f"man_seg{number}" for folder in (silver, gold)]
@@ -231,6 +232,7 @@ def _annotated_frames(sequence: CtcSequence) -> list[AnnotatedImage]:
             masks[0],
             markers_file=markers.path,
             margin=BORDER_MARGIN.get(sequence.root.name, 0),
+            movie_files=frames,
         )
         if masks[0].parent == silver or _mostly_drawn(masks[0], markers.path):
             images.append(image)

@@ -31,6 +31,18 @@ class AnnotatedImage:
     """1 for grey images, 3 for RGB."""
     margin: int = 0
     """Pixels along the edge in which cells are not annotated unless they reach further inside."""
+    movie_files: tuple[pathlib.Path, ...] = ()
+    """All frames, in order, of the movie that it is a frame of; none for an image by itself."""
+
+    def window_files(self, length: int) -> tuple[pathlib.Path, ...]:
+        """The files of the frames that end with this image, as many as asked for.
+
+        Where the movie begins later its first frame stands in, and for an image by itself the image.
+        """
+        if not self.movie_files:
+            return (self.image_file,) * length
+        last = self.movie_files.index(self.image_file)
+        return tuple(self.movie_files[max(0, last - back)] for back in reversed(range(length)))
 
     @property
     def files(self) -> tuple[pathlib.Path, ...]:
@@ -95,6 +107,7 @@ def annotated_image(
     *,
     markers_file: pathlib.Path | None = None,
     margin: int = 0,
+    movie_files: tuple[pathlib.Path, ...] = (),
 ) -> AnnotatedImage:
     """Holds the headers of an image and of its mask against each other.
 
@@ -104,6 +117,7 @@ def annotated_image(
         labels_file: Its cells, as a label image of whole numbers.
         markers_file: A label image that marks all cells, or None.
         margin: Pixels along the edge in which cells are not annotated unless they reach further inside.
+        movie_files: All frames of the movie that it is a frame of, in order.
 
     Returns:
         The image.
@@ -130,6 +144,7 @@ def annotated_image(
         shape=image.shape,
         channels=image.channels,
         margin=margin,
+        movie_files=movie_files,
     )
 
 

@@ -9,6 +9,7 @@ from cellmotion_jax.losses.circular import (
     linear,
     linear_squared,
 )
+from cellmotion_jax.losses.classification import softmax_cross_entropy
 from cellmotion_jax.losses.distance import probability_squared_error, rectified_squared_error
 from cellmotion_jax.losses.tracking import place_cross_entropy
 from cellmotion_jax.losses.von_mises import von_mises_mixture_nll, von_mises_nll
@@ -24,6 +25,7 @@ __all__ = [
     "place_cross_entropy",
     "probability_squared_error",
     "rectified_squared_error",
+    "softmax_cross_entropy",
     "von_mises_mixture_nll",
     "von_mises_nll",
 ]

@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
-from flax.typing import Dtype
+from flax.typing import Dtype, Initializer
 from jaxtyping import Array, Float
 
 Padding: TypeAlias = Literal["SAME", "VALID"] | tuple[tuple[int, int], tuple[int, int]]
@@ -32,12 +32,14 @@ class DepthwiseConv(nn.Module):
     """Padding along y and x."""
     dtype: Dtype | None = None
     """Compute type; parameters stay float32."""
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    """How the kernel is drawn."""
 
     @nn.compact
     def __call__(self, images: Float[Array, "batch y x channel"]) -> Float[Array, "batch y2 x2 channel"]:
         """Filters every channel."""
         shape = (*self.kernel_size, 1, images.shape[-1])
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        kernel = self.param("kernel", self.kernel_init, shape)
         images, kernel = promote_dtype(images, kernel, dtype=self.dtype)
         padding = explicit_padding(images.shape[1:3], self.kernel_size, self.strides, self.padding)
         return depthwise_conv(images, kernel, self.strides, padding)
@@ -58,12 +60,14 @@ class PointwiseConv(nn.Module):
     """Add a bias."""
     dtype: Dtype | None = None
     """Compute type; parameters stay float32."""
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    """How the kernel is drawn."""
 
     @nn.compact
     def __call__(self, images: Float[Array, "batch y x channel"]) -> Float[Array, "batch y2 x2 feature"]:
         """Mixes the channels of every pixel."""
         shape = (1, 1, images.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        kernel = self.param("kernel", self.kernel_init, shape)
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,)) if self.use_bias else None
         images, kernel, bias = promote_dtype(images, kernel, bias, dtype=self.dtype)
         images = images[:, :: self.strides, :: self.strides]
@@ -185,6 +189,68 @@ def _views(padded: Array, window: tuple[int, int], strides: int) -> dict[tuple[i
         for i in range(window[0])
         for j in range(window[1])
     }
+
+
+@jax.custom_vjp
+def conv_same(
+    images: Float[Array, "batch y x channel"], kernel: Float[Array, "height width channel feature"]
+) -> Float[Array, "batch y x feature"]:
+    """Dense convolution of odd size and stride 1, zeros around the images.
+
+    XLA:CPU takes five times as long for the gradient for the kernel as for the convolution itself, because it
+    makes a convolution of it whose kernel is the whole image; here it is a matrix product for every row of
+    the image, whose factors fit into the cache. Gradients are in reverse mode only.
+
+    Args:
+        images: Feature maps.
+        kernel: Odd height and width.
+
+    Returns:
+        Filtered maps.
+    """
+    return _dense_conv(images, kernel)
+
+
+def _dense_conv(images, kernel):
+    return jax.lax.conv_general_dilated(
+        images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def _dense_forward(images, kernel):
+    return _dense_conv(images, kernel), (images, kernel)
+
+
+def _dense_backward(inputs, cotangent):
+    def on_cpu(images, kernel, cotangent):
+        by_images = jax.vjp(lambda images: _dense_conv(images, kernel), images)[1](cotangent)
+        by_kernel = _dense_kernel_gradient(images, cotangent, kernel.shape)
+        return (*by_images, by_kernel.astype(kernel.dtype))
+
+    def elsewhere(images, kernel, cotangent):
+        return jax.vjp(_dense_conv, images, kernel)[1](cotangent)
+
+    return jax.lax.platform_dependent(*inputs, cotangent, cpu=on_cpu, default=elsewhere)
+
+
+conv_same.defvjp(_dense_forward, _dense_backward)
+
+
+def _dense_kernel_gradient(images, cotangent, kernel_shape):
+    height, width, channels, features = kernel_shape
+    _, rows, _, _ = images.shape
+    padded = jnp.pad(images, ((0, 0), (height // 2,) * 2, (width // 2,) * 2, (0, 0)))
+
+    def add_row(row, products):
+        window = jax.lax.dynamic_slice_in_dim(padded, row, height, axis=1)
+        of_row = jax.lax.dynamic_slice_in_dim(cotangent, row, 1, axis=1).reshape(-1, features)
+        seen = jnp.concatenate(list(_views(window, (height, width), 1).values()), axis=-1)
+        # Turned before the product, which is slow along the first axis of both.
+        turned = jax.lax.optimization_barrier(seen.reshape(-1, height * width * channels).T)
+        return products + jnp.matmul(turned, of_row, preferred_element_type=jnp.float32)
+
+    products = jnp.zeros((height * width * channels, features), jnp.float32)
+    return jax.lax.fori_loop(0, rows, add_row, products).reshape(kernel_shape)
 
 
 def max_pool(

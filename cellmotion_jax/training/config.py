@@ -38,6 +38,9 @@ class Phase:
     frozen: tuple[str, ...] = ()
     """Parameter paths that do not move, for example `backbone` or `head/direction`; modules under them run as
     in evaluation, with fixed batch-normalisation statistics and without dropout."""
+    fixed_statistics: tuple[str, ...] = ()
+    """Paths of modules that train, but whose batch normalisation keeps the statistics that it has; small
+    batches of a few cells are poor statistics for a pretrained encoder."""
     statistics_momentum: float | None = None
     """Share of its running statistics that batch normalisation keeps in an update. None leaves the choice to
     the network, whose authors trained it for very many updates (MobileNetV2 keeps 0.999); where hundreds

@@ -108,7 +108,7 @@ def fit(
             return train_step(
                 state, window, batch, model=model, objective=objective, augment=augment,
                 optimizer=transformation, frozen=phase.frozen,
-                statistics_momentum=phase.statistics_momentum,
+                fixed_statistics=phase.fixed_statistics, statistics_momentum=phase.statistics_momentum,
             )  # fmt: skip
 
         return update_side_by_side(update, replicated=replicated, sharded=sharded)
@@ -207,12 +207,13 @@ def _fresh_progress(
 
 def _check_frozen(phases: Sequence[Phase], paths: Sequence[str]) -> None:
     for phase in phases:
-        for prefix in phase.frozen:
-            if not any(is_frozen(path, (prefix,)) for path in paths):
-                top = sorted({path.split("/")[0] for path in paths})
-                raise InputError(
-                    f"frozen names {prefix!r}, but no parameter lies there; the model has {top}."
-                )
+        for name in ("frozen", "fixed_statistics"):
+            for prefix in getattr(phase, name):
+                if not any(is_frozen(path, (prefix,)) for path in paths):
+                    top = sorted({path.split("/")[0] for path in paths})
+                    raise InputError(
+                        f"{name} names {prefix!r}, but no parameter lies there; the model has {top}."
+                    )
 
 
 def _out_of_patience(best: Best, step: int, run: Run) -> bool:

@@ -34,6 +34,7 @@ def train_step(
     augment: Augment,
     optimizer: optax.GradientTransformation,
     frozen: Sequence[str] = (),
+    fixed_statistics: Sequence[str] = (),
     statistics_momentum: float | None = None,
 ) -> tuple[TrainState, Window]:
     """One optimiser update on one batch.
@@ -48,6 +49,8 @@ def train_step(
         optimizer: optax transformation over all parameters.
         frozen: Paths of parameters that must not move. Their gradients and updates are zero, their
             modules run as in evaluation: fixed batch-normalisation statistics, no dropout.
+        fixed_statistics: Paths of modules whose parameters train, but whose batch normalisation uses its
+            running statistics and leaves them as they are.
         statistics_momentum: Share of its running statistics that batch normalisation keeps; None for the
             network's own choice.
 
@@ -58,7 +61,12 @@ def train_step(
     batch = augment(augment_key, batch)
 
     def loss_fn(params):
-        adjusted = functools.partial(_adjusted, frozen=frozen, statistics_momentum=statistics_momentum)
+        adjusted = functools.partial(
+            _adjusted,
+            frozen=frozen,
+            fixed_statistics=fixed_statistics,
+            statistics_momentum=statistics_momentum,
+        )
         with nn.intercept_methods(adjusted):
             outputs, updates = model.apply(
                 {"params": params, "batch_stats": state.batch_stats},
@@ -185,22 +193,32 @@ def _zero_frozen(tree: Any, frozen: Sequence[str]) -> Any:
     return jax.tree_util.tree_map_with_path(zero, tree)
 
 
-def _adjusted(call, args, kwargs, context, *, frozen: Sequence[str], statistics_momentum: float | None):
+def _adjusted(
+    call,
+    args,
+    kwargs,
+    context,
+    *,
+    frozen: Sequence[str],
+    fixed_statistics: Sequence[str],
+    statistics_momentum: float | None,
+):
     """Interceptor of the calls of modules in training.
 
-    Under a frozen path they run with ``train=False``, and normalisation with fixed statistics;
-    elsewhere normalisation follows the batch as fast as it is told.
+    Under a frozen path they run with ``train=False``, and normalisation with fixed statistics, as it does
+    where only these are fixed; elsewhere normalisation follows the batch as fast as it is told.
     """
     module = context.module
     if context.method_name != "__call__":
         return call(*args, **kwargs)
     # What normalisation was made with is changed on the module itself, which lives for this one update.
-    if is_frozen("/".join(module.path), frozen):
-        if "train" in kwargs:
-            kwargs = {**kwargs, "train": False}
-        elif isinstance(module, nn.BatchNorm):
+    path = "/".join(module.path)
+    if isinstance(module, nn.BatchNorm):
+        if is_frozen(path, (*frozen, *fixed_statistics)):
             object.__setattr__(module, "use_running_average", None)
             kwargs = {**kwargs, "use_running_average": True}
-    elif isinstance(module, nn.BatchNorm) and statistics_momentum is not None:
-        object.__setattr__(module, "momentum", statistics_momentum)
+        elif statistics_momentum is not None:
+            object.__setattr__(module, "momentum", statistics_momentum)
+    elif is_frozen(path, frozen) and "train" in kwargs:
+        kwargs = {**kwargs, "train": False}
     return call(*args, **kwargs)

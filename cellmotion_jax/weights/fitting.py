@@ -13,12 +13,12 @@ from jaxtyping import Shaped
 MOST_NAMED = 12  # Tensors named in a refusal before it says how many more there are.
 
 
-def variable_shapes(module: nn.Module, image_shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+def variable_shapes(module: nn.Module, image_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter and batch statistic of a network; nothing is computed.
 
     Args:
         module: Called as ``module(images, train=False)``.
-        image_shape: (y, x, channel) of an image that it takes.
+        image_shape: (y, x, channel) of an image that it takes, or (time, y, x, channel) of a window of frames.
 
     Returns:
         Shapes by path, such as ``params/head/kernel``.

@@ -25,10 +25,10 @@ def fresh(seed: int):
     return init_state(jax.random.key(seed), jnp.zeros((8, 3)), model=toy.Toy(), optimizer=OPTIMIZER)
 
 
-def step(state, window, batch, frozen=()):
+def step(state, window, batch, frozen=(), fixed_statistics=()):
     return train_step(
         state, window, batch, model=toy.Toy(), objective=toy.objective, augment=toy.augment,
-        optimizer=OPTIMIZER, frozen=frozen,
+        optimizer=OPTIMIZER, frozen=frozen, fixed_statistics=fixed_statistics,
     )  # fmt: skip
 
 
@@ -75,6 +75,17 @@ def test_a_frozen_encoder_normalises_with_its_running_statistics():
     _, usual = step(state, WINDOW, batch(0))
     _, other = step(moved, WINDOW, batch(0))
     assert float(usual.sums["loss"]) == float(other.sums["loss"])
+
+
+def test_an_encoder_of_fixed_statistics_trains_on_what_it_is_used_with_later():
+    before = fresh(0)
+    after, window = step(before, WINDOW, batch(0), fixed_statistics=("encoder",))
+    chex.assert_trees_all_equal(after.batch_stats, before.batch_stats)
+    moved = jax.tree.map(lambda new, old: jnp.any(new != old), after.params["encoder"], before.params["encoder"])
+    assert any(jax.tree.leaves(moved))
+    shifted = before.replace(batch_stats=jax.tree.map(lambda leaf: leaf + 3.0, before.batch_stats))
+    _, other = step(shifted, WINDOW, batch(0), fixed_statistics=("encoder",))
+    assert float(window.sums["loss"]) != float(other.sums["loss"])
 
 
 def test_randomness_follows_from_the_step_alone():

@@ -37,7 +37,7 @@ class MobileNetV2Features(NamedTuple):
     block_6_expand: Float[Array, "batch y/8 x/8 channel"] | None
     block_13_expand: Float[Array, "batch y/16 x/16 channel"] | None
     block_16_project: Float[Array, "batch y/32 x/32 channel"] | None
-    """After the batch normalisation of the last projection, which has no activation."""
+    """After the last projection and, unless it is to be bare, its batch normalisation; without activation."""
     out_relu: Float[Array, "batch y/32 x/32 channel"] | None
     """The last layer, which a classifier pools."""
 
@@ -58,6 +58,9 @@ class MobileNetV2(nn.Module):
     """Width: factor on the channels of every layer, rounded to multiples of 8."""
     levels: int = 6
     """Levels of features wanted, 1 to 6; only these are computed and have parameters."""
+    bare_projection: bool = False
+    """Of five levels, give the last before its batch normalisation, where a Keras model is cut by the name
+    ``block_16_project``; no more levels follow."""
     dtype: Dtype | None = None
     """Compute type, for example bfloat16; parameters stay float32."""
 
@@ -109,6 +112,8 @@ class MobileNetV2(nn.Module):
             x = depthwise(strides=strides, name=f"{name}_depthwise")(x)
             x = jax.nn.relu6(norm(name=f"{name}_depthwise_BN")(x))
             x = pointwise(_divisible(channels * self.alpha), name=f"{name}_project")(x)
+            if number == len(BLOCKS) and self.levels == 5 and self.bare_projection:
+                break
             x = norm(name=f"{name}_project_BN")(x)
             if x.shape == block_input.shape:
                 x = x + block_input

@@ -1,0 +1,44 @@
+"""Cross-entropy of classes, element by element."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int
+
+from cellmotion_jax.ops.numerics import check_same_shape, select
+
+
+def softmax_cross_entropy(
+    logits: Float[ArrayLike, "*shape label"],
+    labels: Int[ArrayLike, "..."],
+    *,
+    where: Bool[ArrayLike, "..."] | None = None,
+) -> Float[Array, "*shape"]:
+    r"""Softmax cross-entropy of each element.
+
+    .. math:: \ell(z, c) = \log \sum_k e^{z_k} - z_c
+
+    with the logits :math:`z` and the right class :math:`c`: Eq. (1) of Gomez-de-Mariscal et al. 2021, whose
+    scores are the softmax, computed from the logits so that no probability rounds to 0.
+
+    Args:
+        logits: One per class, before the softmax.
+        labels: The right class, from 0 on, of the shape of the logits without their last axis.
+        where: What counts, likewise; everything if absent.
+
+    Returns:
+        Losses from 0 on, 0 with zero gradient where nothing counts.
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    >>> losses = softmax_cross_entropy(jnp.array([[0.0, 0.0], [90.0, 0.0]]), jnp.array([1, 1]))
+    >>> [round(float(loss), 3) for loss in losses]
+    [0.693, 90.0]
+    """
+    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
+    check_same_shape(labels=labels, logits=logits[..., 0], where=where)
+    if where is not None:
+        logits, labels = select(jnp.asarray(where)[..., None], logits), select(where, labels)
+    of_label = jnp.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
+    return select(where, jax.nn.logsumexp(logits, axis=-1) - of_label)

@@ -1,0 +1,27 @@
+"""Where cells touch, or nearly so."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Integer
+from scipy import ndimage
+
+
+def contact_map(labels: Integer[np.ndarray, "y x"], *, reach: int) -> Bool[np.ndarray, "y x"]:
+    """Pixels with two different cells in the square around them.
+
+    Args:
+        labels: Label image, 0 for background, from 0 on.
+        reach: Pixels from the middle of the square to its edge; 1 gives the pixels on both sides of a
+            border that two cells share, and a gap of one pixel between two cells.
+
+    Returns:
+        True on these pixels.
+
+    >>> contact_map(np.array([[1, 1, 1, 2, 2, 0, 0]]), reach=1).astype(int).tolist()
+    [[0, 0, 1, 1, 0, 0, 0]]
+    """
+    none = np.iinfo(labels.dtype).max
+    largest = ndimage.maximum_filter(labels, size=2 * reach + 1, mode="nearest")
+    smallest = ndimage.minimum_filter(np.where(labels > 0, labels, none), size=2 * reach + 1, mode="nearest")
+    return (largest > 0) & (smallest != largest)

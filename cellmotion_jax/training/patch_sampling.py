@@ -1,0 +1,110 @@
+"""Random patches of windows of frames, drawn where the cells are, inside the compiled step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.ops.sampling import draw_pixel
+from cellmotion_jax.ops.warp import affine_warp, similarity_matrix
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PatchSampling:
+    """Moves whole windows of frames at random and cuts a patch around a random pixel (Section 3.1).
+
+    Transforming before cutting brings what really lies beside a patch into it, not zeros or mirror images. A
+    similarity moves all pixels alike, so that a pixel drawn in the frame and then moved has the probability of
+    one drawn in the moved frame; only the patch itself is resampled. All frames of a window move together.
+    What lies outside the frame is not annotated. ``weight`` 1 and no changes are the "no sampling" of
+    Appendix B.4.
+    """
+
+    patch: int = 128
+    """Rows and columns of a patch in (shrunken) pixels; 512 in the paper."""
+    weight: float = 50_000.0
+    """How many times likelier a pixel of a cell is to be the centre of a patch than another; 50,000 in the
+    paper, 500,000 in the authors' configuration, 1 draws all pixels alike."""
+    mirror: bool = True
+    """Mirror in half of the cases."""
+    rotation: float = 1.0
+    """Largest rotation either way, as a fraction of half a turn."""
+    scale: float = 0.2
+    """Largest change of scale either way: lengths are multiplied by the exponential of it."""
+    contrast: float = 0.2
+    """Largest change of contrast either way: the image is multiplied by the exponential of it."""
+    brightness: float = 0.2
+    """Largest shift of brightness either way; the percentiles of a frame are at -1 and 1."""
+    noise: float = 0.05
+    """Largest standard deviation of white noise, on the same scale."""
+
+    def __post_init__(self) -> None:
+        """Refuses ranges that are no ranges."""
+        for name in ("weight", "rotation", "scale", "contrast", "brightness", "noise"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"sampling.{name} is {getattr(self, name)}; it is a number from 0 on.")
+        if self.patch < 32:
+            raise InputError(f"sampling.patch is {self.patch}; the network needs 32 pixels a side at least.")
+
+    def __call__(self, key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
+        """Cuts a patch from every window.
+
+        Args:
+            key: JAX random key.
+            batch: ``image`` [batch, time, y, x, 1] and, of the last frames, ``cell``, ``contact``,
+                ``annotated`` [batch, y, x].
+
+        Returns:
+            The same of the patches.
+        """
+        keys = jax.random.split(key, batch["image"].shape[0])
+        return jax.vmap(self._one)(keys, dict(batch))
+
+    def _one(self, key: Array, window: dict[str, Array]) -> dict[str, Array]:
+        centre_key, place_key, light_key, level_key, noise_key = jax.random.split(key, 5)
+        centre = draw_pixel(
+            centre_key, window["cell"] & window["annotated"], weight=self.weight, where=window["annotated"]
+        )
+        matrix = self._matrix(place_key, centre.astype(jnp.float32), window["cell"].shape)
+        image = jnp.moveaxis(window["image"][..., 0], 0, -1)
+        maps = [window[name][..., None].astype(image.dtype) for name in ("cell", "contact", "annotated")]
+        # All maps are looked up at the same places, as channels of one image.
+        warped = affine_warp(
+            jnp.concatenate([image, *maps], axis=-1), matrix, output_shape=(self.patch, self.patch)
+        )
+        frames = jnp.moveaxis(warped[..., :-3], -1, 0)[..., None]
+        gain, shift = jax.random.uniform(light_key, (2,), minval=-1, maxval=1)
+        level = self.noise * jax.random.uniform(level_key)
+        frames = frames * jnp.exp(self.contrast * gain) + self.brightness * shift
+        return {
+            "image": frames + level * jax.random.normal(noise_key, frames.shape, frames.dtype),
+            "cell": warped[..., -3] > 0.5,
+            "contact": warped[..., -2] > 0.5,
+            # A pixel is known if all that it was interpolated from is.
+            "annotated": warped[..., -1] > 0.999,
+        }
+
+    def _matrix(
+        self, key: Array, centre: Float[Array, "2"], shape: tuple[int, ...]
+    ) -> Float[Array, "2 3"]:
+        """Where the pixels of the patch look in the frame."""
+        mirrored_key, moved_key = jax.random.split(key)
+        angle, size = jax.random.uniform(moved_key, (2,), minval=-1, maxval=1)
+        linear = similarity_matrix(
+            rotation=jnp.pi * self.rotation * angle,
+            scale=jnp.exp(self.scale * size),
+            mirror_horizontal=jax.random.bernoulli(mirrored_key) & self.mirror,
+            shape=(self.patch, self.patch),
+        )[:, :2]
+        # A patch that would leave the frame is pushed back; turned, it may still leave it at a corner. Its own
+        # centre is a pixel, so that a patch that is not turned is cut out as it is.
+        before = self.patch // 2
+        last = jnp.array(shape, jnp.float32) - self.patch + before
+        centre = jnp.where(last >= before, jnp.clip(centre, before, last), (before + last) / 2)
+        offset = centre - jnp.sum(linear * before, axis=1)
+        return jnp.concatenate([linear, offset[:, None]], axis=1)
