@@ -22,7 +22,8 @@ from cellmotion_jax.models.convlstm import ConvLSTMState
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet
 
 REFRESH_FRAMES = 8
-"""A state is carried so far: each frame is read 1.5 times for windows of 5, and the state is at most 12 old."""
+"""A state is carried so far: each frame is read 1.5 times for windows of 5, and the state is at most 12
+old."""
 VIDEO_TILING = Tiling(tile=1024, margin=96)
 """The networks of the paper see 97 to 115 pixels around a pixel (Section 5)."""
 
@@ -31,8 +32,8 @@ class Memory(enum.Enum):
     """What the network knows of earlier frames."""
 
     carried = "carried"
-    """All of them: the recurrent state goes from frame to frame and every frame is read once. A state that has
-    seen many more frames than a window of the training slowly goes stale."""
+    """All of them: the recurrent state goes from frame to frame and every frame is read once. A state that
+    has seen many more frames than a window of the training slowly goes stale."""
     refreshed = "refreshed"
     """As carried, but every eighth frame the state is begun anew from the last window."""
     window = "window"
@@ -65,9 +66,9 @@ def foreground_maps(
 ) -> Iterator[Float32[np.ndarray, "y x"]]:
     """The probability of a cell at every pixel of every frame, in order.
 
-    Frames before the first one are taken to be like it: windows repeat it, as in training, and a carried state
-    begins by reading it as many times as a window has frames. Memory does not grow with the number of frames:
-    it is one window and one state per tile.
+    Frames before the first one are taken to be like it: windows repeat it, as in training, and a carried
+    state begins by reading it as many times as a window has frames. Memory does not grow with the number of
+    frames: it is one window and one state per tile.
 
     Args:
         model: The network.

@@ -18,9 +18,9 @@ def draw_pixel(
 
     where :math:`f` is 1 on the :math:`N_f` foreground pixels that may be drawn and 0 on the :math:`N_b`
     others (Gomez-de-Mariscal et al. 2021, Section 3.1, "training data sampling strategy"). Drawn through the
-    cumulative distribution, factorised exactly into a class and a pixel of that class: a cumulative sum of the
-    weights themselves, in float32, would lose the background beside a foreground of 50,000 each. Sums over
-    rows, and then over the one row that holds the pixel, do with O(y + x) what is sequential.
+    cumulative distribution, factorised exactly into a class and a pixel of that class: a cumulative sum of
+    the weights themselves, in float32, would lose the background beside a foreground of 50,000 each. Sums
+    over rows, and then over the one row that holds the pixel, do with O(y + x) what is sequential.
 
     Args:
         key: JAX random key.

@@ -6,9 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array
 
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.losses import softmax_cross_entropy
+from cellmotion_jax.metrics import jaccard_index
+from cellmotion_jax.models.convlstm_unet import SegmentationOutputs
 from cellmotion_jax.models.feature_net import FeatureMaps
 from cellmotion_jax.models.recognet import RecogOutputs
 from cellmotion_jax.ops.numerics import masked_mean, select
@@ -26,7 +29,7 @@ class IdentityObjective:
         """
         assert outputs.logits is not None
         where, labels = batch["counts"], batch["identity"]
-        loss = masked_mean(cross_entropy(outputs.logits, labels, where=where), where)
+        loss = masked_mean(softmax_cross_entropy(outputs.logits, labels, where=where), where)
         wrong = jnp.argmax(outputs.logits, axis=-1) != labels
         return loss, {"error_rate": masked_mean(wrong.astype(jnp.float32), where)}
 
@@ -51,7 +54,7 @@ class PixelObjective:
         assert outputs.logits is not None
         labels, where = (self._answered(batch[name]) for name in ("target", "annotated"))
         weights = select(where, jnp.asarray(self.weights)[labels])
-        loss = masked_mean(weights * cross_entropy(outputs.logits, labels, where=where), where)
+        loss = masked_mean(weights * softmax_cross_entropy(outputs.logits, labels, where=where), where)
         wrong = jnp.argmax(outputs.logits, axis=-1) != labels
         # Of the weights in this batch, which may hold more or fewer rare pixels than others.
         error = jnp.sum(weights * wrong) / jnp.maximum(jnp.sum(weights), min(self.weights))
@@ -63,18 +66,36 @@ class PixelObjective:
         return values[:, rows, columns]
 
 
-def cross_entropy(
-    logits: Float[Array, "*shape label"], labels: Int[Array, "*shape"], *, where: Bool[Array, "*shape"]
-) -> Float[Array, "*shape"]:
-    """Softmax cross-entropy of each element, 0 with zero gradient where nothing counts.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SegmentationObjective:
+    """Weighted softmax cross-entropy of cell and background (Gomez-de-Mariscal et al. 2021, Eq. 1).
 
-    Args:
-        logits: Before the softmax.
-        labels: The right one of each element.
-        where: What counts.
-
-    Returns:
-        Element-wise losses.
+    The weight of contacts is not in the paper; as in Ronneberger et al. 2015 it keeps neighbours apart.
     """
-    logits, labels = select(where[..., None], logits), select(where, labels)
-    return select(where, optax.softmax_cross_entropy_with_integer_labels(logits, labels))
+
+    cell: float = 1.0
+    """Weight of the pixels of cells; the background has 1. Sampling has already made them frequent."""
+    contact: float = 5.0
+    """Further weight of pixels where two cells touch or nearly so."""
+
+    def __post_init__(self) -> None:
+        """Refuses weights that are no weights."""
+        for name in ("cell", "contact"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(
+                    f"objective.{name} is {getattr(self, name)}; a weight is a number from 0 on."
+                )
+
+    def __call__(
+        self, outputs: SegmentationOutputs, batch: Mapping[str, Array]
+    ) -> tuple[Array, dict[str, Array]]:
+        """The loss of a batch, and the Jaccard distance, one minus the Jaccard index (Eq. 3).
+
+        ``batch`` has ``cell``, ``contact`` and ``annotated``, all bool [batch, y, x].
+        """
+        cell, where = batch["cell"], batch["annotated"]
+        values = softmax_cross_entropy(outputs.logits, cell.astype(jnp.int32), where=where)
+        weights = 1 + (self.cell - 1) * cell + self.contact * batch["contact"]
+        found = outputs.logits[..., 1] > outputs.logits[..., 0]
+        jaccard = jaccard_index(found, cell, where=where)
+        return masked_mean(weights * values, where), {"jaccard_distance": 1 - jaccard}

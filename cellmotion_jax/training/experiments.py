@@ -10,6 +10,7 @@ from cellmotion_jax.models.direction import FineTunedCNN
 from cellmotion_jax.training.augmentation import TileAugmentation
 from cellmotion_jax.training.celltrack_embedding import EmbeddingExperiment
 from cellmotion_jax.training.config import AdaDelta, Phase, Run
+from cellmotion_jax.training.convlstm import ConvLSTMExperiment
 from cellmotion_jax.training.deep_distance import Architecture, DeepDistanceExperiment
 from cellmotion_jax.training.deepcell import DeepCellExperiment, Field
 from cellmotion_jax.training.direction import DirectionExperiment
@@ -38,6 +39,7 @@ class Entry(NamedTuple):
         | EmbeddingExperiment
         | RecogNetExperiment
         | DeepCellExperiment
+        | ConvLSTMExperiment
     )
 
 
@@ -140,6 +142,11 @@ EXPERIMENTS: dict[str, Entry] = {
     "deepcell-61": Entry(
         "DeepCell's 61 x 61 feature net, likewise",
         DeepCellExperiment(field=Field.px61),
+    ),
+    "convlstm": Entry(
+        "Gomez-de-Mariscal et al. 2021, Section 3.1: two-step training, narrow enough for two cores; "
+        "--weights from `cellmotion import-weights ... --model mobilenet-v2-0.35`",
+        ConvLSTMExperiment(),
     ),
     "celltrack-embedding": Entry(
         "No paper: features for CellTrack's correlation filters, trained through the filter (as CFNet, 2017)",

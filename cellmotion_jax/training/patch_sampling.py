@@ -19,10 +19,10 @@ class PatchSampling:
     """Moves whole windows of frames at random and cuts a patch around a random pixel (Section 3.1).
 
     Transforming before cutting brings what really lies beside a patch into it, not zeros or mirror images. A
-    similarity moves all pixels alike, so that a pixel drawn in the frame and then moved has the probability of
-    one drawn in the moved frame; only the patch itself is resampled. All frames of a window move together.
-    What lies outside the frame is not annotated. ``weight`` 1 and no changes are the "no sampling" of
-    Appendix B.4.
+    similarity moves all pixels alike, so that a pixel drawn in the frame and then moved has the probability
+    of one drawn in the moved frame; only the patch itself is resampled. All frames of a window move
+    together. What lies outside the frame is not annotated. ``weight`` 1 and no changes are the "no
+    sampling" of Appendix B.4.
     """
 
     patch: int = 128
@@ -89,9 +89,7 @@ class PatchSampling:
             "annotated": warped[..., -1] > 0.999,
         }
 
-    def _matrix(
-        self, key: Array, centre: Float[Array, "2"], shape: tuple[int, ...]
-    ) -> Float[Array, "2 3"]:
+    def _matrix(self, key: Array, centre: Float[Array, "2"], shape: tuple[int, ...]) -> Float[Array, "2 3"]:
         """Where the pixels of the patch look in the frame."""
         mirrored_key, moved_key = jax.random.split(key)
         angle, size = jax.random.uniform(moved_key, (2,), minval=-1, maxval=1)
@@ -101,8 +99,8 @@ class PatchSampling:
             mirror_horizontal=jax.random.bernoulli(mirrored_key) & self.mirror,
             shape=(self.patch, self.patch),
         )[:, :2]
-        # A patch that would leave the frame is pushed back; turned, it may still leave it at a corner. Its own
-        # centre is a pixel, so that a patch that is not turned is cut out as it is.
+        # A patch that would leave the frame is pushed back; turned, it may still leave it at a corner. Its
+        # own centre is a pixel, so that a patch that is not turned is cut out as it is.
         before = self.patch // 2
         last = jnp.array(shape, jnp.float32) - self.patch + before
         centre = jnp.where(last >= before, jnp.clip(centre, before, last), (before + last) / 2)

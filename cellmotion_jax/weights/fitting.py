@@ -18,7 +18,7 @@ def variable_shapes(module: nn.Module, image_shape: tuple[int, ...]) -> dict[str
 
     Args:
         module: Called as ``module(images, train=False)``.
-        image_shape: (y, x, channel) of an image that it takes, or (time, y, x, channel) of a window of frames.
+        image_shape: (y, x, channel) of an image that it takes, or (time, y, x, channel) of a window.
 
     Returns:
         Shapes by path, such as ``params/head/kernel``.

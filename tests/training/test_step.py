@@ -81,7 +81,9 @@ def test_an_encoder_of_fixed_statistics_trains_on_what_it_is_used_with_later():
     before = fresh(0)
     after, window = step(before, WINDOW, batch(0), fixed_statistics=("encoder",))
     chex.assert_trees_all_equal(after.batch_stats, before.batch_stats)
-    moved = jax.tree.map(lambda new, old: jnp.any(new != old), after.params["encoder"], before.params["encoder"])
+    moved = jax.tree.map(
+        lambda new, old: jnp.any(new != old), after.params["encoder"], before.params["encoder"]
+    )
     assert any(jax.tree.leaves(moved))
     shifted = before.replace(batch_stats=jax.tree.map(lambda leaf: leaf + 3.0, before.batch_stats))
     _, other = step(shifted, WINDOW, batch(0), fixed_statistics=("encoder",))

@@ -39,6 +39,12 @@ class FrameConfig(tfds.core.BuilderConfig):
     shrink: int
     """Side of the blocks over which images are averaged."""
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of all stored frames."""
+        y, x = (max(sides) // self.shrink for sides in zip(*(image.shape for image in self.images)))
+        return -(-y // _MULTIPLE) * _MULTIPLE, -(-x // _MULTIPLE) * _MULTIPLE
+
     def files(self) -> list[pathlib.Path]:
         """Every frame of a window once."""
         return list(dict.fromkeys(file for image in self.images for file in image.window_files(self.window)))
@@ -54,8 +60,7 @@ class Frames(tfds.core.GeneratorBasedBuilder):
     builder_config: FrameConfig
 
     def _info(self) -> tfds.core.DatasetInfo:
-        sides = np.max([image.shape for image in self.builder_config.images], axis=0)
-        size = tuple(int(-(-(side // self.builder_config.shrink) // _MULTIPLE) * _MULTIPLE) for side in sides)
+        size = self.builder_config.size
 
         def stored(dtype: type) -> tfds.features.Tensor:
             return tfds.features.Tensor(shape=size, dtype=dtype, encoding="zlib")
@@ -69,11 +74,10 @@ class Frames(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         config = self.builder_config
         annotated = {image.image_file: image for image in config.images}
-        size = self.info.features["image"].shape
         for key, file in enumerate(tqdm(config.files(), desc="frames", disable=None, leave=False)):
             image = annotated[file].image() if file in annotated else read_picture(file)
             seen = normalize_percentiles(shrink_image(image, config.shrink).mean(axis=-1))
-            missing = [(0, wanted - had) for wanted, had in zip(size, seen.shape)]
+            missing = [(0, wanted - had) for wanted, had in zip(config.size, seen.shape)]
             region = (
                 _regions(annotated[file], config.shrink)
                 if file in annotated

@@ -1,0 +1,177 @@
+"""What a video network reaches: pixels on validation windows, and cells of whole frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import numpy as np
+import tqdm
+from jaxtyping import Float32, Int32, Num
+
+from cellmotion_jax.data.annotated import AnnotatedImage
+from cellmotion_jax.data.picture import read_picture
+from cellmotion_jax.data.pipeline import Source, gather
+from cellmotion_jax.inference.foreground import Memory, VideoModel, enlarge_map, foreground_maps
+from cellmotion_jax.inference.instances import InstanceSettings, find_instances
+from cellmotion_jax.inference.tiling import Tiling
+from cellmotion_jax.metrics import FrameMatches, jaccard_index, match_frame, segmentation_score
+from cellmotion_jax.training.state import Best, TrainState
+from cellmotion_jax.training.step import Objective, side_by_side
+
+
+class FrameResult(NamedTuple):
+    """How one annotated frame went."""
+
+    image: AnnotatedImage
+    matches: FrameMatches
+    """Cells found against annotated ones, by the rule of SEG."""
+    jaccard: float
+    """Jaccard index of cell and background, over pixels that are annotated."""
+
+
+class PartResult(NamedTuple):
+    """How the frames of one part went."""
+
+    name: str
+    frames: tuple[FrameResult, ...]
+
+    @property
+    def seg(self) -> float:
+        """SEG over all cells of all frames."""
+        return segmentation_score(frame.matches for frame in self.frames).seg
+
+    @property
+    def jaccard(self) -> float:
+        """Mean Jaccard index of the frames."""
+        return float(np.mean([frame.jaccard for frame in self.frames]))
+
+
+def make_evaluation(
+    network: nn.Module,
+    objective: Objective,
+    windows: Source,
+    images: Sequence[AnnotatedImage],
+    *,
+    shrink: int,
+    instances: InstanceSettings,
+) -> Callable[[TrainState | Best], Mapping[str, np.ndarray]]:
+    """Makes the function that gives loss, Jaccard distance and SEG on validation frames, each of shape [1].
+
+    Args:
+        network: Linen module.
+        objective: The loss.
+        windows: One per image, read anew in every evaluation.
+        images: The annotated images.
+        shrink: Side of the blocks over which frames are averaged.
+        instances: How probabilities become cells.
+
+    Returns:
+        ``state -> metrics`` for a state with a leading member axis of length 1.
+    """
+
+    def answer(params, batch_stats, batch):
+        outputs: Any = network.apply(
+            {"params": params, "batch_stats": batch_stats}, batch["image"], train=False
+        )
+        loss, terms = objective(outputs, batch)
+        return {"loss": loss, **terms}, jax.nn.softmax(outputs.logits)[0, ..., 1]
+
+    of_window = side_by_side(answer)
+
+    def evaluate(state: TrainState | Best) -> Mapping[str, np.ndarray]:
+        rows, matches = [], []
+        for index, image in enumerate(images):
+            batch = gather(windows, np.array([[index]]))
+            terms, shown = jax.device_get(of_window(state.params, state.batch_stats, batch))
+            rows.append({name: float(value[0]) for name, value in terms.items()})
+            y, x = (side // shrink for side in image.shape)
+            foreground = enlarge_map(shown[0, :y, :x], shrink, image.shape)
+            matches.append(match_frame(image.labels(), find_instances(foreground, settings=instances)))
+        means = {name: np.array([np.mean([row[name] for row in rows])]) for name in rows[0]}
+        return {**means, "SEG": np.array([segmentation_score(matches).seg])}
+
+    return evaluate
+
+
+def segmented(
+    model: VideoModel,
+    images: Sequence[AnnotatedImage],
+    *,
+    memory: Memory,
+    instances: InstanceSettings,
+    tiling: Tiling,
+) -> Iterator[tuple[AnnotatedImage, Float32[np.ndarray, "y x"], Int32[np.ndarray, "y x"]]]:
+    """Segments annotated images; those that follow each other in a movie are streamed as one.
+
+    A carried state begins with the frames before the first image, as many as a window has.
+
+    Args:
+        model: The network.
+        images: In the order of their movies.
+        memory: What is known of earlier frames.
+        instances: How probabilities become cells.
+        tiling: Tiles in shrunken pixels.
+
+    Yields:
+        Every image with the probability of a cell and the label image of cells.
+    """
+    for stretch in _stretches(images):
+        before = stretch[0].window_files(model.window)[:-1] if stretch[0].movie_files else ()
+        frames = (_grey(file) for file in (*before, *(image.image_file for image in stretch)))
+        maps = foreground_maps(model, frames, memory=memory, tiling=tiling)
+        for _ in before:
+            next(maps)
+        for image, foreground in zip(stretch, maps):
+            yield image, foreground, find_instances(foreground, settings=instances)
+
+
+def evaluate_part(
+    model: VideoModel,
+    name: str,
+    images: Sequence[AnnotatedImage],
+    *,
+    memory: Memory,
+    instances: InstanceSettings,
+    tiling: Tiling,
+) -> PartResult:
+    """Segments the frames of a part and holds them against what is annotated.
+
+    Args:
+        model: The network.
+        name: Of the part, for tables and the progress bar.
+        images: In the order of their movies.
+        memory: What is known of earlier frames.
+        instances: How probabilities become cells.
+        tiling: Tiles in shrunken pixels.
+
+    Returns:
+        The result of every frame.
+    """
+    found = segmented(model, images, memory=memory, instances=instances, tiling=tiling)
+    results = []
+    for image, foreground, labels in tqdm.tqdm(
+        found, desc=name, total=len(images), unit="frame", leave=False, disable=None
+    ):
+        truth = image.labels()
+        jaccard = jaccard_index(foreground > instances.threshold, truth > 0, where=image.annotated())
+        results.append(FrameResult(image, match_frame(truth, labels), float(jaccard)))
+    return PartResult(name, tuple(results))
+
+
+def _stretches(images: Iterable[AnnotatedImage]) -> Iterator[list[AnnotatedImage]]:
+    """Runs of images that are consecutive frames of one movie; an image without a movie is one by itself."""
+    run: list[AnnotatedImage] = []
+    for image in images:
+        if run and not (image.movie_files and image.window_files(2)[0] == run[-1].image_file):
+            yield run
+            run = []
+        run.append(image)
+    if run:
+        yield run
+
+
+def _grey(file) -> Num[np.ndarray, "y x"]:
+    return read_picture(file).mean(axis=-1)
