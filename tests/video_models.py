@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cellmotion_jax.inference.foreground import VideoModel
+from cellmotion_jax.inference.instances import InstanceSettings
 from cellmotion_jax.models.convlstm import ConvLSTMState
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet, SegmentationOutputs
 
@@ -45,7 +46,13 @@ def tiny_network(**settings):
 
 def video_model(network=Brightness(levels=1), variables=None, **changes) -> VideoModel:
     """A model of the network; without one, of `Brightness`."""
-    settings = {"window": 3, "shrink": 1, "cell_diameter": 12.0, **changes}
+    settings = {
+        "window": 3,
+        "shrink": 1,
+        "cell_diameter": 12.0,
+        "instances": InstanceSettings(smallest_area=20),
+    }
+    settings |= changes
     return VideoModel(network=network, variables=variables or {}, **settings)
 
 

@@ -14,6 +14,7 @@ from cellmotion_jax.cli.evaluate import evaluate_result
 from cellmotion_jax.cli.import_weights import convert_weights
 from cellmotion_jax.cli.names import closest
 from cellmotion_jax.cli.predict import predict_cells
+from cellmotion_jax.cli.segment import segment_cells
 from cellmotion_jax.cli.simulate import write_simulated
 from cellmotion_jax.cli.track import follow_cells
 from cellmotion_jax.cli.train import train_experiment
@@ -27,6 +28,8 @@ USAGE = """usage: cellmotion COMMAND ...
                                      detect and outline the cells of a movie (TIFF frames or a stack)
   track MOVIE --out FOLDER [--start FILE] [--options]
                                      follow the cells of a movie from where they are at first
+  segment MOVIE --model FILE --out FOLDER [--options]
+                                     segment, link and measure the cells of a phase-contrast movie
   evaluate RESULT REFERENCE [--options]
                                      score a result by the measures of the Cell Tracking Challenge
   simulate --out FOLDER [--options]  write a simulated movie with its exact truth
@@ -44,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "train": train_experiment,
         "predict": predict_cells,
         "track": follow_cells,
+        "segment": segment_cells,
         "evaluate": evaluate_result,
         "simulate": write_simulated,
         "import-weights": convert_weights,

@@ -20,7 +20,7 @@ from cellmotion_jax.cli.track_starts import (
     typical_diameter,
 )
 from cellmotion_jax.data.compressed import grid_frame
-from cellmotion_jax.data.ctc import MAX_WRITTEN_LABEL
+from cellmotion_jax.data.ctc_masks import MAX_WRITTEN_LABEL
 from cellmotion_jax.data.folders import refuse_full_folder
 from cellmotion_jax.data.grid import CELL_DIAMETER, grid_shape, grid_zoom
 from cellmotion_jax.data.movie import Movie, open_movie

@@ -11,17 +11,15 @@ from collections.abc import Collection
 from typing import SupportsIndex
 
 import numpy as np
-import tifffile
 from jaxtyping import Integer
 from tqdm import tqdm
 
 from cellmotion_jax.data.centroids import Centroids, frame_centroids
-from cellmotion_jax.data.folders import refuse_full_folder
+from cellmotion_jax.data.ctc_masks import write_masks
 from cellmotion_jax.data.movie import Movie, list_tiffs, open_movie
 from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.data.track_table import TrackTable, check_track_table, read_man_track
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import written_beside
 
 __all__ = [
     "PIXEL_SIZE_UM",
@@ -41,7 +39,6 @@ PIXEL_SIZE_UM = {
     "PhC-C2DH-U373": 0.65,
     "PhC-C2DL-PSC": 1.6,
 }
-MAX_WRITTEN_LABEL = 32767
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -148,8 +145,8 @@ def write_ctc(
 ) -> None:
     """Writes tracking masks and their table as a ``TRA`` folder: ``man_trackT.tif`` and ``man_track.txt``.
 
-    Masks are uint16 and deflate-compressed, three digits to the frame number or four beyond 999. The
-    folder is written beside its final place and renamed, so that it is either complete or absent.
+    The frame numbers have three digits, or four beyond 999; for the rest see
+    :func:`~cellmotion_jax.data.ctc_masks.write_masks`.
 
     Args:
         folder: The folder to make, e.g. ``DATASET/01_GT/TRA``. It may exist if it is empty.
@@ -161,21 +158,7 @@ def write_ctc(
             present outside of it, a label exceeds 32767 (above it the reference tools misread uint16
             masks), or the folder holds something already.
     """
-    folder = pathlib.Path(folder)
-    refuse_full_folder(folder)
-    check_track_table(tracks, frames=len(masks), source="tracks")
-    if tracks.label.max() > MAX_WRITTEN_LABEL:
-        raise InputError(
-            f"tracks hold label {tracks.label.max()}; labels up to {MAX_WRITTEN_LABEL} can be written."
-        )
-    digits = 3 if len(masks) <= 1000 else 4
-    with written_beside(folder) as partial:
-        partial.mkdir()
-        for frame, mask in enumerate(masks):
-            frame_centroids(frame, mask, tracks, source=f"masks[{frame}]")
-            name = partial / f"man_track{frame:0{digits}d}.tif"
-            tifffile.imwrite(name, mask.astype(np.uint16), compression="zlib")
-        (partial / "man_track.txt").write_text(tracks.text(), encoding="utf-8")
+    write_masks(folder, masks, tracks, frames=len(masks), digits=3, prefix="man_track", table="man_track.txt")
 
 
 def _open_sequence(root: pathlib.Path, name: str) -> CtcSequence:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import itertools
 import os
-import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-import tifffile
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Float, Int, Int32, Integer
 
-from cellmotion_jax.data.centroids import frame_centroids
-from cellmotion_jax.data.ctc import MAX_WRITTEN_LABEL
-from cellmotion_jax.data.folders import refuse_full_folder
-from cellmotion_jax.data.track_table import TrackTable, check_track_table
+from cellmotion_jax.data.ctc_masks import write_masks
+from cellmotion_jax.data.track_table import TrackTable
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import written_beside
+from cellmotion_jax.inference.linking import Links, tracked_labels
 from cellmotion_jax.inference.track_masks import draw_tracks
 from cellmotion_jax.inference.tracks import Tracks
 
@@ -80,9 +76,8 @@ def write_ctc_result(
 
     Every track is drawn in every frame in which it is followed, lost or not, as the segment on which it sits
     or as a disc (:func:`~cellmotion_jax.inference.track_masks.draw_tracks`), under its id; spans after a gap
-    have labels of their own (:func:`track_spans`). Masks are uint16 and deflate-compressed, written one at a
-    time, and every one is held against the table. The folder is written beside its final place and renamed,
-    so that it is either complete or absent.
+    have labels of their own (:func:`track_spans`). One mask at a time, by the rules of
+    :func:`~cellmotion_jax.data.ctc_masks.write_masks`.
 
     Args:
         folder: The folder to make, e.g. ``DATASET/01_RES``. It may exist if it is empty.
@@ -98,31 +93,16 @@ def write_ctc_result(
         InputError: If no track is present anywhere, a label would exceed 32767 (above it the reference tools
             misread uint16 masks), there are fewer segmentations than frames, or the folder holds something.
     """
-    folder = pathlib.Path(folder)
-    refuse_full_folder(folder)
     if len(diameters) != len(tracks):
         raise ValueError(f"diameters has shape {diameters.shape}, but there are {len(tracks)} tracks")
     spans, frames = track_spans(tracks), len(tracks.points)
-    check_track_table(spans.table, frames=frames, source="tracks")
-    if spans.table.label.max() > MAX_WRITTEN_LABEL:
-        raise InputError(
-            f"tracks need label {spans.table.label.max()}; labels up to {MAX_WRITTEN_LABEL} can be written."
-        )
-    digits = max(digits, len(str(frames - 1)))
-    given = iter(segmentations) if segmentations is not None else itertools.repeat(None)
-    with written_beside(folder) as partial:
-        partial.mkdir()
-        for frame in range(frames):
-            try:
-                segments = next(given)
-            except StopIteration:
-                raise InputError(
-                    f"segmentations hold {frame} label images, but the tracks have {frames} frames; there is "
-                    "one image per frame."
-                ) from None
+    given = itertools.repeat(None) if segmentations is None else segmentations
+
+    def masks() -> Iterator[Int32[np.ndarray, "y x"]]:
+        for frame, segments in zip(range(frames), given):
             alive = (spans.table.begin <= frame) & (frame <= spans.table.end)
             track = spans.track[alive]
-            mask = draw_tracks(
+            yield draw_tracks(
                 tracks.points[frame, track],
                 spans.table.label[alive],
                 diameters[track],
@@ -130,7 +110,59 @@ def write_ctc_result(
                 segments=segments,
                 reach=reach,
             )
-            frame_centroids(frame, mask, spans.table, source=f"mask {frame}")
-            name = partial / f"mask{frame:0{digits}d}.tif"
-            tifffile.imwrite(name, mask.astype(np.uint16), compression="zlib")
-        (partial / "res_track.txt").write_text(spans.table.text(), encoding="utf-8")
+
+    _write_result(folder, masks(), spans.table, frames=frames, digits=digits)
+
+
+def write_linked_result(
+    folder: str | os.PathLike[str],
+    links: Links,
+    segmentations: Iterable[Integer[np.ndarray, "y x"]],
+    *,
+    digits: int = 3,
+) -> None:
+    """Writes linked instances as ``maskT.tif`` and ``res_track.txt``, each instance under its track.
+
+    One mask at a time, by the rules of :func:`~cellmotion_jax.data.ctc_masks.write_masks`.
+
+    Args:
+        folder: The folder to make, e.g. ``DATASET/01_RES``. It may exist if it is empty.
+        links: Of `link_instances`, or of a `Linker`.
+        segmentations: The label images that were linked, once more.
+        digits: Of the frame numbers, as many as those of the movie; more where there are more frames.
+
+    Raises:
+        ValueError: If an image holds a label that was not linked.
+        InputError: If there is no instance in the whole movie, more than 32767 tracks, other images than
+            were linked, or the folder holds something.
+    """
+    if not len(links.table):
+        raise InputError(f"{folder} cannot be written: no cell was found in any frame.")
+
+    def masks() -> Iterator[Int32[np.ndarray, "y x"]]:
+        for frame, labels in enumerate(segmentations):
+            # One frame too many is refused where frames are counted.
+            known = frame < len(links.tracks)
+            yield tracked_labels(labels, links.tracks[frame]) if known else labels.astype(np.int32)
+
+    _write_result(folder, masks(), links.table, frames=len(links.tracks), digits=digits)
+
+
+def _write_result(
+    folder: str | os.PathLike[str],
+    masks: Iterable[Int32[np.ndarray, "y x"]],
+    table: TrackTable,
+    *,
+    frames: int,
+    digits: int,
+) -> None:
+    write_masks(
+        folder,
+        masks,
+        table,
+        frames=frames,
+        digits=digits,
+        prefix="mask",
+        table="res_track.txt",
+        source="segmentations",
+    )

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Float32, Num
 from cellmotion_jax.data.annotated import shrink_image
 from cellmotion_jax.data.percentiles import normalize_percentiles
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.inference.instances import InstanceSettings
 from cellmotion_jax.inference.tiling import Tiling, check_image, predict_tiled
 from cellmotion_jax.models.convlstm import ConvLSTMState
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet
@@ -55,6 +56,8 @@ class VideoModel:
     """Frames are averaged over blocks of ``shrink x shrink`` pixels before the network sees them."""
     cell_diameter: float
     """Median equivalent diameter of the training cells, in shrunken pixels."""
+    instances: InstanceSettings
+    """How its probabilities become cells, as fitted to the training cells."""
 
 
 def foreground_maps(

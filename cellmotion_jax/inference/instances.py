@@ -33,13 +33,13 @@ def find_instances(
 ) -> Int32[np.ndarray, "y x"]:
     """Tells the cells of a frame apart.
 
-    Pixels above the threshold that share a side are one cell; those that share only a corner are not, so that
-    a bridge must be a pixel wide. Background pixels that share a side are one hole, if none of them is on the
-    border of the frame; small holes are filled. With ``split_depth`` every cell is then parted by a watershed
-    of its distance to the background, one part for every maximum that stands out by more than that depth (the
-    extended maxima of Soille 2003, chapter 6, with all eight neighbours): the paper's method has no such step, and long cells with a waist
-    may be cut by it. Parts and cells that are too small are left out last. Beyond the border of the frame
-    cells go on: it is no outline when distances are measured.
+    Pixels above the threshold that share a side are one cell; a shared corner does not join. Background that
+    hangs together by sides is a hole if it does not reach the border of the frame; small holes are filled.
+    With ``split_depth`` every cell is then parted by a watershed of its distance to the background, one part
+    for every maximum that stands out by more than that depth (the extended maxima of Soille 2003, chapter 6,
+    with all eight neighbours). The paper has no such step, and it may cut long cells at the waist. What is
+    too small is left out last. The border of the frame is no outline when distances are measured: cells go on
+    beyond it.
 
     Args:
         foreground: Probability [y, x], from 0 to 1.
@@ -66,15 +66,15 @@ def find_instances(
     if np.isnan(foreground).any():
         raise InputError("foreground holds NaN; probabilities from 0 to 1 are right.")
     cells = _without_holes(foreground > settings.threshold, settings.largest_hole)
-    labels, _ = ndimage.label(cells)
+    labels = _components(cells)
     if settings.split_depth is not None:
         labels = _split(labels, settings.split_depth)
     return _large(labels, settings.smallest_area)
 
 
 def _without_holes(cells: Bool[np.ndarray, "y x"], largest: int) -> Bool[np.ndarray, "y x"]:
-    holes, count = ndimage.label(~cells)
-    small = np.bincount(holes.ravel(), minlength=count + 1) <= largest
+    holes = _components(~cells)
+    small = np.bincount(holes.ravel()) <= largest
     small[0] = False
     for border in (holes[0], holes[-1], holes[:, 0], holes[:, -1]):
         small[border] = False
@@ -89,18 +89,27 @@ def _split(labels: Int32[np.ndarray, "y x"], depth: float) -> Int32[np.ndarray, 
         # A ring of background around the box, but not where the box ends because the frame does.
         ring = [(int(side.start > 0), int(side.stop < size)) for side, size in zip(box, labels.shape)]
         inside = tuple(slice(before, before + size) for (before, _), size in zip(ring, component.shape))
-        parts, count = component.astype(np.int32), 1
+        parts = component.astype(np.int32)
         if not component.all() or np.any(ring):
-            distance = ndimage.distance_transform_edt(np.pad(component, ring))[inside]
+            distance = np.asarray(ndimage.distance_transform_edt(np.pad(component, ring)))[inside]
             # The cut-off hills, of which two that are joined above the cut are one;
             # `skimage.morphology.h_maxima` marks both, if they are equally high.
             hills = local_maxima(reconstruction(distance - depth, distance)) & component
-            peaks, found = ndimage.label(hills, np.ones((3, 3)))
-            if found > 1:
-                parts, count = watershed(-distance, peaks, mask=component), found
+            peaks = _components(hills, np.ones((3, 3)))
+            if peaks.max() > 1:
+                parts = watershed(-distance, peaks, mask=component)
         split[box][component] = parts[component] + last
-        last += count
+        last += int(parts.max())
     return split
+
+
+def _components(
+    where: Bool[np.ndarray, "y x"], neighbours: Float[np.ndarray, "3 3"] | None = None
+) -> Int32[np.ndarray, "y x"]:
+    """Labels 1, 2, ... of what hangs together, by sides if no neighbours are given."""
+    labels = np.zeros(where.shape, np.int32)
+    ndimage.label(where, neighbours, output=labels)
+    return labels
 
 
 def _large(labels: Int32[np.ndarray, "y x"], smallest: int) -> Int32[np.ndarray, "y x"]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.foreground import VideoModel
+from cellmotion_jax.inference.instances import InstanceSettings
 from cellmotion_jax.inference.variables_file import read_description, read_variables, write_variables
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet
 from cellmotion_jax.weights.fitting import variable_shapes
@@ -22,7 +24,10 @@ def save_video_model(path: str | os.PathLike[str], model: VideoModel) -> None:
         path: The file.
         model: What to write.
     """
-    described = {"network": {name: getattr(model.network, name) for name in NETWORK_FIELDS}}
+    described = {
+        "network": {name: getattr(model.network, name) for name in NETWORK_FIELDS},
+        "instances": dataclasses.asdict(model.instances),
+    }
     described |= {name: getattr(model, name) for name in NUMBERS}
     write_variables(path, model.variables, key=VIDEO_MODEL_KEY, described=described)
 
@@ -44,12 +49,14 @@ def load_video_model(path: str | os.PathLike[str]) -> VideoModel:
     try:
         settings, numbers = dict(described["network"]), {name: described[name] for name in NUMBERS}
         # A default that stood in for a field of another version would change what the model finds.
-        if differing := set(settings) ^ set(NETWORK_FIELDS):
+        known = {field.name for field in dataclasses.fields(InstanceSettings)}
+        if differing := (set(settings) ^ set(NETWORK_FIELDS)) | (set(described["instances"]) ^ known):
             raise KeyError(*sorted(differing))
-        network = ConvLSTMUNet(**settings)
+        network, instances = ConvLSTMUNet(**settings), InstanceSettings(**described["instances"])
         expected = variable_shapes(network, (2, 32, 32, 1))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} describes a video model that this version cannot build ({error!r}); train it again."
         ) from error
-    return VideoModel(network=network, variables=read_variables(path, expected), **numbers)
+    variables = read_variables(path, expected)
+    return VideoModel(network=network, variables=variables, instances=instances, **numbers)

@@ -1,8 +1,9 @@
-"""Shapes of cells on the host: what a network learns about them, and label images from what it predicts.
+"""Shapes of cells on the host: what a network learns of them, label images from it, and what they measure.
 
 Works on label images [y, x] with 0 for background. Needs scipy and scikit-image (extra ``io``).
 """
 
+from cellmotion_jax.morphology.cell_shapes import CellShapes, cell_shapes
 from cellmotion_jax.morphology.distance_targets import (
     DistanceTargets,
     boundary_map,
@@ -13,6 +14,8 @@ from cellmotion_jax.morphology.distance_targets import (
     inner_distance,
     normalised_outer_distance,
 )
+from cellmotion_jax.morphology.geodesic import geodesic_distance, shortest_way
+from cellmotion_jax.morphology.joining import join_pieces
 from cellmotion_jax.morphology.majority import majority_filter
 from cellmotion_jax.morphology.marker_growth import (
     Grow,
@@ -21,20 +24,42 @@ from cellmotion_jax.morphology.marker_growth import (
     segment_from_markers,
     widen_markers,
 )
+from cellmotion_jax.morphology.protrusions import (
+    CellAnatomy,
+    Protrusions,
+    ProtrusionSettings,
+    dissect_cell,
+    find_protrusions,
+)
+from cellmotion_jax.morphology.tip_tracks import TipMemory, angle_to_migration, follow_tips, forget_tips
 
 __all__ = [
+    "CellAnatomy",
+    "CellShapes",
     "DistanceTargets",
     "Grow",
+    "ProtrusionSettings",
+    "Protrusions",
+    "TipMemory",
+    "angle_to_migration",
     "boundary_map",
+    "cell_shapes",
     "centroid_pixels",
     "classification_map",
+    "dissect_cell",
     "distance_targets",
     "distance_to_boundary",
+    "find_protrusions",
     "flood_markers",
+    "follow_tips",
+    "forget_tips",
+    "geodesic_distance",
     "grow_markers",
     "inner_distance",
+    "join_pieces",
     "majority_filter",
     "normalised_outer_distance",
     "segment_from_markers",
+    "shortest_way",
     "widen_markers",
 ]

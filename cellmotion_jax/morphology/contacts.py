@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Integer
 from scipy import ndimage
 
+from cellmotion_jax.ops.labels import number_cells
+
 
 def contact_map(labels: Integer[np.ndarray, "y x"], *, reach: int) -> Bool[np.ndarray, "y x"]:
     """Pixels with two different cells in the square around them.
@@ -18,10 +20,12 @@ def contact_map(labels: Integer[np.ndarray, "y x"], *, reach: int) -> Bool[np.nd
     Returns:
         True on these pixels.
 
-    >>> contact_map(np.array([[1, 1, 1, 2, 2, 0, 0]]), reach=1).astype(int).tolist()
-    [[0, 0, 1, 1, 0, 0, 0]]
+    >>> contact_map(np.array([[1, 1, 1, 0, 2, 2, 2]]), reach=1).astype(int).tolist()
+    [[0, 0, 0, 1, 0, 0, 0]]
     """
-    none = np.iinfo(labels.dtype).max
-    largest = ndimage.maximum_filter(labels, size=2 * reach + 1, mode="nearest")
-    smallest = ndimage.minimum_filter(np.where(labels > 0, labels, none), size=2 * reach + 1, mode="nearest")
+    cells = number_cells(labels)
+    none, window = len(cells.labels), 2 * reach + 1
+    largest = ndimage.maximum_filter(cells.number, size=window, mode="nearest")
+    filled = np.where(cells.number > 0, cells.number, none)
+    smallest = ndimage.minimum_filter(filled, size=window, mode="nearest")
     return (largest > 0) & (smallest != largest)

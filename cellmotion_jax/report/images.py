@@ -7,6 +7,7 @@ drawn at ``(x, y)`` whatever the resolution of what lies below them.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Integer, Shaped, UInt8
@@ -49,17 +50,45 @@ def screen_image(image: Shaped[np.ndarray, "..."], *, most: int) -> Float32[np.n
         raise ValueError(f"image must be [y, x], [y, x, 1] or [y, x, 3], got shape {image.shape}")
     small = image[..., 0] if image.shape[2:] == (1,) else image
     values = _block_means(small, _block(image.shape, most))
-    finite = values[np.isfinite(values)]
+    return contrast_of(values).shares(values)
+
+
+class Contrast(NamedTuple):
+    """How values become greys; a movie keeps that of its first frame."""
+
+    low: float
+    """What is black."""
+    high: float
+    """What is white."""
+    power: float
+    """Below 1 the greys between are lifted."""
+
+    def shares(self, values: Shaped[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
+        """From 0 (black) to 1 (white); black where a value is not finite."""
+        finite = np.where(np.isfinite(values), values, self.low)
+        stretched = np.clip((finite - self.low) / (self.high - self.low), 0, 1)
+        return (stretched**self.power).astype(np.float32)
+
+
+def contrast_of(image: Shaped[np.ndarray, "..."]) -> Contrast:
+    """The contrast in which an image is drawn, as :func:`screen_image` says.
+
+    Args:
+        image: Of any shape and real type.
+
+    Returns:
+        The contrast.
+    """
+    finite = image[np.isfinite(image)]
     if not finite.size:
-        return np.zeros(values.shape, np.float32)
-    low, high = np.percentile(finite, CONTRAST_PERCENTILES)
+        return Contrast(0.0, 1.0, 1.0)
+    low, high = (float(end) for end in np.percentile(finite, CONTRAST_PERCENTILES))
     if low == high:
-        low, high = finite.min(), finite.max()
+        low, high = float(finite.min()), float(finite.max())
     if low == high:
-        return np.full(values.shape, 0.5, np.float32)
-    stretched = np.clip((np.where(np.isfinite(values), values, low) - low) / (high - low), 0, 1)
-    median = np.clip(np.median(stretched), DARK**2, DARK)
-    return (stretched ** (np.log(DARK) / np.log(median))).astype(np.float32)
+        return Contrast(low - 1, high + 1, 1.0)
+    median = np.clip((np.median(finite) - low) / (high - low), DARK**2, DARK)
+    return Contrast(low, high, float(np.log(DARK) / np.log(median)))
 
 
 def contour_overlay(

@@ -1,36 +1,33 @@
-"""The live view of a tracker as an animated picture: Figure 1 of Jackson-Smith, *Cell Tracking*, 2016.
-
-Pictures are drawn in the numbers of one fixed palette, greys, colours of the response and a few for boxes, so
-that frames need no search for colours, compress well and can be written one at a time.
-"""
+"""The live view of a tracker as an animated picture: Figure 1 of Jackson-Smith, *Cell Tracking*, 2016."""
 
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
-import PIL.ImageFont
-from jaxtyping import Bool, Float, Float32, Int, Integer, Shaped, UInt8
+from jaxtyping import Bool, Float, Int, Integer, Shaped
 from matplotlib import colormaps
 from matplotlib.colors import to_rgb
-from PIL.GifImagePlugin import getdata
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import written_beside
+from cellmotion_jax.report.animation import (
+    GREYS,
+    TEXT_HEIGHT,
+    grey_picture,
+    palette_of,
+    write_gif,
+    write_letters,
+)
 from cellmotion_jax.report.figures import ORANGE, SKY, VERMILLION
-from cellmotion_jax.report.images import CONTRAST_PERCENTILES, DARK
+from cellmotion_jax.report.images import Contrast, contrast_of
 
-GREYS = 48
-"""Few enough that the noise of a camera does not fill the file."""
 RESPONSE_COLORS = 96
-_TEXT_HEIGHT = 24
 _GAP = 6
 _TRACKED, _CHOSEN, _LOST = range(GREYS + RESPONSE_COLORS, GREYS + RESPONSE_COLORS + 3)
-_FONT_SIZE = 13
 
 
 class Glimpse(NamedTuple):
@@ -54,18 +51,6 @@ class Glimpse(NamedTuple):
     """Peak-to-sidelobe ratio of the response; NaN where there is none."""
     window_centre: tuple[float, float] | None = None
     """Where the window lies in the frame (y, x), to draw it there; None draws it nowhere."""
-
-
-class _Contrast(NamedTuple):
-    """How grey values become greys, the same throughout a movie, as ``report.images`` has it for an image."""
-
-    low: float
-    high: float
-    power: float
-
-    def greys(self, values: Float32[np.ndarray, "y x"]) -> UInt8[np.ndarray, "y x"]:
-        share = np.clip((np.nan_to_num(values) - self.low) / (self.high - self.low), 0, 1) ** self.power
-        return np.round(share * (GREYS - 1)).astype(np.uint8)
 
 
 def write_live_view(
@@ -94,51 +79,41 @@ def write_live_view(
         InputError: If there is no frame, ``out`` does not end in ``.gif``, ``side`` is below 120 or the speed
             out of its range.
     """
-    if out.suffix.lower() != ".gif":
-        raise InputError(f"{out} does not end in .gif, the format of animated pictures here.")
-    if side < 120 or not 1 <= frames_per_s <= 50:
-        raise InputError(
-            f"side is {side} and frames_per_s {frames_per_s:g}; at least 120 and 1 to 50 are right."
-        )
-    ahead = iter(glimpses)
-    first = next(ahead, None)
-    if first is None:
-        raise InputError("glimpses hold no frame; a movie has at least one.")
-    contrasts = _contrast(first.image), _contrast(first.window)
-    duration = round(1000 / frames_per_s)
-    frame = 0
-    with written_beside(out) as partial, partial.open("wb") as file:
-        _compose(first, 0, contrasts, side).save(
-            file, format="GIF", loop=0, optimize=False, duration=duration
-        )
-        # Over the byte that ends the file; Pillow's own way to several frames keeps them all in memory.
-        file.seek(-1, 2)
-        for frame, glimpse in enumerate(ahead, start=1):
-            if glimpse.image.shape != first.image.shape:
-                raise ValueError(
-                    f"image {frame} has shape {glimpse.image.shape}, but the first has {first.image.shape}"
-                )
-            file.writelines(getdata(_compose(glimpse, frame, contrasts, side), duration=duration))
-        file.write(b";")
-    return frame + 1
+    if side < 120:
+        raise InputError(f"side is {side}; at least 120 pixels are right.")
+    return write_gif(_pictures(glimpses, side), out, frames_per_s=frames_per_s)
+
+
+def _pictures(glimpses: Iterable[Glimpse], side: int) -> Iterator[PIL.Image.Image]:
+    first, contrasts = None, None
+    for frame, glimpse in enumerate(glimpses):
+        if first is None or contrasts is None:
+            first, contrasts = glimpse, (contrast_of(glimpse.image), contrast_of(glimpse.window))
+        if glimpse.image.shape != first.image.shape:
+            raise ValueError(
+                f"image {frame} has shape {glimpse.image.shape}, but the first has {first.image.shape}"
+            )
+        yield _compose(glimpse, frame, contrasts, side)
 
 
 def _compose(
-    glimpse: Glimpse, frame: int, contrasts: tuple[_Contrast, _Contrast], side: int
+    glimpse: Glimpse, frame: int, contrasts: tuple[Contrast, Contrast], side: int
 ) -> PIL.Image.Image:
     """One picture in the numbers of the palette; the contrasts are those of the frame and of the window."""
     _check(glimpse)
     scale = side / max(glimpse.image.shape)
     height, width = (max(1, round(axis * scale)) for axis in glimpse.image.shape)
-    panel = max(height - _GAP - _TEXT_HEIGHT, 2 * 100) // 2
-    total = max(height, 2 * panel + _GAP + _TEXT_HEIGHT)
-    canvas = PIL.Image.new("P", (width + _GAP + panel, _TEXT_HEIGHT + total))
-    canvas.putpalette(_palette().tobytes())
+    panel = max(height - _GAP - TEXT_HEIGHT, 2 * 100) // 2
+    total = max(height, 2 * panel + _GAP + TEXT_HEIGHT)
+    canvas = PIL.Image.new("P", (width + _GAP + panel, TEXT_HEIGHT + total))
+    canvas.putpalette(_palette())
 
-    canvas.paste(_resized(glimpse.image, (height, width), contrasts[0]), (0, _TEXT_HEIGHT))
+    view = grey_picture(glimpse.image, (height, width), contrasts[0])
+    canvas.paste(PIL.Image.fromarray(view), (0, TEXT_HEIGHT))
     _draw_boxes(canvas, glimpse, scale)
-    left, above, below = width + _GAP, _TEXT_HEIGHT, 2 * _TEXT_HEIGHT + _GAP + panel
-    canvas.paste(_resized(glimpse.window, (panel, panel), contrasts[1]), (left, above))
+    left, above, below = width + _GAP, TEXT_HEIGHT, 2 * TEXT_HEIGHT + _GAP + panel
+    window = grey_picture(glimpse.window, (panel, panel), contrasts[1])
+    canvas.paste(PIL.Image.fromarray(window), (left, above))
     response = np.clip(np.nan_to_num(glimpse.response), 0, 1)
     colors = (GREYS + np.round(response * (RESPONSE_COLORS - 1))).astype(np.uint8)
     canvas.paste(
@@ -151,9 +126,9 @@ def _compose(
 
     state = f"PSR {glimpse.psr:.1f}" if np.isfinite(glimpse.psr) else "not followed"
     lost = "   LOST" if glimpse.lost[glimpse.chosen] else ""
-    _write(canvas, (2, 3), f"frame {frame}   cell {glimpse.ids[glimpse.chosen]}   {state}{lost}")
-    _write(canvas, (left, 3), "search window")
-    _write(canvas, (left, below - _TEXT_HEIGHT + 3), "response")
+    write_letters(canvas, (2, 3), f"frame {frame}   cell {glimpse.ids[glimpse.chosen]}   {state}{lost}")
+    write_letters(canvas, (left, 3), "search window")
+    write_letters(canvas, (left, below - TEXT_HEIGHT + 3), "response")
     return canvas
 
 
@@ -165,7 +140,7 @@ def _draw_boxes(canvas: PIL.Image.Image, glimpse: Glimpse, scale: float) -> None
         # A box reaches to the outer edge of its pixels, half a pixel before the first pixel centre.
         y0, x0, y1, x1 = np.round(np.asarray(box) * scale).astype(int).tolist()
         pen.rectangle(
-            (x0, y0 + _TEXT_HEIGHT, max(x1, x0), max(y1, y0) + _TEXT_HEIGHT), outline=color, width=width
+            (x0, y0 + TEXT_HEIGHT, max(x1, x0), max(y1, y0) + TEXT_HEIGHT), outline=color, width=width
         )
 
     for track in np.flatnonzero(np.isfinite(glimpse.boxes).all(axis=-1)):
@@ -179,20 +154,11 @@ def _draw_boxes(canvas: PIL.Image.Image, glimpse: Glimpse, scale: float) -> None
         rectangle(glimpse.boxes[glimpse.chosen], _LOST if glimpse.lost[glimpse.chosen] else _CHOSEN, 2)
     # What sticks out into the line of text and the gap beside the frame is rubbed out.
     width = round(glimpse.image.shape[1] * scale)
-    pen.rectangle((0, 0, canvas.width, _TEXT_HEIGHT - 1), fill=0)
+    pen.rectangle((0, 0, canvas.width, TEXT_HEIGHT - 1), fill=0)
     pen.rectangle((width, 0, canvas.width, canvas.height), fill=0)
     pen.rectangle(
-        (0, _TEXT_HEIGHT + round(glimpse.image.shape[0] * scale), canvas.width, canvas.height), fill=0
+        (0, TEXT_HEIGHT + round(glimpse.image.shape[0] * scale), canvas.width, canvas.height), fill=0
     )
-
-
-def _resized(
-    image: Shaped[np.ndarray, "y x"], shape: tuple[int, int], contrast: _Contrast
-) -> PIL.Image.Image:
-    """An image in greys: averaged where it gets smaller, blocks of pixels where it gets larger."""
-    values = PIL.Image.fromarray(image.astype(np.float32))
-    resized = values.resize((shape[1], shape[0]), PIL.Image.Resampling.BOX)
-    return PIL.Image.fromarray(contrast.greys(np.asarray(resized)))
 
 
 def _cross(canvas: PIL.Image.Image, place: tuple[int, int]) -> None:
@@ -202,35 +168,9 @@ def _cross(canvas: PIL.Image.Image, place: tuple[int, int]) -> None:
     pen.line((x, y - 5, x, y + 5), fill=_CHOSEN)
 
 
-def _write(canvas: PIL.Image.Image, place: tuple[int, int], text: str) -> None:
-    """White letters with smooth edges, which the greys of the palette allow."""
-    font = PIL.ImageFont.load_default(_FONT_SIZE)
-    width = round(font.getlength(text)) + 1
-    letters = PIL.Image.new("L", (width, _TEXT_HEIGHT - 4))
-    PIL.ImageDraw.Draw(letters).text((0, 0), text, fill=255, font=font)
-    greys = np.asarray(letters).astype(np.float32) / 255 * (GREYS - 1)
-    canvas.paste(PIL.Image.fromarray(np.round(greys).astype(np.uint8)), place)
-
-
-def _contrast(image: Shaped[np.ndarray, "y x"]) -> _Contrast:
-    values = image[np.isfinite(image)].astype(np.float32)
-    if not values.size:
-        return _Contrast(0.0, 1.0, 1.0)
-    low, high = np.percentile(values, CONTRAST_PERCENTILES)
-    if low == high:
-        low, high = values.min(), values.max()
-    if low == high:
-        return _Contrast(low - 1, high + 1, 1.0)
-    median = np.clip((np.median(values) - low) / (high - low), DARK**2, DARK)
-    return _Contrast(float(low), float(high), float(np.log(DARK) / np.log(median)))
-
-
-def _palette() -> UInt8[np.ndarray, "256 3"]:
-    greys = np.repeat(np.linspace(0, 1, GREYS)[:, None], 3, axis=1)
+def _palette() -> bytes:
     response = colormaps["viridis"](np.linspace(0, 1, RESPONSE_COLORS))[:, :3]
-    named = [to_rgb(color) for color in (SKY, ORANGE, VERMILLION)]
-    used = np.concatenate([greys, response, named])
-    return np.round(255 * np.pad(used, ((0, 256 - len(used)), (0, 0)))).astype(np.uint8)
+    return palette_of(np.concatenate([response, [to_rgb(color) for color in (SKY, ORANGE, VERMILLION)]]))
 
 
 def _check(glimpse: Glimpse) -> None:

@@ -21,6 +21,16 @@ from cellmotion_jax.tracking.hierarchical import (
     update_levels,
 )
 from cellmotion_jax.tracking.kernel_filter import KernelFilter, KernelState
+from cellmotion_jax.tracking.linking import (
+    Instances,
+    LinkCost,
+    LinkState,
+    begin_linking,
+    intersections,
+    link_frames,
+    link_next,
+    measure_instances,
+)
 from cellmotion_jax.tracking.redetection import Redetection
 from cellmotion_jax.tracking.search import Search, look
 from cellmotion_jax.tracking.state import (
@@ -42,12 +52,15 @@ __all__ = [
     "DenseFeatures",
     "Exclusion",
     "Features",
+    "Instances",
     "Intensity",
     "IntensityAndGradient",
     "KernelFilter",
     "KernelState",
     "LinearFilter",
     "LinearState",
+    "LinkCost",
+    "LinkState",
     "Maps",
     "Motion",
     "Observation",
@@ -58,11 +71,16 @@ __all__ = [
     "Tracker",
     "Trust",
     "Windows",
+    "begin_linking",
     "empty_state",
     "exclusive_places",
     "follow",
     "init_levels",
+    "intersections",
+    "link_frames",
+    "link_next",
     "look",
+    "measure_instances",
     "normalized_entropy",
     "peak_to_sidelobe_ratio",
     "respond_levels",

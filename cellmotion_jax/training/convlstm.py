@@ -26,6 +26,7 @@ from cellmotion_jax.training.loop import fit
 from cellmotion_jax.training.patch_sampling import PatchSampling
 from cellmotion_jax.training.video_data import VideoData, VideoSamples, load_windows, training_batches
 from cellmotion_jax.training.video_evaluation import PartResult, evaluate_part, make_evaluation
+from cellmotion_jax.training.video_instances import fit_instances
 from cellmotion_jax.training.video_results import write_results
 from cellmotion_jax.weights.convert import load_weights
 from cellmotion_jax.weights.fitting import variable_shapes
@@ -88,8 +89,9 @@ class ConvLSTMExperiment:
     paper's last rate is 0.0001, over many more updates."""
     precision: Precision = Precision.float32
     """Compute type of the network."""
-    instances: InstanceSettings = InstanceSettings()
-    """How probabilities become cells."""
+    instances: InstanceSettings | None = None
+    """How probabilities become cells; None fits the smallest area, and the depth at which joined cells are
+    parted, to the training masks."""
     memory: tuple[Memory, ...] = tuple(Memory)
     """What is known of earlier frames in the test; each is tested."""
     tiling: Tiling = VIDEO_TILING
@@ -117,6 +119,9 @@ class ConvLSTMExperiment:
         check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
         pretrained = self._pretrained()
         samples = load_windows(self.data, cache=folder / "data", seed=self.run.seed)
+        instances = self.instances or fit_instances(
+            samples.images.train, diameter=samples.cell_diameter * samples.shrink
+        )
         network = self._module()
         best = fit(
             model=network,
@@ -139,26 +144,22 @@ class ConvLSTMExperiment:
                 samples.validation,
                 samples.images.validation,
                 shrink=samples.shrink,
-                instances=self.instances,
+                instances=instances,
             ),
             best_metric="jaccard_distance",
             pretrained=pretrained,
         )
         plot_curves(folder / "metrics.csv", folder / "curves.png")
-        model = self._trained(jax.tree.map(lambda leaf: np.asarray(leaf[0]), best), samples)
+        model = self._trained(jax.tree.map(lambda leaf: np.asarray(leaf[0]), best), samples, instances)
         save_video_model(folder / "model.safetensors", model)
-        write_results(
-            folder, model, self._tested(model, samples), instances=self.instances, tiling=self.tiling
-        )
+        write_results(folder, model, self._tested(model, samples), tiling=self.tiling)
 
     def _tested(self, model: VideoModel, samples: VideoSamples) -> dict[Memory, tuple[PartResult, ...]]:
         """Every part under every memory that differs for this network."""
         parts = {"validation": samples.images.validation, "test": samples.images.test}
         return {
             memory: tuple(
-                evaluate_part(
-                    model, name, images, memory=memory, instances=self.instances, tiling=self.tiling
-                )
+                evaluate_part(model, name, images, memory=memory, tiling=self.tiling)
                 for name, images in parts.items()
             )
             for memory in (self.memory if self.network.recurrent else self.memory[:1])
@@ -167,7 +168,7 @@ class ConvLSTMExperiment:
     def _module(self) -> ConvLSTMUNet:
         return ConvLSTMUNet(**dataclasses.asdict(self.network), dtype=self.precision.value)
 
-    def _trained(self, best: Any, samples: VideoSamples) -> VideoModel:
+    def _trained(self, best: Any, samples: VideoSamples, instances: InstanceSettings) -> VideoModel:
         """What goes into the model's file."""
         return VideoModel(
             network=self._module().clone(dtype=None),
@@ -175,6 +176,7 @@ class ConvLSTMExperiment:
             window=self.data.window,
             shrink=samples.shrink,
             cell_diameter=samples.cell_diameter,
+            instances=instances,
         )
 
     def _pretrained(self) -> dict[str, Any]:

@@ -101,7 +101,6 @@ def segmented(
     images: Sequence[AnnotatedImage],
     *,
     memory: Memory,
-    instances: InstanceSettings,
     tiling: Tiling,
 ) -> Iterator[tuple[AnnotatedImage, Float32[np.ndarray, "y x"], Int32[np.ndarray, "y x"]]]:
     """Segments annotated images; those that follow each other in a movie are streamed as one.
@@ -112,7 +111,6 @@ def segmented(
         model: The network.
         images: In the order of their movies.
         memory: What is known of earlier frames.
-        instances: How probabilities become cells.
         tiling: Tiles in shrunken pixels.
 
     Yields:
@@ -125,7 +123,7 @@ def segmented(
         for _ in before:
             next(maps)
         for image, foreground in zip(stretch, maps):
-            yield image, foreground, find_instances(foreground, settings=instances)
+            yield image, foreground, find_instances(foreground, settings=model.instances)
 
 
 def evaluate_part(
@@ -134,7 +132,6 @@ def evaluate_part(
     images: Sequence[AnnotatedImage],
     *,
     memory: Memory,
-    instances: InstanceSettings,
     tiling: Tiling,
 ) -> PartResult:
     """Segments the frames of a part and holds them against what is annotated.
@@ -144,19 +141,18 @@ def evaluate_part(
         name: Of the part, for tables and the progress bar.
         images: In the order of their movies.
         memory: What is known of earlier frames.
-        instances: How probabilities become cells.
         tiling: Tiles in shrunken pixels.
 
     Returns:
         The result of every frame.
     """
-    found = segmented(model, images, memory=memory, instances=instances, tiling=tiling)
+    found = segmented(model, images, memory=memory, tiling=tiling)
     results = []
     for image, foreground, labels in tqdm.tqdm(
         found, desc=name, total=len(images), unit="frame", leave=False, disable=None
     ):
         truth = image.labels()
-        jaccard = jaccard_index(foreground > instances.threshold, truth > 0, where=image.annotated())
+        jaccard = jaccard_index(foreground > model.instances.threshold, truth > 0, where=image.annotated())
         results.append(FrameResult(image, match_frame(truth, labels), float(jaccard)))
     return PartResult(name, tuple(results))
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from cellmotion_jax.files import write_text
 from cellmotion_jax.inference.foreground import Memory, VideoModel
-from cellmotion_jax.inference.instances import InstanceSettings
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.metrics import optimal_matches, segmentation_score
 from cellmotion_jax.morphology import centroid_pixels
@@ -26,7 +25,6 @@ def write_results(
     model: VideoModel,
     results: Mapping[Memory, tuple[PartResult, ...]],
     *,
-    instances: InstanceSettings,
     tiling: Tiling,
 ) -> None:
     """A row per frame as ``results.csv``, a summary on the screen, and pictures of two test frames.
@@ -35,7 +33,6 @@ def write_results(
         folder: Of the experiment; the pictures are of the worst and the typical frame.
         model: The trained network.
         results: The parts under every memory that was tested.
-        instances: How probabilities become cells.
         tiling: How frames are cut.
     """
     table = io.StringIO()
@@ -63,8 +60,8 @@ def write_results(
             )
     write_text(folder / "results.csv", table.getvalue())
     print("\n".join(lines))  # noqa: T201
-    memory, (*_, test) = next(iter(results.items()))
-    _draw(folder, model, memory, test, instances=instances, tiling=tiling)
+    memory, (*_, test) = list(results.items())[-1]
+    _draw(folder, model, memory, test, tiling=tiling)
     print(f"Tables and pictures: {folder}")  # noqa: T201
 
 
@@ -74,7 +71,6 @@ def _draw(
     memory: Memory,
     part: PartResult,
     *,
-    instances: InstanceSettings,
     tiling: Tiling,
 ) -> None:
     """The worst and the typical frame of a part; predicted once more, since maps are not kept."""
@@ -82,7 +78,7 @@ def _draw(
     order = np.argsort(scores, kind="stable")
     wanted = {int(order[0]): "worst", int(order[len(order) // 2]): "typical"}
     images = [frame.image for frame in part.frames]
-    found = segmented(model, images, memory=memory, instances=instances, tiling=tiling)
+    found = segmented(model, images, memory=memory, tiling=tiling)
     for index, (image, foreground, labels) in enumerate(found):
         if index in wanted:
             truth = image.labels()

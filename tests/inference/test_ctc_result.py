@@ -7,7 +7,9 @@ import tifffile
 from cellmotion_jax.data.ctc import open_dataset
 from cellmotion_jax.data.trajectories import read_trajectories
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.inference.ctc_result import track_spans, write_ctc_result
+from cellmotion_jax.inference.ctc_result import track_spans, write_ctc_result, write_linked_result
+from cellmotion_jax.inference.linking import link_instances
+from tests import linking_cases
 from tests.inference.track_cases import tracks_of
 from tests.label_images import discs
 
@@ -102,5 +104,29 @@ def test_what_cannot_be_written_is_refused(tracks, tmp_path):
     with pytest.raises(InputError, match="lists no track"):
         write_ctc_result(tmp_path / "RES", tracks_of({1: {}}, frames=2), np.ones(1), shape=SHAPE)
     tall = tracks_of({32767: {0: (1, 1), 2: (1, 1)}}, frames=3)
-    with pytest.raises(InputError, match="tracks need label 32768; labels up to 32767 can be written"):
+    with pytest.raises(InputError, match="tracks hold label 32768; labels up to 32767 can be written"):
         write_ctc_result(tmp_path / "RES", tall, np.ones(1), shape=SHAPE)
+
+
+def test_linked_instances_are_written_under_their_tracks(tmp_path):
+    masks = linking_cases.DIVISION
+    write_linked_result(tmp_path / "RES", link_instances(masks), iter(masks), digits=4)
+    assert (tmp_path / "RES" / "res_track.txt").read_text() == "1 0 1 0\n2 2 3 1\n3 2 3 1\n"
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "RES" / "mask0001.tif"), masks[1])
+    written = tifffile.imread(tmp_path / "RES" / "mask0002.tif")
+    np.testing.assert_array_equal(written, np.array([0, 2, 3])[masks[2]])
+
+
+def test_other_images_than_were_linked_are_not_written(tmp_path):
+    masks, folder = linking_cases.DIVISION, tmp_path / "RES"
+    links = link_instances(masks)
+    with pytest.raises(InputError, match="segmentations hold 3 label images, but the tracks have 4 frames"):
+        write_linked_result(folder, links, masks[:3])
+    with pytest.raises(InputError, match="segmentations hold more label images, but the tracks have 4"):
+        write_linked_result(folder, links, [*masks, masks[0]])
+    with pytest.raises(ValueError, match="labels hold 2"):
+        write_linked_result(folder, links, masks[::-1])
+    nothing = [np.zeros((2, 2), int)] * 2
+    with pytest.raises(InputError, match="RES cannot be written: no cell was found in any frame"):
+        write_linked_result(folder, link_instances(nothing), nothing)
+    assert list(tmp_path.iterdir()) == []

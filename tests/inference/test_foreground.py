@@ -6,6 +6,7 @@ import pytest
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.foreground import Memory, enlarge_map, foreground_maps, seen_by_network
+from cellmotion_jax.inference.instances import InstanceSettings
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.inference.video_model_file import load_video_model, save_video_model
 from tests.video_models import tiny_video_model, video_model
@@ -98,11 +99,13 @@ def test_frames_that_cannot_be_used_are_refused(frames, words):
 
 
 def test_a_model_comes_back_from_its_file(tmp_path):
-    model = tiny_video_model(shrink=2, window=4, cell_diameter=31.5)
+    instances = InstanceSettings(threshold=0.4, smallest_area=7, split_depth=2.5)
+    model = tiny_video_model(shrink=2, window=4, cell_diameter=31.5, instances=instances)
     save_video_model(tmp_path / "model.safetensors", model)
     loaded = load_video_model(tmp_path / "model.safetensors")
     assert loaded.network == model.network
     assert (loaded.shrink, loaded.window, loaded.cell_diameter) == (2, 4, 31.5)
+    assert loaded.instances == instances
     jax.tree.map(np.testing.assert_array_equal, loaded.variables, dict(model.variables))
 
 

@@ -1,5 +1,7 @@
 """The layers equal the flax layers they replace, in value and in gradient."""
 
+import functools
+
 import chex
 import flax.linen as nn
 import jax
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from cellmotion_jax.models.layers import (
     DepthwiseConv,
     PointwiseConv,
+    conv_same,
     depthwise_conv,
     explicit_padding,
     max_pool,
@@ -131,3 +134,37 @@ def test_pointwise_convolution_equals_flax(strides, use_bias):
     chex.assert_trees_all_equal_shapes(variables, ours.init(jax.random.key(0), images))
     variables = jax.tree.map(lambda leaf: leaf + 0.1, variables)
     chex.assert_trees_all_close(ours.apply(variables, images), theirs.apply(variables, images), atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel_size", [(3, 3), (5, 1)])
+def test_dense_convolution_and_its_gradients_equal_those_of_jax(kernel_size):
+    images = maps(7, 6)
+    kernel = jax.random.normal(jax.random.key(1), (*kernel_size, 3, 4))
+
+    def theirs(images, kernel):
+        return jax.lax.conv_general_dilated(
+            images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+
+    chex.assert_trees_all_close(conv_same(images, kernel), theirs(images, kernel), atol=1e-5)
+    members = jnp.stack([images, images[::-1]]), jnp.stack([kernel, -2 * kernel])
+    of_ours, of_theirs = (
+        jax.jit(jax.vmap(jax.grad(lambda *pair, conv=conv: jnp.sum(jnp.sin(conv(*pair))), argnums=(0, 1))))(
+            *members
+        )
+        for conv in (conv_same, theirs)
+    )
+    chex.assert_trees_all_close(of_ours, of_theirs, atol=1e-4)
+
+
+def test_dense_convolution_in_half_precision_sums_the_gradient_in_single():
+    images, kernel = jnp.ones((1, 64, 64, 1), jnp.bfloat16), jnp.zeros((1, 1, 1, 1), jnp.bfloat16)
+    gradient = jax.grad(lambda kernel: conv_same(images, kernel).astype(jnp.float32).sum())(kernel)
+    assert gradient.dtype == jnp.bfloat16
+    assert float(gradient[0, 0, 0, 0]) == 64 * 64  # A sum of ones in half precision stops at 256.
+
+
+@pytest.mark.parametrize("layer", [DepthwiseConv, functools.partial(PointwiseConv, 4)])
+def test_kernels_are_drawn_as_asked(layer):
+    variables = layer(kernel_init=nn.initializers.constant(0.5)).init(jax.random.key(0), maps(4, 4))
+    np.testing.assert_array_equal(variables["params"]["kernel"], 0.5)

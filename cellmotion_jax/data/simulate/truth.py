@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from cellmotion_jax.data.ctc import MAX_WRITTEN_LABEL
+from cellmotion_jax.data.ctc_masks import MAX_WRITTEN_LABEL
 from cellmotion_jax.data.simulate.conditions import Conditions
 from cellmotion_jax.data.simulate.config import Look
 from cellmotion_jax.data.simulate.motion import History

@@ -1,0 +1,189 @@
+"""Linking of true instances: how many links and divisions are right, and how long it takes, beside peers.
+
+``python -m benchmarks.linking DATASET [DATASET ...]`` from the root of the repository, with folders in the
+layout of the Cell Tracking Challenge (``01``, ``01_GT/TRA``). The tracking masks (``--silver``: the masks of
+``01_ST/SEG``, whole cells where the others are markers) are renumbered 1 to n in every frame at random,
+linked, and held against the true tracks: TRA and LNK of the challenge, links of the truth that were found,
+links that were found and are not true, and the same of divisions (a cell and both daughters). ``--cells N
+--frames T`` instead times N simulated cells over T frames; tracking by overlap in laptrack then takes
+minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import itertools
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from laptrack import LapTrack, OverLapTrack
+
+from cellmotion_jax.data.ctc import TrackTable, open_dataset
+from cellmotion_jax.inference.frame_links import measure_instances, shared_pixels
+from cellmotion_jax.inference.link_tracks import tracks_of_links
+from cellmotion_jax.inference.linking import Links, link_instances, tracked_labels
+from cellmotion_jax.metrics.ctc import ctc_scores
+from cellmotion_jax.ops.labels import number_cells
+
+Masks = Sequence[np.ndarray]
+Edges = set[tuple[tuple[int, int], tuple[int, int]]]
+
+
+def ours(masks: Masks) -> Links:
+    """The package, with its defaults."""
+    return link_instances(masks)
+
+
+def overlap_only(masks: Masks) -> Links:
+    """Every cell continues the one before that it overlaps most; two that continue one are its daughters."""
+    cells = [number_cells(mask) for mask in masks]
+    pairs = []
+    for time_, (before, after) in enumerate(itertools.pairwise(cells)):
+        shared = shared_pixels(before, after)
+        if shared.size:
+            later = np.flatnonzero(shared.max(axis=0))
+            pairs += [((time_, int(shared[:, j].argmax())), (time_ + 1, int(j))) for j in later]
+    return _from_pairs(masks, pairs)
+
+
+def laptrack_defaults(masks: Masks) -> Links:
+    """Squared distances of centroids, 15 px; division switched on at the same distance."""
+    points = [measure_instances(number_cells(mask)).centroid for mask in masks]
+    tree = LapTrack(splitting_cutoff=15**2).predict(points)
+    return _from_pairs(masks, list(tree.edges))
+
+
+def laptrack_overlap(masks: Masks) -> Links:
+    """Its tracking by overlap, with the settings of its tutorial."""
+    tracker = OverLapTrack(
+        cutoff=0.9,
+        metric_coefs=(1.0, 0.0, 0.0, 0.0, -1.0),
+        gap_closing_metric_coefs=(1.0, 0.0, 0.0, 0.0, -1.0),
+        gap_closing_max_frame_count=1,
+        splitting_cutoff=0.9,
+        splitting_metric_coefs=(1.0, 0.0, 0.0, 0.0, -1.0),
+    )
+    tracks, splits, _ = tracker.predict_overlap_dataframe(np.stack(masks))
+    tracks = tracks.reset_index()
+    rows = collections.defaultdict(list)
+    for track, frame, label in zip(tracks["track_id"], tracks["frame"], tracks["label"]):
+        rows[track].append((int(frame), int(label) - 1))
+    pairs = [edge for row in rows.values() for edge in zip(sorted(row), sorted(row)[1:])]
+    if len(splits):
+        for parent, child in zip(splits["parent_track_id"], splits["child_track_id"]):
+            pairs.append((max(rows[parent]), min(rows[child])))
+    return _from_pairs(masks, pairs)
+
+
+def _from_pairs(masks: Masks, pairs: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> Links:
+    counts = [int(mask.max()) for mask in masks]
+    first = np.concatenate([[0], np.cumsum(counts)])
+    edges = np.array([[first[t] + i for t, i in pair] for pair in pairs], np.int64).reshape(-1, 2)
+    frame = np.repeat(np.arange(len(masks)), counts)
+    table, track = tracks_of_links(frame, np.zeros((0, 2), np.int64), edges)
+    return Links(table, tuple(np.split(track, first[1:-1])))
+
+
+CONTENDERS: dict[str, Callable[[Masks], Links]] = {
+    "ours": ours,
+    "overlap only": overlap_only,
+    "laptrack, 15 px": laptrack_defaults,
+    "laptrack, overlap": laptrack_overlap,
+}
+
+
+def edges_of(table: TrackTable, names: Sequence[np.ndarray], tracks: Sequence[np.ndarray]) -> Edges:
+    """Pairs of (frame, name) that a table of tracks joins; `names` and `tracks` of every instance."""
+    begin, end, edges = {}, {}, set()
+    for frame, (called, ids) in enumerate(zip(names, tracks)):
+        for name, track in zip(called.tolist(), ids.tolist()):
+            if track in end:
+                edges.add((end[track], (frame, name)))
+            begin.setdefault(track, (frame, name))
+            end[track] = (frame, name)
+    return edges | {(end[p], begin[c]) for c, p in zip(table.label.tolist(), table.parent.tolist()) if p}
+
+
+def divisions(edges: Edges) -> set[Any]:
+    """Cells with their daughters."""
+    children = collections.defaultdict(set)
+    for earlier, later in edges:
+        children[earlier].add(later)
+    return {(earlier, frozenset(later)) for earlier, later in children.items() if len(later) > 1}
+
+
+def compare(root: pathlib.Path, *, silver: bool) -> None:
+    """One table row per contender."""
+    for sequence in open_dataset(root):
+        truth = [sequence.tracking_mask(frame).astype(np.int64) for frame in range(len(sequence.movie))]
+        rng, masks, names = np.random.default_rng(0), [], []
+        for frame, marker in enumerate(truth):
+            mask = sequence.silver_mask(frame) if silver else marker
+            if mask is None:
+                raise SystemExit(f"{root} has no silver masks; leave out --silver")
+            cells = number_cells(mask)
+            order = rng.permutation(len(cells.labels) - 1) + 1
+            masks.append(np.concatenate([[0], order])[cells.number].astype(np.int32))
+            names.append(cells.labels[1:][np.argsort(order)])
+        true_edges = edges_of(sequence.tracks, names, names)
+        for name, link in CONTENDERS.items():
+            start = time.perf_counter()
+            links = link(masks)
+            seconds = time.perf_counter() - start
+            edges = edges_of(links.table, names, links.tracks)
+            drawn = (tracked_labels(mask, tracks) for mask, tracks in zip(masks, links.tracks))
+            scores = ctc_scores(truth, drawn, sequence.tracks, links.table)
+            found, true = divisions(edges), divisions(true_edges)
+            print(
+                f"| {sequence.full_name} | {name} | {scores.tra:.4f} | {scores.lnk:.4f} "
+                f"| {len(edges & true_edges)} of {len(true_edges)} | {len(edges - true_edges)} "
+                f"| {len(found & true)} of {len(true)} | {len(found - true)} | {seconds:.2f} |"
+            )
+
+
+def simulated(cells: int, frames: int) -> list[np.ndarray]:
+    """Discs on a jittered grid that walk at random; one in a hundred is missed in every frame."""
+    rng, side = np.random.default_rng(0), int(np.ceil(np.sqrt(cells)))
+    places = np.argwhere(np.ones((side, side)))[:cells] * 24.0 + 16
+    rows, columns = np.indices((24 * side + 16, 24 * side + 16))
+    masks = []
+    for _ in range(frames):
+        places = places + rng.normal(scale=1.0, size=places.shape)
+        mask = np.zeros(rows.shape, np.int32)
+        for label, (y, x) in enumerate(places[rng.random(cells) > 0.01], start=1):
+            box = (slice(max(int(y) - 8, 0), int(y) + 9), slice(max(int(x) - 8, 0), int(x) + 9))
+            near = np.hypot(rows[box] - y, columns[box] - x) < 8
+            mask[box] = np.where(near, label, mask[box])
+        masks.append(number_cells(mask).number)
+    return masks
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("datasets", type=pathlib.Path, nargs="*")
+    parser.add_argument("--silver", action="store_true")
+    parser.add_argument("--cells", type=int, default=0)
+    parser.add_argument("--frames", type=int, default=100)
+    options = parser.parse_args()
+    link_instances([np.eye(2, dtype=int), np.zeros((2, 2), int), np.eye(2, dtype=int)])
+    if options.cells:
+        masks = simulated(options.cells, options.frames)
+        print("| linker | seconds | tracks |\n| --- | --- | --- |")
+        for name, link in CONTENDERS.items():
+            start = time.perf_counter()
+            links = link(masks)
+            print(f"| {name} | {time.perf_counter() - start:.2f} | {len(links.table)} |")
+    if options.datasets:
+        print("| movie | linker | TRA | LNK | links | false | divisions | false | seconds |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for root in options.datasets:
+        compare(root, silver=options.silver)
+
+
+if __name__ == "__main__":
+    main()

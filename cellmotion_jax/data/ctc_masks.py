@@ -1,0 +1,75 @@
+"""Label images and their table of tracks written as the Cell Tracking Challenge (CTC) wants them."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterable
+
+import numpy as np
+import tifffile
+from jaxtyping import Integer
+
+from cellmotion_jax.data.centroids import frame_centroids
+from cellmotion_jax.data.folders import refuse_full_folder
+from cellmotion_jax.data.track_table import TrackTable, check_track_table
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import written_beside
+
+MAX_WRITTEN_LABEL = 32767
+
+
+def write_masks(
+    folder: str | os.PathLike[str],
+    masks: Iterable[Integer[np.ndarray, "y x"]],
+    tracks: TrackTable,
+    *,
+    frames: int,
+    digits: int,
+    prefix: str,
+    table: str,
+    source: str = "masks",
+) -> None:
+    """Writes one mask per frame and the table into a new folder, and holds every mask against the table.
+
+    Masks are uint16 and deflate-compressed, made and written one at a time. The folder is written beside its
+    final place and renamed, so that it is either complete or absent.
+
+    Args:
+        folder: The folder to make. It may exist if it is empty.
+        masks: A label image of every frame, 0 for background.
+        tracks: Span and parent of every label.
+        frames: Number of frames.
+        digits: Of the frame numbers, at least.
+        prefix: Of the masks' names, before the frame number.
+        table: Name of the table.
+        source: What to call the masks in a refusal.
+
+    Raises:
+        InputError: If the table breaks a rule of the format, there are more or fewer masks than frames, a
+            label is absent from a frame of its span or present outside of it, a label exceeds 32767 (above
+            it the reference tools misread uint16 masks), or the folder holds something already.
+    """
+    folder = pathlib.Path(folder)
+    refuse_full_folder(folder)
+    check_track_table(tracks, frames=frames, source="tracks")
+    if tracks.label.max() > MAX_WRITTEN_LABEL:
+        raise InputError(
+            f"tracks hold label {tracks.label.max()}; labels up to {MAX_WRITTEN_LABEL} can be written."
+        )
+    digits = max(digits, len(str(frames - 1)))
+    with written_beside(folder) as partial:
+        partial.mkdir()
+        frame = -1
+        for frame, mask in enumerate(masks):
+            if frame == frames:
+                break
+            frame_centroids(frame, mask, tracks, source=f"{source}[{frame}]")
+            name = partial / f"{prefix}{frame:0{digits}d}.tif"
+            tifffile.imwrite(name, mask.astype(np.uint16), compression="zlib")
+        if frame != frames - 1:
+            raise InputError(
+                f"{source} hold {'more' if frame == frames else frame + 1} label images, but the tracks have "
+                f"{frames} frames; there is one image per frame."
+            )
+        (partial / table).write_text(tracks.text(), encoding="utf-8")

@@ -1,0 +1,151 @@
+"""Segments of tracks joined across gaps, divisions and merges by the library laptrack."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from cellmotion_jax.tracking.linking import LinkCost
+
+
+class Candidates(NamedTuple):
+    """Pairs of instances that may be joined; instances are counted through the movie, frame by frame."""
+
+    earlier: Int[np.ndarray, " pair"]
+    later: Int[np.ndarray, " pair"]
+    cost: Float[np.ndarray, " pair"]
+    """At least 0 and below 1, the price of leaving a beginning or an end as it is."""
+
+
+NO_CANDIDATES = Candidates(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
+def gap_candidates(
+    frame: Int[np.ndarray, " instance"],
+    centroid: Float[np.ndarray, "instance 2"],
+    area: Float[np.ndarray, " instance"],
+    *,
+    ends: Bool[np.ndarray, " instance"],
+    begins: Bool[np.ndarray, " instance"],
+    longest: int,
+    cost: LinkCost,
+) -> Candidates:
+    """Ends of segments and beginnings some frames later that may be one cell.
+
+    The cost is that of `LinkCost` with the ratio of the smaller area to the larger one, the highest
+    intersection over union that is possible, and the distance divided by the square root of the number of
+    frames in between, since a cell's way grows like that of a random walk.
+
+    Args:
+        frame: Frame of every instance, not descending.
+        centroid: (y, x) in pixels.
+        area: Pixels.
+        ends: Which instances end a segment.
+        begins: Which begin one.
+        longest: Frames in a row without the cell.
+        cost: Settings.
+
+    Returns:
+        All pairs with a cost below 1.
+    """
+    end_nodes, begin_nodes = np.flatnonzero(ends), np.flatnonzero(begins)
+    parts = [NO_CANDIDATES]
+    for number in np.unique(frame[end_nodes]):
+        earlier = end_nodes[frame[end_nodes] == number]
+        steps = frame[begin_nodes] - number
+        later = begin_nodes[(steps > 1) & (steps <= longest + 1)]
+        pairs = earlier[:, None], later[None]
+        apart = np.linalg.norm(centroid[pairs[0]] - centroid[pairs[1]], axis=-1)
+        first, second = (area[nodes] for nodes in pairs)
+        price = cost(
+            np.minimum(first, second) / np.maximum(first, second),
+            apart / np.sqrt(frame[pairs[1]] - number),
+            mean_diameters(first, second),
+        )
+        row, column = np.nonzero(price < 1)
+        parts.append(Candidates(earlier[row], later[column], price[row, column]))
+    return Candidates(*(np.concatenate(column) for column in zip(*parts)))
+
+
+def join_segments(
+    frame: Int[np.ndarray, " instance"],
+    segment: Int[np.ndarray, " instance"],
+    *,
+    gaps: Candidates,
+    divisions: Candidates,
+    merges: Candidates,
+) -> Int[np.ndarray, "join 2"]:
+    """Chooses joins such that the sum of their costs, and of 1 for all that stays unjoined, is smallest.
+
+    One assignment for the whole movie (Jaqaman et al. 2008, second step), solved by laptrack: an end has one
+    join at most, so has a beginning, and a cell that goes on takes one daughter and one merging cell at most.
+
+    laptrack calls a Python function for every pair of cells of neighbouring frames, and searches all known
+    links in every frame. It is therefore given only the instances that occur in a candidate, the links of a
+    segment as a chain between these, and the costs by name: time grows with the number of candidates.
+
+    Args:
+        frame: Frame of every instance, not descending.
+        segment: Segment of every instance.
+        gaps: From the end of a segment to the beginning of another.
+        divisions: From an instance to the beginning of a segment in the next frame.
+        merges: From the end of a segment to an instance in the next frame.
+
+    Returns:
+        Pairs of an earlier and a later instance, in no order.
+    """
+    parts = (gaps, divisions, merges)
+    nodes = np.unique(np.concatenate([end for part in parts for end in (part.earlier, part.later)]))
+    if not len(nodes):
+        return np.zeros((0, 2), np.int64)
+    # Takes more than a second and pulls in pandas and scikit-learn, which only this needs.
+    from laptrack import LapTrack
+
+    per_frame = np.split(nodes, np.searchsorted(frame[nodes], np.arange(1, frame[nodes].max() + 1)))
+    place = {int(node): (number, at) for number, here in enumerate(per_frame) for at, node in enumerate(here)}
+    chains = nodes[np.argsort(segment[nodes], kind="stable")]
+    together = np.flatnonzero(segment[chains[1:]] == segment[chains[:-1]])
+    known = {(int(chains[at]), int(chains[at + 1])) for at in together}
+    linker = LapTrack(  # pyright: ignore[reportCallIssue] (pydantic's Field has the defaults)
+        cutoff=0.0,
+        gap_closing_metric=_lookup(gaps.earlier, gaps.later, gaps.cost),
+        gap_closing_cutoff=1.0,
+        gap_closing_max_frame_count=int((frame[gaps.later] - frame[gaps.earlier]).max(initial=1)),
+        # laptrack asks for the cost of a daughter and a mother, in this order.
+        splitting_metric=_lookup(divisions.later, divisions.earlier, divisions.cost),
+        splitting_cutoff=1.0 if len(divisions.cost) else False,
+        merging_metric=_lookup(merges.earlier, merges.later, merges.cost),
+        merging_cutoff=1.0 if len(merges.cost) else False,
+        segment_start_cost=1.0,
+        segment_end_cost=1.0,
+        no_splitting_cost=1.0,
+        no_merging_cost=1.0,
+    )
+    tree = linker.predict(
+        [here[:, None].astype(float) for here in per_frame],
+        connected_edges=[(place[first], place[second]) for first, second in known],
+    )
+    found = {
+        tuple(int(per_frame[number][at]) for number, at in edge)  # both ends, the earlier one first
+        for edge in tree.edges
+    }
+    return np.array(sorted(found - known), np.int64).reshape(-1, 2)
+
+
+def _lookup(
+    first: Int[np.ndarray, " pair"], second: Int[np.ndarray, " pair"], cost: Float[np.ndarray, " pair"]
+) -> Callable[[Float[np.ndarray, "1"], Float[np.ndarray, "1"]], float]:
+    """The cost of a candidate, infinite for any other pair, as laptrack asks for it."""
+    table = dict(zip(zip(first.tolist(), second.tolist()), cost.tolist()))
+    return lambda a, b: table.get((int(a[0]), int(b[0])), math.inf)
+
+
+def mean_diameters(
+    first: Float[np.ndarray, "..."], second: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
+    """Mean of the diameters of the discs of two areas, by broadcasting."""
+    return (np.sqrt(first) + np.sqrt(second)) / np.sqrt(np.pi)

@@ -1,0 +1,133 @@
+"""How tracked cells move: speed, heading, turning and persistence from their places."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Integer
+
+from cellmotion_jax.ops.angles import heading, signed_difference
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MotionSettings:
+    """How motion is measured."""
+
+    step_frames: int = 1
+    """Frames over which a step is taken; more of them even out how centroids jitter with the outline."""
+    persistence_frames: int = 8
+    """Frames over which persistence is taken."""
+    shortest_step: float = 0.5
+    """Pixels; a shorter step has no heading."""
+
+    def __post_init__(self) -> None:
+        """Refuses settings without a meaning."""
+        if self.step_frames < 1 or self.persistence_frames < 2 or not self.shortest_step >= 0:
+            raise ValueError(
+                f"step_frames is {self.step_frames}, persistence_frames {self.persistence_frames} and "
+                f"shortest_step {self.shortest_step}; at least 1, 2 and 0 are right"
+            )
+
+
+class Motion(NamedTuple):
+    """Motion of cells, one row per cell and frame; NaN where a track is too young to tell."""
+
+    speed: Float[np.ndarray, " row"]
+    """Length of the step into the frame by its time, in pixels per frame."""
+    heading: Float[np.ndarray, " row"]
+    """Direction of that step, radians in [0, 2 pi), counter-clockwise from +x, y up; NaN for a short one."""
+    turning: Float[np.ndarray, " row"]
+    """From the heading of the step before to this one, radians in [-pi, pi), positive counter-clockwise."""
+    persistence: Float[np.ndarray, " row"]
+    """Net displacement by length of path over the last frames, in [0, 1]; NaN for a cell that stood still."""
+
+
+def cell_motion(
+    track: Integer[np.ndarray, " row"],
+    frame: Integer[np.ndarray, "..."],
+    points: Float[np.ndarray, "..."],
+    *,
+    settings: MotionSettings = MotionSettings(),
+) -> Motion:
+    r"""Measures how every cell came to where it is in every frame.
+
+    With the place :math:`p_t` of a track, a step of :math:`w` frames and a persistence of :math:`n` frames,
+
+    .. math:: v_t = \frac{|p_t - p_{t-w}|}{w}, \quad \alpha_t = \mathrm{heading}(p_t - p_{t-w}), \quad
+       \tau_t = \alpha_t - \alpha_{t-w}, \quad
+       \rho_t = \frac{|p_t - p_{t-n}|}{\sum_{k=0}^{n-1} |p_{t-k} - p_{t-k-1}|}.
+
+    The persistence is also called straightness or directionality ratio (Gorelik and Gautreau 2014); it
+    depends on :math:`n`, which is therefore the same for all tracks and not their lengths. Only places of the
+    same track are compared: a daughter, or a cell after a gap, begins anew.
+
+    Args:
+        track: Track of every row.
+        frame: Its frame; no track has one twice.
+        points: Its place (y, x) in pixels.
+        settings: How.
+
+    Returns:
+        A row for every row, in the same order.
+
+    Raises:
+        ValueError: If the shapes differ or a track has a frame twice.
+
+    References:
+        Gorelik and Gautreau, Quantitative and unbiased analysis of directional persistence in cell migration,
+        Nature Protocols 9, 2014.
+    """
+    if frame.shape != track.shape or points.shape != (*track.shape, 2):
+        raise ValueError(
+            f"track has shape {track.shape}, frame {frame.shape} and points {points.shape}; "
+            "there is one (y, x) per row"
+        )
+    order = np.lexsort((frame, track))
+    track, frame, points = track[order], frame[order], points[order].astype(float)
+    if ((track[1:] == track[:-1]) & (frame[1:] == frame[:-1])).any():
+        raise ValueError("a track has a frame twice")
+
+    wide, long = settings.step_frames, settings.persistence_frames
+    step = points - _earlier(points, wide, track, frame)
+    length = np.linalg.norm(step, axis=-1)
+    is_clear = length >= max(settings.shortest_step, np.finfo(float).tiny)
+    direction = np.where(is_clear, np.asarray(heading(step), float), np.nan)
+    before = _earlier(direction, wide, track, frame)
+
+    single = np.linalg.norm(points - _earlier(points, 1, track, frame), axis=-1)
+    path = np.cumsum(np.nan_to_num(single))
+    # Within a track the steps since an earlier frame are the difference of two running sums.
+    way = path - _earlier(path, long, track, frame)
+    net = np.linalg.norm(points - _earlier(points, long, track, frame), axis=-1)
+    # In a running sum over all tracks rounding is relative to the whole of it.
+    moved = way > 1e-9 * max(1.0, path[-1] if len(path) else 0.0)
+    persistence = np.divide(net, way, out=np.full(len(way), np.nan), where=moved)
+
+    back = np.argsort(order)
+    return Motion(
+        speed=(length / wide)[back],
+        heading=direction[back],
+        turning=np.asarray(signed_difference(direction, before), float)[back],
+        persistence=np.minimum(persistence, 1)[back],
+    )
+
+
+def _earlier(
+    values: Float[np.ndarray, "row ..."],
+    lag: int,
+    track: Integer[np.ndarray, " row"],
+    frame: Integer[np.ndarray, " row"],
+) -> Float[np.ndarray, "row ..."]:
+    """What the same track had some frames before, with no frame missing in between; NaN where there is none.
+
+    Rows are ordered by track, then by frame.
+    """
+    found = np.full_like(values, np.nan)
+    row: Int[np.ndarray, " later"] = np.arange(lag, len(track))
+    is_same: Bool[np.ndarray, " later"] = (track[row] == track[row - lag]) & (
+        frame[row] == frame[row - lag] + lag
+    )
+    found[row[is_same]] = values[row[is_same] - lag]
+    return found

@@ -1,0 +1,119 @@
+"""Animated pictures, written frame by frame in the numbers of one fixed palette.
+
+The first numbers of every palette are greys, which images and letters are drawn in; what else there is the
+palette's owner decides. Frames need no search for colours then, and compress well.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+from jaxtyping import Float, Shaped, UInt8
+from matplotlib import get_data_path
+from PIL.GifImagePlugin import getdata
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import written_beside
+from cellmotion_jax.report.images import Contrast
+
+GREYS = 48
+"""Few enough that the noise of a camera does not fill the file."""
+TEXT_HEIGHT = 24
+_UNCHANGED = 255
+"""The number that leaves a pixel as it was in the picture before."""
+_FONT_SIZE = 12
+
+
+def palette_of(colors: Float[np.ndarray, "color 3"]) -> bytes:
+    """A palette of greys, from black to white, and of colours from number `GREYS` on.
+
+    Args:
+        colors: Red, green and blue from 0 to 1, at most 207.
+
+    Returns:
+        What `PIL.Image.Image.putpalette` takes.
+    """
+    greys = np.repeat(np.linspace(0, 1, GREYS)[:, None], 3, axis=1)
+    used = np.concatenate([greys, colors])
+    return np.round(255 * np.pad(used, ((0, 256 - len(used)), (0, 0)))).astype(np.uint8).tobytes()
+
+
+def grey_picture(
+    image: Shaped[np.ndarray, "y x"], shape: tuple[int, int], contrast: Contrast
+) -> UInt8[np.ndarray, "row column"]:
+    """An image in numbers of greys: averaged where it gets smaller, blocks of pixels where it gets larger.
+
+    Args:
+        image: Any real type.
+        shape: Rows and columns of the picture.
+        contrast: Of the movie.
+
+    Returns:
+        Numbers of the palette.
+    """
+    values = PIL.Image.fromarray(image.astype(np.float32))
+    resized = values.resize((shape[1], shape[0]), PIL.Image.Resampling.BOX)
+    return np.round(contrast.shares(np.asarray(resized)) * (GREYS - 1)).astype(np.uint8)
+
+
+def write_letters(canvas: PIL.Image.Image, place: tuple[int, int], text: str) -> None:
+    """Writes white letters on black with smooth edges, which the greys of the palette allow.
+
+    Args:
+        canvas: A picture in numbers of a palette.
+        place: Left and top.
+        text: One line.
+    """
+    # Pillow's own letters have no µ.
+    font = PIL.ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", _FONT_SIZE)
+    width = round(font.getlength(text)) + 1
+    letters = PIL.Image.new("L", (width, TEXT_HEIGHT - 4))
+    PIL.ImageDraw.Draw(letters).text((0, 0), text, fill=255, font=font)
+    greys = np.asarray(letters).astype(np.float32) / 255 * (GREYS - 1)
+    canvas.paste(PIL.Image.fromarray(np.round(greys).astype(np.uint8)), place)
+
+
+def write_gif(pictures: Iterable[PIL.Image.Image], out: pathlib.Path, *, frames_per_s: float) -> int:
+    """Writes pictures as they come; one and its predecessor are in memory at a time.
+
+    What does not change from one to the next takes next to no room in the file.
+
+    Args:
+        pictures: All in numbers of one palette and of one size; number 255 is not used.
+        out: The file, which ends in ``.gif``.
+        frames_per_s: How fast it plays, 1 to 50.
+
+    Returns:
+        The number of pictures.
+
+    Raises:
+        InputError: If there is none, ``out`` does not end in ``.gif`` or the speed is out of its range.
+    """
+    if out.suffix.lower() != ".gif":
+        raise InputError(f"{out} does not end in .gif, the format of animated pictures here.")
+    if not 1 <= frames_per_s <= 50:
+        raise InputError(f"frames_per_s is {frames_per_s:g}; 1 to 50 are right.")
+    ahead = iter(pictures)
+    first = next(ahead, None)
+    if first is None:
+        raise InputError(f"there is no frame to write to {out}; a movie has at least one.")
+    duration = round(1000 / frames_per_s)
+    count = 1
+    with written_beside(out) as partial, partial.open("wb") as file:
+        first.save(file, format="GIF", loop=0, optimize=False, duration=duration)
+        # Over the byte that ends the file; Pillow's own way to several frames keeps them all in memory.
+        file.seek(-1, 2)
+        before = np.asarray(first)
+        for picture in ahead:
+            now = np.asarray(picture)
+            changed = PIL.Image.fromarray(np.where(now == before, np.uint8(_UNCHANGED), now))
+            file.writelines(getdata(changed, duration=duration, transparency=_UNCHANGED, disposal=1))
+            before = now
+            count += 1
+        file.write(b";")
+    return count

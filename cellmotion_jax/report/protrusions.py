@@ -1,0 +1,151 @@
+"""Picture of one cell and what its protrusions were measured by."""
+
+from __future__ import annotations
+
+import pathlib
+
+import numpy as np
+from jaxtyping import Int, Integer, Shaped
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from cellmotion_jax.morphology.geodesic import shortest_way
+from cellmotion_jax.morphology.protrusions import CellAnatomy, ProtrusionSettings, dissect_cell
+from cellmotion_jax.report.figures import ORANGE, SKY, VERMILLION, legend_below, new_figure, save_figure
+from cellmotion_jax.report.images import draw_contours, draw_image
+
+MARGIN = 24
+"""Pixels of the image shown around the cell."""
+PANEL_INCHES = 5.6
+"""Longer side of a panel."""
+ISOLINES_UM = 10.0
+"""Distance between two lines of equal distance to the centre."""
+OUTLINED = [withStroke(linewidth=2.4, foreground="black")]
+
+
+def plot_protrusions(
+    image: Shaped[np.ndarray, "..."],
+    labels: Integer[np.ndarray, "y x"],
+    label: int,
+    out: pathlib.Path,
+    *,
+    pixel_size_um: float,
+    settings: ProtrusionSettings,
+    title: str = "",
+) -> None:
+    """Draws outline, skeleton, centre and tips of one cell, and the ways along which lengths are measured.
+
+    On the left the cell as the microscope saw it with the lengths of its protrusions; on the right the
+    geodesic distance to the centre in colours, with the shortest way to every tip.
+
+    Args:
+        image: [y, x], [y, x, 1] or [y, x, 3] of any real type; its contrast is stretched.
+        labels: Label image of its shape.
+        label: The cell.
+        out: The picture.
+        pixel_size_um: Side of a pixel in micrometres.
+        settings: What counts as a protrusion.
+        title: Headline; "Cell" and the label without one. The number of protrusions is added.
+
+    Raises:
+        ValueError: If the label image has another shape than the image.
+        InputError: If there is no such cell, the pixel size is not positive, or the suffix of ``out`` is no
+            picture format.
+    """
+    if labels.shape != image.shape[:2]:
+        raise ValueError(f"a label image has shape {labels.shape}, but its image has {image.shape}")
+    cell = dissect_cell(labels, label, pixel_size_um=pixel_size_um, settings=settings)
+    shown = tuple(
+        slice(max(start - MARGIN, 0), start + side + MARGIN)
+        for start, side in zip(cell.origin, cell.mask.shape)
+    )
+    corner = np.subtract(cell.origin, [side.start for side in shown])
+    around, theirs = image[shown], labels[shown]
+    scale = PANEL_INCHES / max(theirs.shape)
+    height, width = (max(side * scale, 2.5) for side in theirs.shape)
+
+    count = len(cell.tips)
+    figure = new_figure(
+        2 * width + 1.6,
+        height + 1.5,
+        title=f"{title or f'Cell {label}'}: {count} protrusion" + ("" if count == 1 else "s"),
+    )
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1])
+    for axes in (left, right):
+        draw_image(axes, around, inches=PANEL_INCHES)
+    neighbours = np.where(theirs == label, 0, theirs)
+    draw_contours(left, neighbours, "0.8", size=(width, height), thick=False)
+    draw_contours(left, np.where(theirs == label, 1, 0), ORANGE, size=(width, height))
+    skeleton = np.argwhere(cell.skeleton) + corner
+    left.plot(skeleton[:, 1], skeleton[:, 0], "s", color=SKY, markersize=max(36 * scale, 1.2), alpha=0.9)
+    _draw_scale_bar(left, theirs.shape, pixel_size_um)
+
+    mapped = np.full(theirs.shape, np.nan)
+    rows, columns = (slice(at, at + side) for at, side in zip(corner, cell.mask.shape))
+    mapped[rows, columns] = np.where(cell.mask, cell.distance * pixel_size_um, np.nan)
+    finite = np.ma.masked_invalid(mapped)
+    colours = right.imshow(finite, cmap="viridis", interpolation="nearest")
+    levels = np.arange(ISOLINES_UM, float(finite.max()), ISOLINES_UM)
+    if levels.size:
+        right.contour(finite, levels=levels, colors="white", linewidths=0.6, alpha=0.7)
+    for tip in cell.tips:
+        way = shortest_way(cell.distance, tip) + corner
+        right.plot(way[:, 1], way[:, 0], color=VERMILLION, linewidth=1.6)
+    figure.colorbar(colours, ax=right, shrink=0.8, label="geodesic distance to the centre (µm)")
+    for axes in (left, right):
+        _draw_points(axes, cell, corner, pixel_size_um)
+    handles = [
+        Line2D([], [], color=ORANGE, linewidth=2.0, label="outline"),
+        Line2D([], [], color=SKY, linewidth=2.0, label="skeleton"),
+        Line2D([], [], color="white", marker="o", linestyle="", markeredgecolor="black", label="centre"),
+        Line2D([], [], color=VERMILLION, marker="o", linestyle="", markeredgecolor="black", label="tip"),
+        Line2D([], [], color=VERMILLION, linewidth=1.6, label="shortest way inside the cell"),
+    ]
+    legend_below(
+        figure,
+        handles,
+        hint=f"Protrusions: skeleton ends at least {settings.shortest_um:g} µm from the centre that stand "
+        f"out by {settings.shortest_relief_um:g} µm.\nGood: a tip at the end of every process that you see. "
+        "Bad: tips on a smooth front, processes without one.",
+    )
+    save_figure(figure, out)
+
+
+def _draw_points(axes: Axes, cell: CellAnatomy, corner: Int[np.ndarray, " 2"], pixel_size_um: float) -> None:
+    """The centre and the tips with their lengths."""
+    y, x = np.add(cell.centre, corner)
+    axes.plot(x, y, "o", color="white", markersize=6.5, markeredgecolor="black")
+    for tip in cell.tips:
+        length = cell.distance[tuple(tip)] * pixel_size_um
+        away = tip - np.array(cell.centre)
+        outwards = 11 * away / np.hypot(*away)
+        axes.plot(*(tip + corner)[::-1], "o", color=VERMILLION, markersize=6, markeredgecolor="black")
+        axes.annotate(
+            f"{length:.0f} µm",
+            (tip + corner)[::-1].tolist(),
+            xytext=(outwards[1], -outwards[0]),
+            textcoords="offset points",
+            ha="left" if away[1] >= 0 else "right",
+            va="center",
+            fontsize=9,
+            color="white",
+            path_effects=OUTLINED,
+        )
+
+
+def _draw_scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size_um: float) -> None:
+    """A bar of 20 um in the lower left corner."""
+    y, length = shape[0] * 0.96, 20 / pixel_size_um
+    (bar,) = axes.plot([shape[1] * 0.04, shape[1] * 0.04 + length], [y, y], color="white", linewidth=3)
+    bar.set_path_effects([withStroke(linewidth=4.5, foreground="black")])
+    axes.annotate(
+        "20 µm",
+        (shape[1] * 0.04 + length / 2, y),
+        xytext=(0, 5),
+        textcoords="offset points",
+        ha="center",
+        fontsize=9,
+        color="white",
+        path_effects=OUTLINED,
+    )
