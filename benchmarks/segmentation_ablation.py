@@ -12,12 +12,24 @@ import dataclasses
 import pathlib
 
 import tyro
+from matplotlib.artist import Artist
 
-from cellmotion_jax.report.figures import plot_curves
+from cellmotion_jax.report.figures import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILLION,
+    label_axes,
+    legend_below,
+    new_figure,
+    save_figure,
+)
 from cellmotion_jax.training.convlstm import ConvLSTMExperiment, VideoNetwork
 from cellmotion_jax.training.patch_sampling import PatchSampling
 from cellmotion_jax.training.video_data import VideoData
 
+COLORS = (BLUE, VERMILLION, ORANGE, GREY, GREEN)
 ONE_FRAME = VideoNetwork(recurrent=False)
 STILL = {"mirror": False, "rotation": 0.0, "scale": 0.0, "contrast": 0.0, "brightness": 0.0, "noise": 0.0}
 
@@ -48,21 +60,45 @@ def main(
     chosen = variants(whole)
     for name, experiment in chosen.items():
         if not only or name in only:
-            run = dataclasses.replace(experiment.run, folder=out / name.replace(" ", "-").replace(",", ""))
+            run = dataclasses.replace(experiment.run, folder=_folder(out, name))
             dataclasses.replace(experiment, run=run).train()
-    out.mkdir(parents=True, exist_ok=True)
-    merged = out / "metrics.csv"
-    with merged.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("step", "split", "member", "metric", "value"))
-        for name in chosen:
-            log = out / name.replace(" ", "-").replace(",", "") / "metrics.csv"
-            if log.exists():
-                with log.open(encoding="utf-8") as rows:
-                    for row in csv.DictReader(rows):
-                        writer.writerow((row["step"], row["split"], name, row["metric"], row["value"]))
-    plot_curves(merged, out / "curves.png")
+    plot_variants(
+        {name: _folder(out, name) / "metrics.csv" for name in chosen if (_folder(out, name)).exists()},
+        out / "curves.png",
+    )
     print(f"Curves: {out / 'curves.png'}")
+
+
+def plot_variants(logs: dict[str, pathlib.Path], path: pathlib.Path) -> None:
+    """Validation of all variants, a panel per measure."""
+    panels = {"jaccard_distance": "Jaccard index of validation frames", "SEG": "SEG of validation frames"}
+    figure = new_figure(11.0, 4.6, title="One budget, one change at a time", hint="")
+    handles: list[Artist] = []
+    for column, (metric, title) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, 2, column + 1)
+        label_axes(axes, title=title, x="update")
+        for number, (name, log) in enumerate(logs.items()):
+            points = _validation(log, metric)
+            values = [1 - value if metric == "jaccard_distance" else value for _, value in points]
+            steps = [step for step, _ in points]
+            (line,) = axes.plot(steps, values, color=COLORS[number], linewidth=2, label=name)
+            handles += [line] * (column == 0)
+        axes.set_ylim(0.7, 1)
+    legend_below(figure, handles, hint="The encoder is frozen up to the middle, except with random weights.")
+    save_figure(figure, path)
+
+
+def _folder(out: pathlib.Path, name: str) -> pathlib.Path:
+    return out / name.replace(" ", "-").replace(",", "")
+
+
+def _validation(log: pathlib.Path, metric: str) -> list[tuple[int, float]]:
+    with log.open(encoding="utf-8") as rows:
+        return [
+            (int(row["step"]), float(row["value"]))
+            for row in csv.DictReader(rows)
+            if (row["split"], row["metric"]) == ("validation", metric)
+        ]
 
 
 if __name__ == "__main__":

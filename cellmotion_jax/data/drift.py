@@ -205,7 +205,7 @@ def write_drift(path: str | os.PathLike[str], movie: CorrectedMovie) -> None:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for frame, (shift, matrix, correlation, measured) in enumerate(rows):
-            numbers = (f"{value + 0:.9g}" for value in (*shift, *matrix, correlation))
+            numbers = (f"{value + 0:.7g}" for value in (*shift, *matrix, correlation))
             table.writerow((frame, *numbers, int(measured)))
 
 

@@ -32,6 +32,8 @@ GREEN = "#009E73"
 GREY = "#6E6E6E"
 
 SPLIT_COLORS = {"train": BLUE, "validation": VERMILLION}
+HIGHER_IS_BETTER = ("SEG",)
+"""Metrics of a log of which the highest value is marked; of all others it is the lowest."""
 COLUMNS = ("step", "split", "member", "metric", "value")
 
 Points = Mapping[int, float]
@@ -132,7 +134,7 @@ def plot_curves(metrics_csv: pathlib.Path, out: pathlib.Path) -> None:
         3.1 * rows * len(groups) + 0.8,
         title=f"Training curves of {metrics_csv.parent.name or metrics_csv.name}",
         hint="Over-fitting: the shaded gap widens, or validation turns up while train still falls. "
-        "Dot: lowest validation." + (" Thin lines: folds; thick: their mean." if repeated else ""),
+        "Dot: best validation." + (" Thin lines: folds; thick: their mean." if repeated else ""),
     )
     for number, metric in enumerate(metrics):
         panels: list[Axes] = []
@@ -151,7 +153,7 @@ def plot_curves(metrics_csv: pathlib.Path, out: pathlib.Path) -> None:
                 for split in SPLIT_COLORS
             }
             label_axes(axes, title=f"{group}: {metric}" if len(groups) > 1 else metric, x="step")
-            _draw_metric(axes, folds)
+            _draw_metric(axes, folds, highest=metric in HIGHER_IS_BETTER)
         if _span_decades(panels):
             for axes in panels:
                 axes.set_yscale("log", nonpositive="mask")
@@ -161,8 +163,8 @@ def plot_curves(metrics_csv: pathlib.Path, out: pathlib.Path) -> None:
     save_figure(figure, out)
 
 
-def _draw_metric(axes: Axes, folds: Mapping[str, Sequence[Points]]) -> None:
-    """One panel: the members of one group, train and validation."""
+def _draw_metric(axes: Axes, folds: Mapping[str, Sequence[Points]], *, highest: bool) -> None:
+    """One panel: the members of one group, train and validation, and the place of the best validation."""
     means = {split: _mean_curve(members) for split, members in folds.items() if members}
     for split, (steps, mean) in means.items():
         color = SPLIT_COLORS[split]
@@ -175,15 +177,15 @@ def _draw_metric(axes: Axes, folds: Mapping[str, Sequence[Points]]) -> None:
         )
     if "validation" in means and np.isfinite(means["validation"][1]).any():
         steps, mean = means["validation"]
-        best = int(np.nanargmin(mean))
+        place = int(np.nanargmax(mean) if highest else np.nanargmin(mean))
         axes.plot(
-            steps[best],
-            mean[best],
+            steps[place],
+            mean[place],
             "o",
             color=VERMILLION,
             markersize=8,
             markeredgecolor="white",
-            label=f"lowest {mean[best]:.3g} at {steps[best]:.0f}",
+            label=f"{'highest' if highest else 'lowest'} {mean[place]:.3g} at {steps[place]:.0f}",
         )
         if "train" in means:
             between = np.union1d(steps, means["train"][0])

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cellmotion_jax.inference.tiling import PAPER_TILING
+from cellmotion_jax.models.convlstm_unet import Table1
 from cellmotion_jax.models.deep_distance import Table2
 from cellmotion_jax.models.direction import FineTunedCNN
 from cellmotion_jax.training.augmentation import TileAugmentation
 from cellmotion_jax.training.celltrack_embedding import EmbeddingExperiment
 from cellmotion_jax.training.config import AdaDelta, Phase, Run
-from cellmotion_jax.training.convlstm import ConvLSTMExperiment
+from cellmotion_jax.training.convlstm import ConvLSTMExperiment, VideoNetwork
 from cellmotion_jax.training.deep_distance import Architecture, DeepDistanceExperiment
 from cellmotion_jax.training.deepcell import DeepCellExperiment, Field
 from cellmotion_jax.training.direction import DirectionExperiment
@@ -25,7 +26,9 @@ from cellmotion_jax.training.objectives import (
     DirectionObjective,
     VonMisesObjective,
 )
+from cellmotion_jax.training.patch_sampling import PatchSampling
 from cellmotion_jax.training.recognet import RecogNetExperiment
+from cellmotion_jax.training.video_data import VideoData
 from cellmotion_jax.weights.catalogue import CATALOGUE
 
 
@@ -62,6 +65,13 @@ FINE_TUNING = (
 # Section 3.1.2 names none.
 NO_AUGMENTATION = TileAugmentation(
     turns=False, rotation=0.0, scale=0.0, contrast=0.0, brightness=0.0, noise=0.0
+)
+
+# Table 1's batches, Section 3.2's patches, rates and epochs.
+CONVLSTM_BATCHES = {"B1": 1, "B2": 1, "B3": 2, "B4": 1, "B5": 2}
+TWO_STEPS = (
+    Phase(epochs=2000, learning_rate=5e-3, frozen=("encoder",)),
+    Phase(epochs=2000, learning_rate=1e-4, fixed_statistics=("encoder",)),
 )
 
 DEFAULT = "direction"
@@ -148,6 +158,20 @@ EXPERIMENTS: dict[str, Entry] = {
         "--weights from `cellmotion import-weights ... --model mobilenet-v2-0.35`",
         ConvLSTMExperiment(),
     ),
+    **{
+        f"convlstm-{name.lower()}": Entry(
+            f"Gomez-de-Mariscal et al. 2021, Table 1, {name}: 2,000 + 2,000 epochs of whole patches, for an "
+            "accelerator",
+            ConvLSTMExperiment(
+                network=VideoNetwork(**Table1[name].value._asdict()),
+                data=VideoData(shrink=1),
+                sampling=PatchSampling(patch=512),
+                phases=TWO_STEPS,
+                run=Run(batch_size=batch, evaluate_every=500, checkpoint_every=500),
+            ),
+        )
+        for name, batch in CONVLSTM_BATCHES.items()
+    },
     "celltrack-embedding": Entry(
         "No paper: features for CellTrack's correlation filters, trained through the filter (as CFNet, 2017)",
         EmbeddingExperiment(),

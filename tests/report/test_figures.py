@@ -52,6 +52,12 @@ def test_one_panel_per_metric_with_means_over_folds(tmp_path, drawn):
     assert panel(figure, "learning_rate").get_yscale() == "log"
 
 
+def test_of_a_measure_that_should_rise_the_highest_value_is_marked(tmp_path, drawn):
+    rows = [(step, "validation", "one", "SEG", value) for step, value in ((1, 0.5), (2, 0.9), (3, 0.8))]
+    plot_curves(write_log(tmp_path / "metrics.csv", rows), tmp_path / "curves.png")
+    assert line(panel(drawn[0], "SEG"), "highest 0.9 at 2").get_xdata() == 2
+
+
 def test_members_that_differ_in_more_than_the_fold_get_rows_of_their_own(tmp_path, drawn):
     names = [f"{protocol} fold {fold}, 2N" for protocol in ("by image", "by track") for fold in range(3)]
     rows = [(step, "train", name, "E_deg", 50.0 + step) for name in names for step in (1, 2)]
