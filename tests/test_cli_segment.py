@@ -80,7 +80,7 @@ def test_cells_are_linked_measured_and_drawn(tmp_path, capsys):
         assert float(row["orientation"]) == pytest.approx(np.pi, abs=0.1)
     with PIL.Image.open(out / "segmentation.gif") as picture:
         assert picture.n_frames == FRAMES
-    for name in ("behaviour.png", "time_courses.png"):
+    for name in ("behaviour.png", "time_courses.png", "protrusions.png"):
         assert (out / name).stat().st_size > 10_000
     assert "3 tracks in 5 frames; 5 tips of protrusions" in capsys.readouterr().out
 

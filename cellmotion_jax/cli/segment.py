@@ -21,6 +21,7 @@ from cellmotion_jax.inference.segment_movie import SegmentSettings, segment_movi
 from cellmotion_jax.inference.tip_table import TipTable, write_table
 from cellmotion_jax.inference.video_model_file import load_video_model
 from cellmotion_jax.report.cell_behaviour import plot_behaviour, plot_time_courses
+from cellmotion_jax.report.protrusions import plot_protrusions
 from cellmotion_jax.report.video import VideoFrame, write_video
 
 
@@ -45,8 +46,9 @@ class _SegmentOptions(SegmentSettings):
 
     Writes maskT.tif and res_track.txt (a result of the Cell Tracking Challenge; the labels are tracks),
     cells.csv (shape, protrusions and motion by track and frame), tips.csv (tips of protrusions, followed
-    through time), segmentation.gif (contours and tips over the movie), behaviour.png and time_courses.png
-    (shape against motion, and through time) and, with --drift, drift.csv. Protrusions need the size of a
+    through time), segmentation.gif (contours and tips over the movie), protrusions.png (skeleton and geodesic
+    distance of the cell with the longest one), behaviour.png and time_courses.png (shape against motion, and
+    through time) and, with --drift, drift.csv. Protrusions need the size of a
     pixel. `cellmotion evaluate` scores the result.
     """
 
@@ -95,8 +97,21 @@ def segment_cells(arguments: list[str]) -> None:
             pixel_size_um=movie.pixel_size_um,
             frame_interval_s=interval,
         )
+        masks = open_movie(partial)
+        if movie.pixel_size_um is not None and result.tips is not None and len(result.tips):
+            longest = int(np.argmax(result.tips.length_um))
+            frame, track = int(result.tips.frame[longest]), int(result.tips.track[longest])
+            plot_protrusions(
+                movie[frame],
+                masks[frame],
+                track,
+                partial / "protrusions.png",
+                pixel_size_um=movie.pixel_size_um,
+                settings=options.protrusions,
+                title=f"Frame {frame}, track {track}",
+            )
         write_video(
-            _video_frames(movie, open_movie(partial), result.tips),
+            _video_frames(movie, masks, result.tips),
             partial / "segmentation.gif",
             pixel_size_um=movie.pixel_size_um,
             frame_interval_s=interval,
