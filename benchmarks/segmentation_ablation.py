@@ -37,10 +37,9 @@ STILL = {"mirror": False, "rotation": 0.0, "scale": 0.0, "contrast": 0.0, "brigh
 def variants(whole: ConvLSTMExperiment) -> dict[str, ConvLSTMExperiment]:
     """One change at a time from the network without recurrence, trained in two steps."""
     one = dataclasses.replace(whole, network=ONE_FRAME, data=dataclasses.replace(whole.data, window=1))
-    free = tuple(dataclasses.replace(it, frozen=(), fixed_statistics=()) for it in one.phases)
     return {
         "two steps": one,
-        "random weights": dataclasses.replace(one, weights=None, phases=free),
+        "random weights": dataclasses.replace(one, weights=None),
         "no sampling": dataclasses.replace(one, sampling=PatchSampling(weight=1.0)),
         "no sampling, no augmentation": dataclasses.replace(one, sampling=PatchSampling(weight=1.0, **STILL)),
         "ConvLSTM": whole,
@@ -58,12 +57,18 @@ def main(
     """Trains the variants, or those named in only, and compares all that are finished."""
     whole = ConvLSTMExperiment(weights=weights, data=VideoData(root=root))
     chosen = variants(whole)
+    if unknown := set(only) - set(chosen):
+        raise SystemExit(f"only names {sorted(unknown)}; there are {list(chosen)}")
     for name, experiment in chosen.items():
         if not only or name in only:
             run = dataclasses.replace(experiment.run, folder=_folder(out, name))
             dataclasses.replace(experiment, run=run).train()
     plot_variants(
-        {name: _folder(out, name) / "metrics.csv" for name in chosen if (_folder(out, name)).exists()},
+        {
+            name: _folder(out, name) / "metrics.csv"
+            for name in chosen
+            if (_folder(out, name) / "model.safetensors").exists()
+        },
         out / "curves.png",
     )
     print(f"Curves: {out / 'curves.png'}")
@@ -84,7 +89,11 @@ def plot_variants(logs: dict[str, pathlib.Path], path: pathlib.Path) -> None:
             (line,) = axes.plot(steps, values, color=COLORS[number], linewidth=2, label=name)
             handles += [line] * (column == 0)
         axes.set_ylim(0.7, 1)
-    legend_below(figure, handles, hint="The encoder is frozen up to the middle, except with random weights.")
+    legend_below(
+        figure,
+        handles,
+        hint="The encoder is frozen up to the middle, except with random weights; no curve below 0.7.",
+    )
     save_figure(figure, path)
 
 

@@ -115,7 +115,7 @@ def test_the_drift_of_the_microscope_is_taken_back_on_demand(tmp_path):
         part = wide[top : top + SHAPE[0], left : left + SHAPE[1]].astype(np.uint16)
         tifffile.imwrite(folder / f"t{frame:03d}.tif", part)
     out = tmp_path / "result"
-    segment(folder, out, "--drift", "WHOLE_PIXELS")
+    segment(folder, out, "--drift", "whole_pixels")
     moved = rows_of(out / "drift.csv")
     assert [round(float(row["dy"])) for row in moved] == [0, -2, -4, -6]
     assert [round(float(row["dx"])) for row in moved] == [0, 3, 6, 9]

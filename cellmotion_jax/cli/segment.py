@@ -20,6 +20,7 @@ from cellmotion_jax.files import written_beside
 from cellmotion_jax.inference.segment_movie import SegmentSettings, segment_movie
 from cellmotion_jax.inference.tip_table import TipTable, write_table
 from cellmotion_jax.inference.video_model_file import load_video_model
+from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
 from cellmotion_jax.report.cell_behaviour import plot_behaviour, plot_time_courses
 from cellmotion_jax.report.protrusions import plot_protrusions
 from cellmotion_jax.report.video import VideoFrame, write_video
@@ -37,7 +38,7 @@ class _InstanceOptions:
     """Most pixels of a hole that is filled."""
     split_depth: float | None = None
     """Pixels by which the neck between two cells is nearer to their outlines than their middles are, for them
-    to be parted there."""
+    to be parted there; 0 parts none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,10 @@ def segment_cells(arguments: list[str]) -> None:
         raise InputError(f"frame-interval-s is {interval}; it is a positive number of seconds.")
     model = load_video_model(options.model)
     given = {name: it for name, it in dataclasses.asdict(options.instances).items() if it is not None}
+    if options.instances.split_depth == 0:
+        given["split_depth"] = None
     model = dataclasses.replace(model, instances=dataclasses.replace(model.instances, **given))
+    options.tiling.stride_for(SMALLEST_IMAGE)
     movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
     if options.drift is not None:
         movie = drift_corrected(movie, correction=options.drift)

@@ -56,10 +56,7 @@ class AnnotatedImage:
         Raises:
             InputError: If the file is damaged or holds a pixel that is not finite.
         """
-        image = read_picture(self.image_file)
-        if image.dtype.kind == "f" and not np.isfinite(image).all():
-            raise InputError(f"{self.image_file} holds pixels that are NaN or infinite; give a finite image.")
-        return image
+        return read_finite_picture(self.image_file)
 
     def labels(self) -> Integer[np.ndarray, "y x"]:
         """The cells, 0 for background; of a label in several pieces, the largest piece.
@@ -98,6 +95,18 @@ class AnnotatedImage:
                 f"{self.labels_file} holds label {labels.min()}; 0 is background and cells are positive."
             )
         return labels
+
+
+def read_finite_picture(path: pathlib.Path) -> Num[np.ndarray, "y x channel"]:
+    """Reads the pixels of a file as they are stored.
+
+    Raises:
+        InputError: If the file is damaged or holds a pixel that is not finite.
+    """
+    image = read_picture(path)
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise InputError(f"{path} holds pixels that are NaN or infinite; give a finite image.")
+    return image
 
 
 def annotated_image(

@@ -18,7 +18,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from cellmotion_jax.data.movie import Movie
-from cellmotion_jax.data.registration import first_reference, place_frame
+from cellmotion_jax.data.registration import Placement, Reference, first_reference, place_frame
 from cellmotion_jax.data.stackreg import affine_aligner
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import written_beside
@@ -32,11 +32,11 @@ _LINEAR = np.s_[:, :2]
 class Correction(enum.Enum):
     """What is taken back of a drift, and how."""
 
-    WHOLE_PIXELS = "whole-pixels"
+    whole_pixels = enum.auto()
     """Translation, rounded to pixels: frames are cut out and no grey value changes."""
-    SUBPIXEL = "subpixel"
+    subpixel = enum.auto()
     """Translation, by cubic interpolation."""
-    AFFINE = "affine"
+    affine = enum.auto()
     """Translation, rotation, scale and shear by StackReg, by cubic interpolation; the paper's."""
 
 
@@ -47,9 +47,11 @@ class Drift(NamedTuple):
     """From points (y, x, 1) of the first frame to where their content is in each; whole pixels are not
     rounded here."""
     correlation: Float64[np.ndarray, " frame"]
-    """Between the fine structure of each frame and the mean of those before, from 0 to 1; 1 for the first."""
+    """Between the fine structure of each frame and the mean of those before, from 0 to 1; 1 for the first
+    that is not constant, 0 for those before it."""
     measured: Bool[np.ndarray, " frame"]
-    """False for a frame that does not match those before, which is given the place of its predecessor."""
+    """False for a frame that does not match those before, which is given the place of its predecessor, and
+    for constant frames at the beginning, which are given that of the first that is not."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -98,7 +100,7 @@ class CorrectedMovie(Movie):
         return points @ matrix[_LINEAR].T + matrix[:, 2]
 
 
-def drift_corrected(movie: Movie, *, correction: Correction = Correction.WHOLE_PIXELS) -> CorrectedMovie:
+def drift_corrected(movie: Movie, *, correction: Correction = Correction.whole_pixels) -> CorrectedMovie:
     """Measures the drift of a movie and takes it back when frames are read.
 
     The whole movie is read once, frame by frame, to place each frame on a mean of those before it
@@ -114,7 +116,9 @@ def drift_corrected(movie: Movie, *, correction: Correction = Correction.WHOLE_P
     positions are off by at most half a pixel, a step between frames by 0.4 (root mean square).
 
     Frames that do not match those before, because they are blank or out of focus, keep the place of their
-    predecessor, up to five in a row.
+    predecessor, up to five in a row. Up to five constant frames may come first; then the first that is not
+    constant is what the others are placed on. A first frame out of focus cannot be told from a good one: the
+    movie is refused, and the message names it.
 
     Args:
         movie: Frames of one field.
@@ -124,17 +128,19 @@ def drift_corrected(movie: Movie, *, correction: Correction = Correction.WHOLE_P
         A movie to be used in the place of the raw one. A single frame is left as it is.
 
     Raises:
-        InputError: If more than five frames in a row, or more than half of all, do not match those before
-            (no static background, or a jump by more than a quarter of the field), no field is common to all
-            frames, a frame has pixels that are NaN or infinite, or pystackreg is needed and absent.
+        InputError: If more than five frames in a row, or more than half of those after the first that is not
+            constant, do not match those before (no static background, a blurred first frame, or a jump by
+            more than a quarter of the field), the first six or all of several frames are constant, no field
+            is common to all frames, a frame has pixels that are NaN or infinite, or pystackreg is needed and
+            absent.
 
     References:
         Gómez-de-Mariscal, Jayatilaka, Çiçek, Brox, Wirtz, Muñoz-Barrutia, *Search for temporal cell
         segmentation robustness in phase-contrast microscopy videos* (2021), Appendix A.
     """
-    drift = measure_drift(movie, affine=correction is Correction.AFFINE)
+    drift = measure_drift(movie, affine=correction is Correction.affine)
     matrices = drift.matrices.copy()
-    if correction is Correction.WHOLE_PIXELS:
+    if correction is Correction.whole_pixels:
         matrices[..., 2] = np.round(matrices[..., 2])
     first, last = _common_field(matrices, movie.shape)
     height, width = (last - first + 1).tolist()
@@ -171,19 +177,26 @@ def measure_drift(movie: Movie, *, affine: bool = False) -> Drift:
     Raises:
         InputError: As :func:`drift_corrected`, but for the common field.
     """
-    align = affine_aligner() if affine else None
-    reference = first_reference(_read(movie, 0))
-    matrices, correlation, measured = [np.eye(2, 3)], [1.0], [True]
+    align = affine_aligner() if affine and len(movie) > 1 else None
+    reference, placement = _begin(_read(movie, 0))
+    placements = [placement]
+    begun = 0
     for number in tqdm(range(1, len(movie)), "drift", unit="frame", disable=None, leave=False):
-        reference, placement = place_frame(reference, _read(movie, number), align=align)
-        matrices.append(placement.matrix)
-        correlation.append(placement.correlation)
-        measured.append(placement.measured)
-        if not any(measured[-LONGEST_GAP - 1 :]):
-            raise InputError(_no_match(movie, number - LONGEST_GAP, f"and the next {LONGEST_GAP} frames"))
-    if 2 * measured.count(False) > len(movie) - 1:
-        raise InputError(_no_match(movie, measured.index(False), "and other frames, more than half,"))
-    return Drift(np.stack(matrices), np.array(correlation), np.array(measured))
+        image = _read(movie, number)
+        if placements[begun].measured:
+            reference, placement = place_frame(reference, image, align=align)
+        else:
+            begun = number
+            reference, placement = _begin(image)
+        placements.append(placement)
+        latest = placements[-LONGEST_GAP - 1 :]
+        if number >= LONGEST_GAP and not any(placed.measured for placed in latest):
+            raise InputError(_refusal(movie, begun, number - LONGEST_GAP, f"the next {LONGEST_GAP} frames"))
+    drift = Drift(*(np.stack(column) for column in zip(*placements)))
+    failed = np.flatnonzero(~drift.measured[begun:]) + begun
+    if len(movie) > 1 and 2 * len(failed) > len(movie) - 1 - begun:
+        raise InputError(_refusal(movie, begun, int(failed[0]), "other frames, more than half,"))
+    return drift
 
 
 def write_drift(path: str | os.PathLike[str], movie: CorrectedMovie) -> None:
@@ -192,7 +205,7 @@ def write_drift(path: str | os.PathLike[str], movie: CorrectedMovie) -> None:
     ``frame`` from 0; ``dy``, ``dx``, how far the content of the middle of the first frame has moved since, in
     pixels; ``yy, yx, y0, xy, xx, x0``, which lead from a point of the corrected frame to the raw one,
     ``y_raw = yy y + yx x + y0`` and ``x_raw = xy y + xx x + x0``; ``correlation`` from 0 to 1; ``measured``,
-    0 where the frame did not match and has the place of the one before.
+    0 where the frame did not match and has the place of the one before, or is constant and before all others.
 
     Args:
         path: The file.
@@ -230,9 +243,25 @@ def _read(movie: Movie, number: int) -> Num[np.ndarray, "y x"]:
     return image
 
 
-def _no_match(movie: Movie, number: int, more: str) -> str:
-    return (
-        f"{movie.path}, {movie.frame_names[number]} {more} do not match the frames before, for want of "
-        "a static background or by a jump of more than a quarter of the field; leave drift correction "
-        "out, or cut the movie there."
-    )
+def _begin(image: Num[np.ndarray, "y x"]) -> tuple[Reference, Placement]:
+    """A frame as the first; nothing is measured while it has no structure to compare others with."""
+    reference = first_reference(image)
+    found = bool(reference.mean.any())
+    return reference, Placement(np.eye(2, 3), float(found), found)
+
+
+def _refusal(movie: Movie, begun: int, number: int, more: str) -> str:
+    """Why frames from ``number`` on have no place; the first that is not constant is ``begun``."""
+    if number <= begun:
+        return (
+            f"{movie.path} is constant from {movie.frame_names[0]} to {movie.frame_names[begun]}, so that no "
+            "drift can be measured; leave drift correction out, or begin the movie where there is something "
+            "to see."
+        )
+    where = f"{movie.path}, {movie.frame_names[number]} and {more} do not match"
+    causes = "for want of a static background or by a jump of more than a quarter of the field"
+    cure = "leave drift correction out, or cut the movie there."
+    if number > begun + 1:
+        return f"{where} the frames before, {causes}; {cure}"
+    first, are = ("the first frame", "is") if number == 1 else (f"the first {number} frames", "are")
+    return f"{where} {first}, {causes}, or because {first} {are} blank or out of focus; {cure}"

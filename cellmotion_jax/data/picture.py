@@ -87,7 +87,8 @@ def read_picture(path: pathlib.Path) -> Num[np.ndarray, "y x channel"]:
             pixels = read_plane(read_header(path))
     except InputError:
         raise
-    except (OSError, ValueError, SyntaxError, struct.error, zlib.error) as error:
+    # RuntimeError is what imagecodecs raises, with which tifffile decodes where it is installed.
+    except (OSError, ValueError, SyntaxError, struct.error, zlib.error, RuntimeError) as error:
         raise InputError(f"{path} is truncated or damaged ({error}); copy it again.") from error
     return pixels if pixels.ndim == 3 else pixels[..., None]
 

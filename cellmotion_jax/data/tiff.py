@@ -17,7 +17,8 @@ from jaxtyping import Num
 
 from cellmotion_jax.errors import InputError
 
-# What tifffile and zlib raise on files that are cut off, overwritten or no TIFF at all.
+# What tifffile and zlib raise on files that are cut off, overwritten or no TIFF at all. RuntimeError is the
+# common base of what imagecodecs, which tifffile prefers to zlib where it is installed, raises instead.
 _DAMAGE = (
     tifffile.TiffFileError,
     ValueError,
@@ -27,6 +28,7 @@ _DAMAGE = (
     KeyError,
     struct.error,
     zlib.error,
+    RuntimeError,
 )
 _MICRONS_PER_UNIT = {
     **dict.fromkeys(("micron", "microns", "um", "µm", "μm", "\\u00B5m", "micrometer"), 1.0),

@@ -19,6 +19,7 @@ from cellmotion_jax.data.percentiles import normalize_percentiles
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.instances import InstanceSettings
 from cellmotion_jax.inference.tiling import Tiling, check_image, predict_tiled
+from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
 from cellmotion_jax.models.convlstm import ConvLSTMState
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet
 
@@ -26,7 +27,8 @@ REFRESH_FRAMES = 8
 """A state is carried so far: each frame is read 1.5 times for windows of 5, and the state is at most 12
 old."""
 VIDEO_TILING = Tiling(tile=1024, margin=96)
-"""The networks of the paper see 97 to 115 pixels around a pixel (Section 5)."""
+"""The networks of the paper see 97 to 115 pixels around a pixel (Section 5), hardly anything of the last.
+Tiles are multiples of the smallest image that the encoder takes, 32 pixels, whatever its levels."""
 
 
 class Memory(enum.Enum):
@@ -62,20 +64,22 @@ class VideoModel:
 
 def foreground_maps(
     model: VideoModel,
-    frames: Iterable[Num[np.ndarray, "y x"]],
+    frames: Iterable[Num[np.ndarray, "_ _"]],
     *,
+    before: Iterable[Num[np.ndarray, "_ _"]] = (),
     memory: Memory = Memory.refreshed,
     tiling: Tiling = VIDEO_TILING,
-) -> Iterator[Float32[np.ndarray, "y x"]]:
+) -> Iterator[Float32[np.ndarray, "_ _"]]:
     """The probability of a cell at every pixel of every frame, in order.
 
-    Frames before the first one are taken to be like it: windows repeat it, as in training, and a carried
-    state begins by reading it as many times as a window has frames. Memory does not grow with the number of
-    frames: it is one window and one state per tile.
+    A state begins by reading a window that ends with the first frame. Where no frames before it are given,
+    it is repeated, as in training. Memory does not grow with the number of frames: it is one window and one
+    state per tile.
 
     Args:
         model: The network.
         frames: Grey frames of one size, in any unit.
+        before: The frames before the first one, as many of them as are known; none are predicted.
         memory: What is known of earlier frames.
         tiling: Tiles in shrunken pixels. A frame that fits into one tile is not cut and has no margin.
 
@@ -87,20 +91,19 @@ def foreground_maps(
             pixels that are NaN or infinite.
     """
     variables = jax.device_put(model.variables)
-    seen: collections.deque[Float32[np.ndarray, "y x"]] = collections.deque(maxlen=model.window)
+    length = model.window if model.network.recurrent else 1
+    seen: collections.deque[Float32[np.ndarray, "y x"]] = collections.deque(maxlen=length)
+    seen.extend(seen_by_network(frame, model.shrink) for frame in before)
     states: list[ConvLSTMState] = []
     shape: tuple[int, ...] | None = None
     for number, frame in enumerate(frames):
         shape = frame.shape if shape is None else shape
-        if frame.shape != shape:
-            raise InputError(f"a frame has shape {frame.shape}, but the first one has {shape}.")
         image = seen_by_network(frame, model.shrink)
-        seen.extend([image] * (1 if seen else model.window))
-        tiled = functools.partial(
-            predict_tiled,
-            tiling=_fitted(tiling, image.shape, model.network.multiple),
-            multiple=model.network.multiple,
-        )
+        if frame.shape != shape or any(other.shape != image.shape for other in seen):
+            raise InputError(f"a frame has shape {frame.shape}, but those before it have another.")
+        seen.append(image)
+        seen.extendleft([seen[0]] * (length - len(seen)))
+        tiled = functools.partial(predict_tiled, tiling=_fitted(tiling, image.shape), multiple=SMALLEST_IMAGE)
         if memory is Memory.window or not model.network.recurrent:
             predict = functools.partial(_of_windows, variables, network=model.network)
             shown = tiled(predict, np.stack(seen, axis=-1))
@@ -171,7 +174,7 @@ def _of_next(variables, tiles: Float[Array, "batch y x 1"], state, *, network: C
     return jax.nn.softmax(outputs.logits)[..., 1], state
 
 
-def _fitted(tiling: Tiling, shape: tuple[int, ...], multiple: int) -> Tiling:
+def _fitted(tiling: Tiling, shape: tuple[int, ...]) -> Tiling:
     """Without margins where the whole frame is one tile: training has shown the network its own border."""
-    whole = all(-(-side // multiple) * multiple <= tiling.tile for side in shape)
+    whole = all(-(-side // SMALLEST_IMAGE) * SMALLEST_IMAGE <= tiling.tile for side in shape)
     return dataclasses.replace(tiling, margin=0, stride=None) if whole else tiling

@@ -49,6 +49,8 @@ def measure_instances(cells: NumberedCells) -> FrameInstances:
 def shared_pixels(before: NumberedCells, after: NumberedCells) -> Int[np.ndarray, "before after"]:
     """Number of pixels that every instance of a frame shares with every instance of the next.
 
+    The table is dense, O(before x after) memory: 0.3 GB for 6,000 instances in either frame.
+
     Raises:
         ValueError: If the frames differ in size.
     """
@@ -76,6 +78,10 @@ def link_to_previous(
     the sum of what they are below 1 is largest. What is left over may have merged with an instance of the
     next frame, at the same cost with the share of the smaller instance that overlaps as similarity, since
     the area of the larger one is not its own alone; or may be a daughter (`_divisions`).
+
+    Distances, overlaps and costs are dense tables: memory and time grow with the product of the numbers of
+    instances, whatever is out of reach, and the assignment is cubic at worst. Two frames of 1,000 instances
+    take 0.1 s and 70 MB, two of 6,000 take 5 s and 2.4 GB.
 
     Args:
         before: The frame before.

@@ -81,6 +81,9 @@ class Linker:
     def add(self, labels: Integer[np.ndarray, "y x"]) -> None:
         """Adds the next frame and links it to the one before.
 
+        Time and memory of this step grow with the square of the number of instances: 3,000 take about a
+        second.
+
         Args:
             labels: Label image, 0 for background, labels up to 65535; it may be empty.
 
@@ -177,8 +180,11 @@ def tracked_labels(
     Raises:
         ValueError: If it holds a label that was not linked.
     """
-    if labels.max(initial=0) > len(tracks):
-        raise ValueError(f"labels hold {labels.max()}, but tracks has shape {tracks.shape}")
+    for label in (labels.min(initial=0), labels.max(initial=0)):
+        if not 0 <= label <= len(tracks):
+            raise ValueError(f"labels hold {label}, but tracks has shape {tracks.shape}")
+    if not tracks[np.setdiff1d(labels, 0) - 1].all():
+        raise ValueError("labels hold a label that has no track; give the images that were linked")
     return np.concatenate([[0], tracks]).astype(np.int32)[labels]
 
 

@@ -38,6 +38,9 @@ class SegmentSettings:
     """How cells are linked from frame to frame."""
     protrusions: ProtrusionSettings = ProtrusionSettings()
     """What counts as a protrusion; measured if the size of a pixel is known."""
+    tip_gate_um: float = 15.0
+    """How far a tip may move from frame to frame relative to the centre of its cell, to be the same tip; 15
+    suits frames 15 minutes apart."""
     motion: MotionSettings = MotionSettings()
     """How motion is measured."""
     tiling: Tiling = VIDEO_TILING
@@ -66,7 +69,7 @@ def segment_movie(
     """Segments and links the cells of a movie and writes ``maskT.tif`` and ``res_track.txt``.
 
     The movie is read once, a frame at a time. What is kept of a frame is a few numbers per cell, and its
-    label image on disk until the tracks are known.
+    label image on disk, beside the folder, until the tracks are known.
 
     Args:
         movie: Grey frames.
@@ -84,7 +87,8 @@ def segment_movie(
     shapes: list[CellShapes] = []
     tips: list[Protrusions] = []
     linker = Linker(settings.links)
-    with tempfile.TemporaryDirectory() as scratch:
+    # Beside the result: what is called temporary elsewhere may lie in memory.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".segment-") as scratch:
         kept = [pathlib.Path(scratch) / f"{frame}.tif" for frame in range(len(movie))]
         for labels, path in zip(_instances(movie, model, settings), kept):
             tifffile.imwrite(path, labels.astype(np.uint16), compression="zlib")
@@ -114,7 +118,9 @@ def segment_movie(
     )
     if movie.pixel_size_um is None:
         return SegmentedMovie(links, cells, None)
-    followed = tip_table(tips, links.tracks, cells, pixel_size_um=movie.pixel_size_um)
+    followed = tip_table(
+        tips, links.tracks, cells, pixel_size_um=movie.pixel_size_um, gate_um=settings.tip_gate_um
+    )
     return SegmentedMovie(links, cells, followed)
 
 
@@ -133,6 +139,6 @@ def _instances(
         if labels.max(initial=0) > LARGEST_LABEL:
             raise InputError(
                 f"{movie.path}, {name}: {labels.max()} cells were found, more than a mask can number "
-                f"({LARGEST_LABEL}); raise smallest-area."
+                f"({LARGEST_LABEL}); raise instances.smallest-area."
             )
         yield labels

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 from jaxtyping import Bool, Float, Int
+from scipy.sparse.csgraph import connected_components
 
 from cellmotion_jax.tracking.linking import LinkCost
+
+BATCH = 150
+"""Segments that are given to laptrack at once, which costs some milliseconds for each frame anew."""
 
 
 class Candidates(NamedTuple):
@@ -84,9 +89,13 @@ def join_segments(
     One assignment for the whole movie (Jaqaman et al. 2008, second step), solved by laptrack: an end has one
     join at most, so has a beginning, and a cell that goes on takes one daughter and one merging cell at most.
 
-    laptrack calls a Python function for every pair of cells of neighbouring frames, and searches all known
-    links in every frame. It is therefore given only the instances that occur in a candidate, the links of a
-    segment as a chain between these, and the costs by name: time grows with the number of candidates.
+    laptrack calls a Python function for every pair of cells of neighbouring frames, searches all known links
+    in every frame, and looks through all segments for every segment. It is therefore given only the instances
+    that occur in a candidate, the links of a segment as a chain between these, and the costs by name; and
+    only some 150 segments at a time. Candidates tie segments to groups, between which the assignment has no
+    choice, so that whole groups by themselves have the same best joins. Time grows with the number of groups,
+    but with the square of the segments of one: 3,000 cells in 4 frames with 5 % missed take 5 s instead of
+    15, but 1,000 in 20 frames with 15 % missed, nearly all of them one group, take 16 s as before.
 
     Args:
         frame: Frame of every instance, not descending.
@@ -99,13 +108,49 @@ def join_segments(
         Pairs of an earlier and a later instance, in no order.
     """
     parts = (gaps, divisions, merges)
+    batches = _batches(frame, segment, parts)
+    joins = [np.zeros((0, 2), np.int64)]
+    for number in np.unique(np.concatenate(batches)):
+        chosen = (
+            Candidates(*(column[batch == number] for column in part)) for part, batch in zip(parts, batches)
+        )
+        joins.append(_join_batch(frame, segment, *chosen))
+    return np.concatenate(joins)
+
+
+def _batches(
+    frame: Int[np.ndarray, " instance"], segment: Int[np.ndarray, " instance"], parts: Sequence[Candidates]
+) -> list[Int[np.ndarray, " pair"]]:
+    """The batch of every candidate, such that a segment occurs in one batch only, in the order of time."""
+    earlier, later = (np.concatenate(ends) for ends in list(zip(*parts))[:2])
+    _, ends = np.unique(segment[np.concatenate([earlier, later])], return_inverse=True)
+    first, second = ends[: len(earlier)], ends[len(earlier) :]
+    count = int(ends.max(initial=-1)) + 1
+    tied = scipy.sparse.coo_array((np.ones(len(first), bool), (first, second)), shape=(count, count))
+    groups, group = connected_components(tied, directed=False)
+    begins = np.full(groups, len(frame))
+    np.minimum.at(begins, group[first], frame[earlier])
+    order = np.argsort(begins, kind="stable")
+    batch: Int[np.ndarray, " group"] = np.empty(groups, np.int64)
+    batch[order] = np.cumsum(np.bincount(group, minlength=groups)[order]) // BATCH
+    return np.split(batch[group[first]], np.cumsum([len(part.cost) for part in parts])[:-1])
+
+
+def _join_batch(
+    frame: Int[np.ndarray, " instance"],
+    segment: Int[np.ndarray, " instance"],
+    gaps: Candidates,
+    divisions: Candidates,
+    merges: Candidates,
+) -> Int[np.ndarray, "join 2"]:
+    """As `join_segments`, all at once."""
+    parts = (gaps, divisions, merges)
     nodes = np.unique(np.concatenate([end for part in parts for end in (part.earlier, part.later)]))
-    if not len(nodes):
-        return np.zeros((0, 2), np.int64)
     # Takes more than a second and pulls in pandas and scikit-learn, which only this needs.
     from laptrack import LapTrack
 
-    per_frame = np.split(nodes, np.searchsorted(frame[nodes], np.arange(1, frame[nodes].max() + 1)))
+    later_frames = np.arange(int(frame[nodes[0]]) + 1, int(frame[nodes[-1]]) + 1)
+    per_frame = np.split(nodes, np.searchsorted(frame[nodes], later_frames))
     place = {int(node): (number, at) for number, here in enumerate(per_frame) for at, node in enumerate(here)}
     chains = nodes[np.argsort(segment[nodes], kind="stable")]
     together = np.flatnonzero(segment[chains[1:]] == segment[chains[:-1]])

@@ -29,8 +29,7 @@ class TipTable:
         length_um: Way inside the cell from its centre, in micrometres.
         orientation: Direction from the centre to the tip, radians in [0, 2 pi), counter-clockwise from +x.
         to_migration: Turn from the heading of the cell to that direction, radians in [-pi, pi); 0 is in
-        front.
-            NaN where the cell has no heading.
+            front. NaN where the cell has no heading.
         touching: Whether another cell touches the tip.
     """
 
@@ -54,6 +53,7 @@ def tip_table(
     cells: CellTable,
     *,
     pixel_size_um: float,
+    gate_um: float = 15.0,
 ) -> TipTable:
     """Names the tips of all frames by their tracks and holds them against how their cells migrate.
 
@@ -62,6 +62,7 @@ def tip_table(
         tracks: Of every frame the track of label 1, 2, ..., as `inference.linking.Links.tracks`.
         cells: The cells, for their headings.
         pixel_size_um: Side of a pixel in micrometres.
+        gate_um: See `follow_tips`.
 
     Returns:
         The table; empty without tips.
@@ -69,7 +70,9 @@ def tip_table(
     columns: dict[str, list[np.ndarray]] = {field.name: [] for field in dataclasses.fields(TipTable)}
     memory = forget_tips()
     for frame, (found, ids) in enumerate(zip(protrusions, tracks)):
-        number, memory = follow_tips(found, ids[found.cell_label - 1], memory, pixel_size_um=pixel_size_um)
+        number, memory = follow_tips(
+            found, ids[found.cell_label - 1], memory, pixel_size_um=pixel_size_um, gate_um=gate_um
+        )
         track = ids[found.label - 1]
         here = np.flatnonzero(cells.frame == frame)
         # A track has one cell in a frame.
@@ -79,11 +82,14 @@ def tip_table(
             "frame": np.full(len(track), frame),
             "track": track,
             "tip": number,
-            "to_migration": angle_to_migration(found.orientation, heading),
+            "to_migration": heading,
         }
         for name, column in columns.items():
             column.append(row[name] if name in row else getattr(found, name))
-    return TipTable(**{name: np.concatenate(column) for name, column in columns.items()})
+    joined = {name: np.concatenate(column) for name, column in columns.items()}
+    # At once for all frames: a compiled program serves one number of tips.
+    joined["to_migration"] = angle_to_migration(joined["orientation"], joined["to_migration"])
+    return TipTable(**joined)
 
 
 def write_table(path: str | os.PathLike[str], table: CellTable | TipTable) -> None:

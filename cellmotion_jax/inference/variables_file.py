@@ -61,7 +61,10 @@ def read_description(path: str | os.PathLike[str], *, key: str, what: str) -> di
         imported = metadata.get(MODEL_KEY)
         held = f"the weights of the backbone {imported}" if imported else "tensors of another origin"
         raise InputError(f"{path} holds {held}, not {what}; give the model.safetensors that training writes.")
-    return json.loads(metadata[key])
+    try:
+        return json.loads(metadata[key])
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is damaged: its description cannot be read ({error}).") from error
 
 
 def read_variables(path: str | os.PathLike[str], expected: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:

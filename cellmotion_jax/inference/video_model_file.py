@@ -53,6 +53,8 @@ def load_video_model(path: str | os.PathLike[str]) -> VideoModel:
         if differing := (set(settings) ^ set(NETWORK_FIELDS)) | (set(described["instances"]) ^ known):
             raise KeyError(*sorted(differing))
         network, instances = ConvLSTMUNet(**settings), InstanceSettings(**described["instances"])
+        if not all(isinstance(numbers[name], int) and numbers[name] >= 1 for name in ("window", "shrink")):
+            raise ValueError("window and shrink are whole numbers from 1 on")
         expected = variable_shapes(network, (2, 32, 32, 1))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(

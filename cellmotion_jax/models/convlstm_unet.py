@@ -46,7 +46,7 @@ class SegmentationOutputs(NamedTuple):
     """What the network says of the last frame."""
 
     logits: Float[Array, "batch y x 2"]
-    """Of background and cell, before the softmax."""
+    """Of background and cell, before the softmax; float32 whatever the compute type."""
 
 
 class ConvLSTMUNet(nn.Module):
@@ -92,7 +92,7 @@ class ConvLSTMUNet(nn.Module):
         if self.recurrent:
             self.memory = ConvLSTM(self.base_filters, self.dtype)
         glorot = nn.initializers.glorot_uniform()
-        self.classifier = PointwiseConv(2, use_bias=True, dtype=self.dtype, kernel_init=glorot)
+        self.classifier = PointwiseConv(2, use_bias=True, dtype=jnp.float32, kernel_init=glorot)
 
     def __call__(
         self, windows: Float[Array, "batch time y x channel"], *, train: bool

@@ -36,15 +36,18 @@ def join_pieces(mask: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
     depth = np.asarray(ndimage.distance_transform_edt(mask))
     deepest = np.array(ndimage.maximum_position(depth, pieces, range(1, count + 1)), float)
     joined = mask.copy()
-    rows, columns = (np.arange(size) for size in mask.shape)
+    rows, columns = np.ogrid[: mask.shape[0], : mask.shape[1]]
     for start, end in itertools.pairwise(deepest):
-        joined |= _distance_to_segment(rows[:, None], columns, start, end) <= 1
+        # Nothing else is within one pixel of the line; the window may be much larger.
+        first = np.maximum(np.minimum(start, end).astype(int) - 1, 0)
+        y, x = (slice(*side) for side in zip(first, np.maximum(start, end).astype(int) + 2))
+        joined[y, x] |= _distance_to_segment(rows[y], columns[:, x], start, end) <= 1
     return joined
 
 
 def _distance_to_segment(
     rows: Int[np.ndarray, "y 1"],
-    columns: Int[np.ndarray, " x"],
+    columns: Int[np.ndarray, "1 x"],
     start: Float[np.ndarray, " 2"],
     end: Float[np.ndarray, " 2"],
 ) -> Float[np.ndarray, "y x"]:

@@ -107,8 +107,8 @@ def angle_to_migration(
 
     Args:
         orientation: Direction of every tip, radians, counter-clockwise from +x, y up.
-        heading: Direction of the displacement of its cell, likewise; NaN where the cell does not move or
-            has no next frame.
+        heading: Direction of the displacement of its cell, likewise; NaN where the cell does not move, and
+            in its first frame.
 
     Returns:
         Radians in [-pi, pi), NaN where there is no heading.

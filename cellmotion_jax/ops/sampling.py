@@ -4,13 +4,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from cellmotion_jax.ops.numerics import check_same_shape
+
 
 def draw_pixel(
     key: Array,
     foreground: Bool[Array, "y x"],
     *,
     weight: float | Float[Array, ""],
-    where: Bool[Array, "y x"],
+    where: Bool[Array, "..."],
 ) -> Int[Array, "2"]:
     r"""Draws one pixel, with a probability proportional to a weight in the foreground and to 1 elsewhere.
 
@@ -30,7 +32,11 @@ def draw_pixel(
 
     Returns:
         (y, x) of the pixel; the middle of the image if none may be drawn.
+
+    Raises:
+        ValueError: If the shapes differ.
     """
+    check_same_shape(foreground=foreground, where=where)
     class_key, pixel_key = jax.random.split(key)
     cells, others = foreground & where, ~foreground & where
     cell_count, other_count = jnp.sum(cells), jnp.sum(others)

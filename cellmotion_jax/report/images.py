@@ -54,39 +54,50 @@ def screen_image(image: Shaped[np.ndarray, "..."], *, most: int) -> Float32[np.n
 
 
 class Contrast(NamedTuple):
-    """How values become greys; a movie keeps that of its first frame."""
+    """How values become greys; a movie keeps that of its first frame that is not constant."""
 
     low: float
     """What is black."""
     high: float
-    """What is white."""
+    """What is white; equal to ``low`` for a constant image, all of which is mid-grey."""
     power: float
     """Below 1 the greys between are lifted."""
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether the image showed nothing: all that is finite is one value, or nothing is finite."""
+        return self.low == self.high
+
     def shares(self, values: Shaped[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
         """From 0 (black) to 1 (white); black where a value is not finite."""
+        if self.is_constant:
+            return np.where(np.isfinite(values), np.float32(0.5), np.float32(0))
         finite = np.where(np.isfinite(values), values, self.low)
         stretched = np.clip((finite - self.low) / (self.high - self.low), 0, 1)
         return (stretched**self.power).astype(np.float32)
+
+
+NOTHING_SEEN = Contrast(0.0, 0.0, 1.0)
+"""That of no image, or of one without a finite pixel."""
 
 
 def contrast_of(image: Shaped[np.ndarray, "..."]) -> Contrast:
     """The contrast in which an image is drawn, as :func:`screen_image` says.
 
     Args:
-        image: Of any shape and real type.
+        image: Of any shape and real type, bool among them.
 
     Returns:
         The contrast.
     """
-    finite = image[np.isfinite(image)]
+    finite = image[np.isfinite(image)].astype(np.float64)
     if not finite.size:
-        return Contrast(0.0, 1.0, 1.0)
+        return NOTHING_SEEN
     low, high = (float(end) for end in np.percentile(finite, CONTRAST_PERCENTILES))
     if low == high:
         low, high = float(finite.min()), float(finite.max())
     if low == high:
-        return Contrast(low - 1, high + 1, 1.0)
+        return Contrast(low, high, 1.0)
     median = np.clip((np.median(finite) - low) / (high - low), DARK**2, DARK)
     return Contrast(low, high, float(np.log(DARK) / np.log(median)))
 

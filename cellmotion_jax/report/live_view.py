@@ -23,7 +23,7 @@ from cellmotion_jax.report.animation import (
     write_letters,
 )
 from cellmotion_jax.report.figures import ORANGE, SKY, VERMILLION
-from cellmotion_jax.report.images import Contrast, contrast_of
+from cellmotion_jax.report.images import NOTHING_SEEN, Contrast, contrast_of
 
 RESPONSE_COLORS = 96
 _GAP = 6
@@ -61,9 +61,9 @@ def write_live_view(
     Every cell has a box, blue where the tracker is sure and red where it is lost; that of the chosen one is
     thick and orange while it is sure, and orange is the outline of its window if its place is known. Right of
     it are the window above and the response below, in colours from 0 (dark) to 1 (bright), with a cross on
-    its peak. Black and white are the percentiles 1 and 99.8 of the first frame throughout, dark frames are
-    brightened; those of the window are from the first window. Frames are written as they come; memory does
-    not grow with the movie.
+    its peak. Black and white are the percentiles 1 and 99.8 of the first frame that is not constant, from
+    there on, and those of the window are from the first window that is not; what is constant before it is
+    grey. Dark frames are brightened. Frames are written as they come; memory does not grow with the movie.
 
     Args:
         glimpses: One per frame, at least one, of frames of one size.
@@ -85,15 +85,19 @@ def write_live_view(
 
 
 def _pictures(glimpses: Iterable[Glimpse], side: int) -> Iterator[PIL.Image.Image]:
-    first, contrasts = None, None
+    first, of_image, of_window = None, NOTHING_SEEN, NOTHING_SEEN
     for frame, glimpse in enumerate(glimpses):
-        if first is None or contrasts is None:
-            first, contrasts = glimpse, (contrast_of(glimpse.image), contrast_of(glimpse.window))
+        if first is None:
+            first = glimpse
         if glimpse.image.shape != first.image.shape:
             raise ValueError(
                 f"image {frame} has shape {glimpse.image.shape}, but the first has {first.image.shape}"
             )
-        yield _compose(glimpse, frame, contrasts, side)
+        if of_image.is_constant:
+            of_image = contrast_of(glimpse.image)
+        if of_window.is_constant:
+            of_window = contrast_of(glimpse.window)
+        yield _compose(glimpse, frame, (of_image, of_window), side)
 
 
 def _compose(

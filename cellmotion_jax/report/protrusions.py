@@ -87,7 +87,8 @@ def plot_protrusions(
     finite = np.ma.masked_invalid(mapped)
     colours = right.imshow(finite, cmap="viridis", interpolation="nearest")
     levels = np.arange(ISOLINES_UM, float(finite.max()), ISOLINES_UM)
-    if levels.size:
+    # matplotlib draws no lines over a single row or column of pixels.
+    if levels.size and min(theirs.shape) > 1:
         right.contour(finite, levels=levels, colors="white", linewidths=0.6, alpha=0.7)
     for tip in cell.tips:
         way = shortest_way(cell.distance, tip) + corner
@@ -119,7 +120,8 @@ def _draw_points(axes: Axes, cell: CellAnatomy, corner: Int[np.ndarray, " 2"], p
     for tip in cell.tips:
         length = cell.distance[tuple(tip)] * pixel_size_um
         away = tip - np.array(cell.centre)
-        outwards = 11 * away / np.hypot(*away)
+        # The centre itself may be a tip, of length 0, which points nowhere.
+        outwards = 11 * away / max(np.hypot(*away), 1.0)
         axes.plot(*(tip + corner)[::-1], "o", color=VERMILLION, markersize=6, markeredgecolor="black")
         axes.annotate(
             f"{length:.0f} µm",

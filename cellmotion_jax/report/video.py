@@ -23,7 +23,7 @@ from cellmotion_jax.report.animation import (
     write_gif,
     write_letters,
 )
-from cellmotion_jax.report.images import Contrast, contrast_of
+from cellmotion_jax.report.images import NOTHING_SEEN, contrast_of
 
 TRACK_COLORS = (
     "#FF6B6B",
@@ -71,9 +71,10 @@ def write_video(
     A track keeps its colour; a new one takes the colour whose nearest bearer is furthest away, so that
     neighbours differ. Its way is a thin line through its centres. Tips are white dots. Frames longer than 800
     pixels are averaged down, those below 320 are enlarged by a whole factor. Black and white are the
-    percentiles 1 and 99.8 of the first frame throughout, dark frames are brightened, and a grey that changes
-    by no more than 2 of 48 is not drawn anew, which makes the file three times smaller. Frames are written as
-    they come; memory does not grow with the movie, but for a colour per track.
+    percentiles 1 and 99.8 of the first frame that is not constant, from there on; constant frames before it
+    are grey. Dark frames are brightened, and a grey that changes by no more than 2 of 48 is not drawn anew,
+    which makes the file three times smaller. All cells are counted, also those too small to be drawn. Frames
+    are written as they come; memory does not grow with the movie, but for a colour per track.
 
     Good: outlines hug the cells, colours stay, dots sit on the ends of protrusions. Bad: outlines that
     flicker or join neighbours (threshold, splitting), a cell that changes its colour (linking), dots that
@@ -109,10 +110,12 @@ def _pictures(
     colors: dict[int, int] = {}
     ways: deque[dict[int, tuple[float, float]]] = deque(maxlen=tail + 1)
     greys: UInt8[np.ndarray, "row column"] | None = None
-    contrast, shape = Contrast(0.0, 1.0, 1.0), (0, 0)
+    contrast, shape = NOTHING_SEEN, (0, 0)
     for number, frame in enumerate(frames):
         if greys is None:
-            contrast, shape = contrast_of(frame.image), frame.image.shape
+            shape = frame.image.shape
+        if contrast.is_constant:
+            contrast = contrast_of(frame.image)
         if frame.image.shape != shape or frame.labels.shape != shape:
             raise ValueError(
                 f"frame {number} has an image of shape {frame.image.shape} and labels of "
@@ -142,7 +145,8 @@ def _pictures(
         # A tip or a way near the upper border would reach into the line of text.
         pen.rectangle((0, 0, size[1], TEXT_HEIGHT - 1), fill=_BLACK)
         time = "" if frame_interval_s is None else f"   {_time(number * frame_interval_s)}"
-        found = f"{_counted(len(centres), 'cell')}   {_counted(len(frame.tips), 'tip')}"
+        cells = int(np.count_nonzero(np.unique(frame.labels)))
+        found = f"{_counted(cells, 'cell')}   {_counted(len(frame.tips), 'tip')}"
         write_letters(canvas, (4, 3), f"frame {number}{time}   {found}")
         yield canvas
 

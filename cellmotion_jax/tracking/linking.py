@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Integer
 
 Values = TypeVar("Values", jax.Array, np.ndarray)
 
@@ -78,35 +78,50 @@ class LinkState(NamedTuple):
     """Id of the next new track."""
 
 
-def measure_instances(labels: Int[Array, "y x"], *, slots: int) -> Instances:
+def measure_instances(labels: Integer[Array, "y x"], *, slots: int) -> Instances:
     """Areas and centroids of the instances.
 
+    Coordinates are summed as whole numbers, from the middle of the image: exactly, as long as an instance's
+    area times the distance of its centroid from there is below 2^31 pixels, which holds for every instance of
+    an image of 2048 x 2048. Sums in float32 would be off by 0.4 pixels for 50,000 of them.
+
     Args:
-        labels: Label image, 0 for background; labels above `slots` are passed over.
+        labels: Label image of any integer type, 0 for background; labels above `slots` are passed over.
         slots: Number of slots.
 
     Returns:
         A slot per label.
     """
-    flat = jnp.clip(labels, 0, slots + 1).reshape(-1)
+    flat = _bins(labels, slots).reshape(-1)
 
-    def total(weights: Float[Array, "y x"] | None) -> Float[Array, " slot"]:
+    def total(weights: Int[Array, "y x"] | None) -> Float[Array, " slot"]:
         weights = None if weights is None else weights.reshape(-1)
         return jnp.bincount(flat, weights, length=slots + 2)[1:-1].astype(jnp.float32)
 
     area = total(None)
-    pixels = jnp.maximum(area, 1.0)
-    rows, columns = jnp.indices(labels.shape, dtype=jnp.float32)
-    return Instances(jnp.stack([total(rows) / pixels, total(columns) / pixels], axis=-1), area)
+    from_middle = [
+        total(jax.lax.broadcasted_iota(jnp.int32, labels.shape, axis) - size // 2) / jnp.maximum(area, 1.0)
+        for axis, size in enumerate(labels.shape)
+    ]
+    middle = jnp.array([[size // 2 for size in labels.shape]], jnp.float32)
+    return Instances(jnp.where(area[:, None] > 0, middle + jnp.stack(from_middle, axis=-1), 0.0), area)
+
+
+def _bins(labels: Integer[Array, "y x"], slots: int) -> Int[Array, "y x"]:
+    """0 for background, 1 to ``slots``, and one more for all other labels.
+
+    In int32: images come in types that hold neither the number of slots nor of pairs of them.
+    """
+    return jnp.clip(labels.astype(jnp.int32), 0, slots + 1)
 
 
 def intersections(
-    before: Int[Array, "y x"], after: Int[Array, "_ _"], *, slots: int
+    before: Integer[Array, "y x"], after: Integer[Array, "_ _"], *, slots: int
 ) -> Float[Array, "before after"]:
     """Number of pixels that every instance of a frame shares with every instance of another.
 
     Args:
-        before: Label image; labels above `slots` are passed over.
+        before: Label image of any integer type; labels above `slots` are passed over.
         after: Label image of the same size.
         slots: Number of slots of both.
 
@@ -119,7 +134,7 @@ def intersections(
     if before.shape != after.shape:
         raise ValueError(f"before has shape {before.shape} and after {after.shape}; they are of one movie")
     side = slots + 2
-    pair = jnp.clip(before, 0, slots + 1) * side + jnp.clip(after, 0, slots + 1)
+    pair = _bins(before, slots) * side + _bins(after, slots)
     table = jnp.bincount(pair.reshape(-1), length=side * side).reshape(side, side)
     return table[1:-1, 1:-1].astype(jnp.float32)
 
@@ -189,7 +204,7 @@ def begin_linking(shape: tuple[int, int], *, slots: int) -> LinkState:
 
 
 def link_next(
-    state: LinkState, labels: Int[Array, "y x"], *, cost: LinkCost
+    state: LinkState, labels: Integer[Array, "y x"], *, cost: LinkCost
 ) -> tuple[LinkState, Int[Array, " slot"]]:
     """Links the next frame of a movie; the step of a `scan`.
 
@@ -198,7 +213,8 @@ def link_next(
 
     Args:
         state: After the frame before.
-        labels: Label image of the next; labels above the number of slots are passed over.
+        labels: Label image of the next, of any integer type; labels above the number of slots are passed
+            over.
         cost: Settings.
 
     Returns:

@@ -17,6 +17,7 @@ from cellmotion_jax.inference.foreground import VIDEO_TILING, Memory, VideoModel
 from cellmotion_jax.inference.instances import InstanceSettings
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.inference.video_model_file import save_video_model
+from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet
 from cellmotion_jax.report.figures import plot_curves
 from cellmotion_jax.training.checkpoint import check_same_configuration
@@ -58,6 +59,21 @@ class VideoNetwork:
             raise InputError(f"network.dropout is {self.dropout}; it is a share in [0, 1).")
 
 
+def two_steps(*, pretrained: bool) -> tuple[Phase, ...]:
+    """The default phases: the decoder first, then everything; without pretrained weights all at once."""
+    encoder = ("encoder",) if pretrained else ()
+    return (
+        Phase(steps=300, learning_rate=5e-3, frozen=encoder, statistics_momentum=0.95),
+        Phase(
+            steps=300,
+            learning_rate=1e-3,
+            final_fraction=0.02,
+            fixed_statistics=encoder,
+            statistics_momentum=0.95,
+        ),
+    )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConvLSTMExperiment:
     """Trains a network to segment the cells of a movie and tests it on later, or other, frames."""
@@ -66,7 +82,7 @@ class ConvLSTMExperiment:
     """Size of the network."""
     weights: pathlib.Path | None = None
     """Pretrained weights of the encoder, a file that `cellmotion import-weights --model mobilenet-v2-0.35`
-    wrote; None starts from random ones, and then nothing should be frozen."""
+    wrote; None starts from random ones."""
     data: VideoData = VideoData()
     """Where the movies come from."""
     sampling: PatchSampling = PatchSampling()
@@ -75,18 +91,10 @@ class ConvLSTMExperiment:
     """Weights of the loss."""
     optimizer: Optimizer = AdamW()
     """Optimiser."""
-    phases: tuple[Phase, ...] = (
-        Phase(steps=300, learning_rate=5e-3, frozen=("encoder",), statistics_momentum=0.95),
-        Phase(
-            steps=300,
-            learning_rate=1e-3,
-            final_fraction=0.02,
-            fixed_statistics=("encoder",),
-            statistics_momentum=0.95,
-        ),
-    )
-    """Stretches of training, one after another: the decoder on the pretrained encoder, then everything. The
-    paper's last rate is 0.0001, over many more updates."""
+    phases: tuple[Phase, ...] | None = None
+    """Stretches of training, one after another. None: 300 updates of the decoder on the pretrained encoder
+    (0.005), then 300 of everything (0.001, falling), with the encoder's statistics fixed; without weights the
+    same rates, and nothing frozen or fixed. The paper's last rate is 0.0001, over many more updates."""
     precision: Precision = Precision.float32
     """Compute type of the network."""
     instances: InstanceSettings | None = None
@@ -102,7 +110,7 @@ class ConvLSTMExperiment:
     def __post_init__(self) -> None:
         """Refuses settings that leave nothing to do or cannot work together."""
         for name in ("phases", "memory"):
-            if not getattr(self, name):
+            if getattr(self, name) == ():
                 raise InputError(f"{name} is empty; name at least one.")
         multiple = self._module().multiple
         if self.sampling.patch % multiple:
@@ -110,7 +118,7 @@ class ConvLSTMExperiment:
                 f"sampling.patch is {self.sampling.patch}; with network.levels {self.network.levels} it must "
                 f"be a multiple of {multiple}."
             )
-        self.tiling.stride_for(multiple)
+        self.tiling.stride_for(SMALLEST_IMAGE)
 
     def train(self) -> None:
         """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
@@ -118,7 +126,9 @@ class ConvLSTMExperiment:
         folder.mkdir(parents=True, exist_ok=True)
         check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
         pretrained = self._pretrained()
-        samples = load_windows(self.data, cache=folder / "data", seed=self.run.seed)
+        # Without recurrence nothing but the last frame of a window is looked at.
+        data = self.data if self.network.recurrent else dataclasses.replace(self.data, window=1)
+        samples = load_windows(data, cache=folder / "data", seed=self.run.seed)
         instances = self.instances or fit_instances(
             samples.images.train, diameter=samples.cell_diameter * samples.shrink
         )
@@ -130,7 +140,7 @@ class ConvLSTMExperiment:
             optimizer=self.optimizer,
             phases=[
                 phase.in_steps(samples=len(samples.train), batch_size=self.run.batch_size)
-                for phase in self.phases
+                for phase in self._phases()
             ],
             run=self.run,
             folder=folder,
@@ -162,8 +172,11 @@ class ConvLSTMExperiment:
                 evaluate_part(model, name, images, memory=memory, tiling=self.tiling)
                 for name, images in parts.items()
             )
-            for memory in (self.memory if self.network.recurrent else self.memory[:1])
+            for memory in (self.memory if self.network.recurrent else (Memory.window,))
         }
+
+    def _phases(self) -> tuple[Phase, ...]:
+        return two_steps(pretrained=self.weights is not None) if self.phases is None else self.phases
 
     def _module(self) -> ConvLSTMUNet:
         return ConvLSTMUNet(**dataclasses.asdict(self.network), dtype=self.precision.value)
@@ -182,9 +195,9 @@ class ConvLSTMExperiment:
     def _pretrained(self) -> dict[str, Any]:
         """The variables of the encoder's levels, in the place that they have in the network."""
         if self.weights is None:
-            if any("encoder" in phase.frozen for phase in self.phases):
+            if any("encoder" in (*phase.frozen, *phase.fixed_statistics) for phase in self._phases()):
                 logging.getLogger(__name__).warning(
-                    "No --weights: an encoder of random values is frozen at first."
+                    "No --weights: the encoder has random values, and phases freeze it or its statistics."
                 )
             return {}
         loaded = load_weights(self.weights)

@@ -95,7 +95,7 @@ def fit(
         example, model=model, objective=objective, augment=augment, transformation=transformation,
         seed=run.seed, sharding=replicated, pretrained=pretrained or {},
     )  # fmt: skip
-    _check_frozen(phases, parameter_paths(progress.state.params))
+    _check_frozen(phases, progress.state)
 
     checkpoints = folder / "checkpoints"
     start = 0
@@ -205,15 +205,16 @@ def _fresh_progress(
     return once(jax.random.key(seed), dict(pretrained))
 
 
-def _check_frozen(phases: Sequence[Phase], paths: Sequence[str]) -> None:
-    for phase in phases:
-        for name in ("frozen", "fixed_statistics"):
-            for prefix in getattr(phase, name):
-                if not any(is_frozen(path, (prefix,)) for path in paths):
-                    top = sorted({path.split("/")[0] for path in paths})
-                    raise InputError(
-                        f"{name} names {prefix!r}, but no parameter lies there; the model has {top}."
-                    )
+def _check_frozen(phases: Sequence[Phase], state: TrainState) -> None:
+    for name, tree, what in (
+        ("frozen", state.params, "parameter"),
+        ("fixed_statistics", state.batch_stats, "batch normalisation"),
+    ):
+        paths = parameter_paths(tree)
+        for prefix in (prefix for phase in phases for prefix in getattr(phase, name)):
+            if not any(is_frozen(path, (prefix,)) for path in paths):
+                top = sorted({path.split("/")[0] for path in paths})
+                raise InputError(f"{name} names {prefix!r}, but no {what} lies there; the model has {top}.")
 
 
 def _out_of_patience(best: Best, step: int, run: Run) -> bool:

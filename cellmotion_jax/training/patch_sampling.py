@@ -13,6 +13,9 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.ops.sampling import draw_pixel
 from cellmotion_jax.ops.warp import affine_warp, similarity_matrix
 
+LARGEST_WEIGHT = 1e12
+"""Times the pixels of any frame it is still a float32."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PatchSampling:
@@ -48,6 +51,8 @@ class PatchSampling:
         for name in ("weight", "rotation", "scale", "contrast", "brightness", "noise"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"sampling.{name} is {getattr(self, name)}; it is a number from 0 on.")
+        if self.weight > LARGEST_WEIGHT:
+            raise InputError(f"sampling.weight is {self.weight}; it is at most {LARGEST_WEIGHT:g}.")
         if self.patch < 32:
             raise InputError(f"sampling.patch is {self.patch}; the network needs 32 pixels a side at least.")
 
@@ -99,10 +104,15 @@ class PatchSampling:
             mirror_horizontal=jax.random.bernoulli(mirrored_key) & self.mirror,
             shape=(self.patch, self.patch),
         )[:, :2]
-        # A patch that would leave the frame is pushed back; turned, it may still leave it at a corner. Its
-        # own centre is a pixel, so that a patch that is not turned is cut out as it is.
+        # A patch that would leave the frame is pushed back, but not so far that it leaves the pixel that was
+        # drawn; turned, it may still leave the frame. Its own centre is a pixel, so that a patch that is not
+        # turned is cut out as it is.
         before = self.patch // 2
         last = jnp.array(shape, jnp.float32) - self.patch + before
-        centre = jnp.where(last >= before, jnp.clip(centre, before, last), (before + last) / 2)
+        inside = jnp.where(last >= before, jnp.clip(centre, before, last), (before + last) / 2)
+        (a, b), (c, d) = linear
+        inverse = jnp.array([[d, -b], [-c, a]]) / (a * d - b * c)
+        push = jnp.clip(jnp.sum(inverse * (inside - centre)[None], axis=1), before - self.patch + 1, before)
+        centre = centre + jnp.sum(linear * push[None], axis=1)
         offset = centre - jnp.sum(linear * before, axis=1)
         return jnp.concatenate([linear, offset[:, None]], axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import tqdm
 from jaxtyping import Float32, Int32, Num
 
 from cellmotion_jax.data.annotated import AnnotatedImage
-from cellmotion_jax.data.picture import read_picture
+from cellmotion_jax.data.annotated_image import read_finite_picture
 from cellmotion_jax.data.pipeline import Source, gather
 from cellmotion_jax.inference.foreground import Memory, VideoModel, enlarge_map, foreground_maps
 from cellmotion_jax.inference.instances import InstanceSettings, find_instances
@@ -88,7 +89,8 @@ def make_evaluation(
             terms, shown = jax.device_get(of_window(state.params, state.batch_stats, batch))
             rows.append({name: float(value[0]) for name, value in terms.items()})
             y, x = (side // shrink for side in image.shape)
-            foreground = enlarge_map(shown[0, :y, :x], shrink, image.shape)
+            # A network that has diverged finds nothing here; the training loop stops it.
+            foreground = np.nan_to_num(enlarge_map(shown[0, :y, :x], shrink, image.shape))
             matches.append(match_frame(image.labels(), find_instances(foreground, settings=instances)))
         means = {name: np.array([np.mean([row[name] for row in rows])]) for name in rows[0]}
         return {**means, "SEG": np.array([segmentation_score(matches).seg])}
@@ -105,7 +107,7 @@ def segmented(
 ) -> Iterator[tuple[AnnotatedImage, Float32[np.ndarray, "y x"], Int32[np.ndarray, "y x"]]]:
     """Segments annotated images; those that follow each other in a movie are streamed as one.
 
-    A carried state begins with the frames before the first image, as many as a window has.
+    The first window of a run of frames holds the frames before it in the movie.
 
     Args:
         model: The network.
@@ -117,11 +119,13 @@ def segmented(
         Every image with the probability of a cell and the label image of cells.
     """
     for stretch in _stretches(images):
-        before = stretch[0].window_files(model.window)[:-1] if stretch[0].movie_files else ()
-        frames = (_grey(file) for file in (*before, *(image.image_file for image in stretch)))
-        maps = foreground_maps(model, frames, memory=memory, tiling=tiling)
-        for _ in before:
-            next(maps)
+        maps = foreground_maps(
+            model,
+            (_grey(image.image_file) for image in stretch),
+            before=(_grey(file) for file in stretch[0].window_files(model.window)[:-1]),
+            memory=memory,
+            tiling=tiling,
+        )
         for image, foreground in zip(stretch, maps):
             yield image, foreground, find_instances(foreground, settings=model.instances)
 
@@ -169,5 +173,5 @@ def _stretches(images: Iterable[AnnotatedImage]) -> Iterator[list[AnnotatedImage
         yield run
 
 
-def _grey(file) -> Num[np.ndarray, "y x"]:
-    return read_picture(file).mean(axis=-1)
+def _grey(file: pathlib.Path) -> Num[np.ndarray, "y x"]:
+    return read_finite_picture(file).mean(axis=-1)

@@ -40,12 +40,13 @@ def write_results(
     writer.writerow(HEADER)
     lines = [f"{'memory':<10}{'part':<12}{'frames':>7}{'cells':>7}{'SEG':>8}{'Jaccard':>9}"]
     for memory, parts in results.items():
+        known = memory.value if model.network.recurrent else "one frame"
         for part in parts:
             for frame in part.frames:
                 score = segmentation_score([frame.matches])
                 writer.writerow(
                     (
-                        memory.value,
+                        known,
                         part.name,
                         frame.image.name,
                         score.cells,
@@ -55,7 +56,7 @@ def write_results(
                 )
             cells = sum(len(frame.matches.reference) for frame in part.frames)
             lines.append(
-                f"{memory.value:<10}{part.name:<12}{len(part.frames):>7}{cells:>7}{part.seg:>8.3f}"
+                f"{known:<10}{part.name:<12}{len(part.frames):>7}{cells:>7}{part.seg:>8.3f}"
                 f"{part.jaccard:>9.3f}"
             )
     write_text(folder / "results.csv", table.getvalue())
@@ -76,21 +77,21 @@ def _draw(
     """The worst and the typical frame of a part; predicted once more, since maps are not kept."""
     scores = [frame.jaccard for frame in part.frames]
     order = np.argsort(scores, kind="stable")
-    wanted = {int(order[0]): "worst", int(order[len(order) // 2]): "typical"}
+    wanted = {"worst": int(order[0]), "typical": int(order[len(order) // 2])}
     images = [frame.image for frame in part.frames]
     found = segmented(model, images, memory=memory, tiling=tiling)
     for index, (image, foreground, labels) in enumerate(found):
-        if index in wanted:
+        for what in [what for what, chosen in wanted.items() if chosen == index]:
             truth = image.labels()
             points, markers = centroid_pixels(labels), centroid_pixels(truth)
             radius = model.cell_diameter * model.shrink / 2
             plot_cells(
-                image.image()[..., 0],
+                image.image()[..., 0] if image.channels == 1 else image.image(),
                 [("cell", foreground)],
                 points,
                 optimal_matches(points, markers, radius=radius),
                 markers,
-                folder / f"cells-{part.name}-{wanted[index]}.png",
+                folder / f"cells-{part.name}-{what}.png",
                 labels=labels,
                 reference=truth,
                 title=image.name,

@@ -1,4 +1,4 @@
-"""A small annotated movie with known motion, written as a Cell Tracking Challenge folder."""
+"""A small annotated movie with known motion, as a Cell Tracking Challenge folder; decoders of TIFF files."""
 
 import pathlib
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import tifffile
+import tifffile._imagecodecs
 
 from cellmotion_jax.data.ctc import TrackTable, write_ctc
 
@@ -58,3 +59,20 @@ def dataset(tmp_path, frames, masks, tracks, write_frames) -> pathlib.Path:
     write_frames(root / "01", frames)
     write_ctc(root / "01_GT" / "TRA", masks, tracks)
     return root
+
+
+@pytest.fixture
+def without_imagecodecs(monkeypatch) -> None:
+    """Lets tifffile decode by what it brings itself, as where imagecodecs is not installed."""
+    monkeypatch.setattr(tifffile.tifffile, "imagecodecs", tifffile._imagecodecs)
+    # The decoders that were found so far are kept there.
+    decoders = tifffile.tifffile.CompressionCodec(encode=False)
+    monkeypatch.setattr(tifffile.TIFF, "DECOMPRESSORS", decoders)
+
+
+@pytest.fixture(params=["imagecodecs", "without imagecodecs"])
+def every_decoder(request) -> None:
+    if request.param == "imagecodecs":
+        pytest.importorskip("imagecodecs")
+    else:
+        request.getfixturevalue("without_imagecodecs")

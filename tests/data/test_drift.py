@@ -88,11 +88,11 @@ def test_subpixel_correction_leaves_less_motion_than_whole_pixels(tmp_path, scen
     shifts = random_shifts(5)
     raw = written(tmp_path, seen(np.repeat(scene[:1], 5, axis=0), shifts))
     residue = {}
-    for correction in (Correction.WHOLE_PIXELS, Correction.SUBPIXEL):
+    for correction in (Correction.whole_pixels, Correction.subpixel):
         frames = np.stack([*drift_corrected(raw, correction=correction)])
         residue[correction] = np.abs(frames[1:] - frames[0]).mean()
-    assert residue[Correction.SUBPIXEL] < 0.3 * residue[Correction.WHOLE_PIXELS]
-    movie = drift_corrected(written(tmp_path, np.stack([*raw]), np.uint8), correction=Correction.SUBPIXEL)
+    assert residue[Correction.subpixel] < 0.3 * residue[Correction.whole_pixels]
+    movie = drift_corrected(written(tmp_path, np.stack([*raw]), np.uint8), correction=Correction.subpixel)
     assert movie[1].dtype == np.uint8
     assert np.abs(movie[1].astype(int) - movie[0].astype(int)).mean() < 1
 
@@ -122,7 +122,7 @@ def test_affine_maps_are_found(tmp_path, scene):
         )
     ]
     raw = written(tmp_path, np.stack(moved)[:, MARGIN:-MARGIN, MARGIN:-MARGIN])
-    movie = drift_corrected(raw, correction=Correction.AFFINE)
+    movie = drift_corrected(raw, correction=Correction.affine)
     corners = np.array([[y, x] for y in (0.0, 251.0) for x in (0.0, 291.0)])
     truth = (corners + MARGIN - middle) @ linear.T + middle - MARGIN + (5.3, -2.6)
     found = corners @ movie.drift.matrices[1, :, :2].T + movie.drift.matrices[1, :, 2]
@@ -157,6 +157,22 @@ def test_a_blank_frame_keeps_the_place_of_its_predecessor(tmp_path, scene):
     assert np.abs(np.delete(measured(drift) - shifts, 3, axis=0)).max() < 0.2
 
 
+def test_constant_frames_at_the_beginning_have_the_place_of_the_first_that_is_not(tmp_path, scene):
+    shifts = random_shifts(4)
+    frames = np.concatenate([np.full((2, 252, 292), 100.0), seen(scene[:4], shifts)])
+    drift = measure_drift(written(tmp_path, frames))
+    assert drift.measured.tolist() == [False] * 2 + [True] * 4
+    assert drift.correlation[:3].tolist() == [0, 0, 1]
+    np.testing.assert_array_equal(drift.matrices[:3], np.tile(np.eye(2, 3), (3, 1, 1)))
+    assert np.abs(measured(drift)[2:] - shifts).max() < 0.2
+    assert measure_drift(written(tmp_path, frames[1:3])).measured.tolist() == [False, True]
+    blurred = [ndimage.gaussian_filter(frames[2], 12), *frames[3:]]
+    with pytest.raises(InputError, match=r"page 1 and .* match the first frame, .* is blank or out of focus"):
+        measure_drift(written(tmp_path, blurred))
+    with pytest.raises(InputError, match=r"page 2 and .* match the first 2 frames, .* are blank or out of"):
+        measure_drift(written(tmp_path, [frames[0], *blurred]))
+
+
 def noise(frames):
     return np.random.default_rng(0).normal(100, 3, (frames, 90, 110))
 
@@ -164,15 +180,15 @@ def noise(frames):
 @pytest.mark.parametrize(
     ("frames", "named"),
     [
-        (np.full((2, 40, 50), 7.0), "page 1 and other frames"),
-        (np.full((9, 40, 50), 7.0), "page 1 and the next 5 frames"),
-        (noise(2), "page 1 and other frames"),
-        (noise(12), "page 1 and the next 5 frames"),
+        (np.full((2, 40, 50), 7.0), r"is constant from movie\.tif page 0 to movie\.tif page 1"),
+        (np.full((9, 40, 50), 7.0), r"is constant from movie\.tif page 0 to movie\.tif page 5"),
+        (noise(2), "page 1 and other frames.* do not match the first frame"),
+        (noise(12), "page 1 and the next 5 frames.* do not match the first frame"),
     ],
     ids=["two constant", "constant", "two of noise", "noise"],
 )
 def test_frames_without_anything_static_are_refused(tmp_path, frames, named):
-    with pytest.raises(InputError, match=f"{named}.* do not match the frames before"):
+    with pytest.raises(InputError, match=named):
         drift_corrected(written(tmp_path, frames))
 
 
@@ -194,10 +210,13 @@ def test_drift_that_leaves_no_common_field_is_refused(tmp_path):
     assert drift_corrected(written(tmp_path, frames[:-1])).shape == (120, 20)
 
 
-def test_one_frame_is_left_as_it_is(tmp_path, scene):
-    movie = drift_corrected(written(tmp_path, scene[:1, :50, :60]))
-    assert (len(movie), movie.shape) == (1, (50, 60))
-    np.testing.assert_array_equal(movie[0], scene[0, :50, :60].astype(np.float32))
+@pytest.mark.parametrize("image", [np.zeros((50, 60)), np.arange(3000.0).reshape(50, 60) % 97])
+def test_one_frame_is_left_as_it_is(tmp_path, image, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pystackreg", None)
+    for correction in Correction:
+        movie = drift_corrected(written(tmp_path, image[None]), correction=correction)
+        assert (len(movie), movie.shape) == (1, (50, 60))
+        np.testing.assert_array_equal(movie[0], image.astype(np.float32))
 
 
 def test_frames_that_are_not_finite_are_refused(tmp_path, scene):
@@ -210,12 +229,12 @@ def test_frames_that_are_not_finite_are_refused(tmp_path, scene):
 def test_affine_without_pystackreg_says_what_to_install(tmp_path, scene, monkeypatch):
     monkeypatch.setitem(sys.modules, "pystackreg", None)
     with pytest.raises(InputError, match=r"install cellmotion_jax\[drift\]"):
-        drift_corrected(written(tmp_path, scene[:2]), correction=Correction.AFFINE)
+        drift_corrected(written(tmp_path, scene[:2]), correction=Correction.affine)
 
 
 def test_the_table_leads_from_corrected_to_raw_points(tmp_path, scene):
     shifts = random_shifts(4)
-    movie = drift_corrected(written(tmp_path, seen(scene[:4], shifts)), correction=Correction.SUBPIXEL)
+    movie = drift_corrected(written(tmp_path, seen(scene[:4], shifts)), correction=Correction.subpixel)
     write_drift(tmp_path / "drift.csv", movie)
     with (tmp_path / "drift.csv").open(newline="") as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

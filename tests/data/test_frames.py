@@ -23,7 +23,7 @@ def split(tmp_path_factory):
 
 
 def seen(file, shrink=1):
-    return normalize_percentiles(shrink_image(frames.read_picture(file), shrink)[..., 0])
+    return normalize_percentiles(shrink_image(frames.read_finite_picture(file), shrink)[..., 0])
 
 
 def test_a_window_holds_the_frames_before_and_the_first_one_again_where_there_are_none(split, tmp_path):

@@ -22,5 +22,18 @@ def test_the_two_percentiles_become_minus_one_and_one(dtype):
     assert seen.max() > 1
 
 
+def test_a_few_pixels_on_a_constant_background_are_seen():
+    image = np.full((100, 100), 7)
+    image[3, 4:8] = 9
+    seen = normalize_percentiles(image)
+    assert (seen.min(), seen.max()) == (-1, 1)
+
+
+def test_a_defect_of_the_camera_is_cut_off():
+    image = np.tile(np.array([100, 101]), (100, 50))
+    image[5, 5] = 65_535
+    assert normalize_percentiles(image).max() == 1000
+
+
 def test_an_image_without_contrast_is_zero():
     assert not normalize_percentiles(np.full((4, 4), 7)).any()

@@ -82,6 +82,7 @@ def test_what_is_no_grey_or_rgb_plane(tmp_path, pixels, options, sentence):
         read_picture_header(path)
 
 
+@pytest.mark.usefixtures("every_decoder")
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_absent_and_damaged(tmp_path, suffix):
     path = tmp_path / f"picture.{suffix}"

@@ -132,6 +132,7 @@ def test_images_of_different_sizes_are_no_stack(tmp_path):
         read_header(path)
 
 
+@pytest.mark.usefixtures("every_decoder")
 def test_damaged_pixels_are_one_sentence(tmp_path):
     path = tmp_path / "frame.tif"
     tifffile.imwrite(path, STACK[0], compression="zlib")
@@ -158,6 +159,7 @@ def test_an_absent_file(tmp_path):
         read_header(tmp_path / "nowhere.tif")
 
 
+@pytest.mark.usefixtures("without_imagecodecs")
 def test_a_compression_that_needs_another_package(tmp_path):
     path = tmp_path / "frame.tif"
     Image.fromarray(STACK[0]).save(path, compression="tiff_lzw")

@@ -11,7 +11,7 @@ from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.inference.video_model_file import load_video_model, save_video_model
 from tests.video_models import tiny_video_model, video_model
 
-FRAMES = np.random.default_rng(0).normal(size=(5, 40, 48)).astype(np.float32)
+FRAMES = np.random.default_rng(0).normal(size=(5, 64, 64)).astype(np.float32)
 
 
 def maps_of(model, frames=FRAMES, **options):
@@ -67,6 +67,19 @@ def test_every_tile_keeps_its_own_memory():
     np.testing.assert_allclose(tiles[:, 20:-20, 20:-20], whole[:, 20:-20, 20:-20], atol=1e-4)
 
 
+def test_frames_before_the_first_one_are_read_and_not_shown():
+    model = tiny_video_model()
+    shown = np.stack([*foreground_maps(model, FRAMES[3:], before=FRAMES[:3])])
+    np.testing.assert_allclose(shown[0], of_windows(model, FRAMES, [(1, 2, 3)])[0], atol=1e-5)
+    assert len(shown) == 2
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (20, 200), (1, 40)])
+def test_a_frame_smaller_than_the_encoder_takes_is_filled_up(shape):
+    maps = maps_of(tiny_video_model(), np.random.default_rng(0).normal(size=(2, *shape)))
+    assert maps.shape == (2, *shape)
+
+
 @pytest.mark.parametrize("memory", Memory)
 def test_an_odd_frame_that_is_shrunken_comes_back_in_its_size(memory):
     frames = np.zeros((2, 75, 91))
@@ -88,7 +101,7 @@ def test_maps_are_enlarged_between_the_centres_of_blocks():
 @pytest.mark.parametrize(
     ("frames", "words"),
     [
-        ([np.zeros((40, 48)), np.zeros((40, 49))], r"\(40, 49\), but the first one has \(40, 48\)"),
+        ([np.zeros((40, 48)), np.zeros((40, 49))], r"\(40, 49\), but those before it"),
         ([np.full((40, 48), np.nan)], "NaN or infinity"),
         ([np.zeros((1, 48))], "shrink is 2"),
     ],

@@ -5,7 +5,9 @@ import hypothesis.extra.numpy
 import numpy as np
 import pytest
 from hypothesis import strategies
+from scipy import ndimage
 from skimage.measure import label
+from skimage.morphology import local_maxima, reconstruction
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.instances import InstanceSettings, find_instances
@@ -110,6 +112,23 @@ def test_touching_discs_are_parted_and_one_disc_is_not():
     areas = np.bincount(parted.ravel())[1:]
     assert abs(areas[0] - areas[1]) < 0.05 * areas.sum()
     assert find_instances(discs((30, 40)), settings=InstanceSettings(split_depth=0.5)).max() == 1
+
+
+@hypothesis.given(hypothesis.extra.numpy.arrays(bool, (9, 17)), strategies.sampled_from([0.3, 0.5, 1.0]))
+def test_cells_are_parted_as_by_all_extended_maxima(small, depth):
+    """Against the reconstruction of every cell, none of which is passed over."""
+    mask = np.kron(small, np.ones((2, 2)))
+    whole = find_instances(mask, settings=ALL)
+    settings = InstanceSettings(smallest_area=1, largest_hole=0, split_depth=depth)
+    found = find_instances(mask, settings=settings)
+    for number in range(1, whole.max() + 1):
+        cell = whole == number
+        if cell.all():
+            continue
+        distance = ndimage.distance_transform_edt(cell)
+        tops = local_maxima(reconstruction(distance - depth, distance)) & cell
+        parts = label(tops, connectivity=2).max()
+        assert len(np.unique(found[cell])) == max(1, parts)
 
 
 def test_a_neck_shallower_than_the_depth_is_left():

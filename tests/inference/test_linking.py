@@ -93,6 +93,10 @@ def test_labels_need_not_be_consecutive():
     np.testing.assert_array_equal(tracked_labels(first, links.tracks[0]), [[2, 2, 0, 1, 1]])
     with pytest.raises(ValueError, match=r"labels hold 9, but tracks has shape \(5,\)"):
         tracked_labels(first, links.tracks[1])
+    with pytest.raises(ValueError, match="labels hold -1"):
+        tracked_labels(-(first > 0).astype(int), links.tracks[0])
+    with pytest.raises(ValueError, match="has no track"):
+        tracked_labels(np.array([[3]]), links.tracks[0])
 
 
 @settings(max_examples=40)

@@ -142,14 +142,7 @@ def test_gradients_agree_with_finite_differences():
         kappa = jnp.array([0.3, 3.0, 35.0, 90.0])
         check_grads(nll, (a, b, kappa), order=1, modes=("rev",), rtol=1e-5, atol=1e-5)
         mixture_arguments = [jnp.asarray(rng.uniform(0.5, 4, (4, K))) for _ in range(3)]
-        check_grads(
-            losses.von_mises_mixture_nll,
-            (*mixture_arguments, b),
-            order=1,
-            modes=("rev",),
-            rtol=1e-5,
-            atol=1e-5,
-        )
+        check_grads(mixture, (*mixture_arguments, b), order=1, modes=("rev",), rtol=1e-5, atol=1e-5)
 
 
 def test_bfloat16_is_computed_in_float32_and_kept():

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from skimage.segmentation import find_boundaries
 
-from cellmotion_jax.report.images import contour_overlay, draw_contours, draw_image, draw_map, screen_image
+from cellmotion_jax.report.images import (
+    contour_overlay,
+    contrast_of,
+    draw_contours,
+    draw_image,
+    draw_map,
+    screen_image,
+)
 
 ORANGE = (230, 159, 0)
 
@@ -43,7 +50,12 @@ def test_an_offset_and_a_gain_change_nothing():
     )
 
 
-@pytest.mark.parametrize("value", [0, 7.5, -3])
+def test_the_contrast_of_bool_images():
+    image = np.arange(20).reshape(4, 5) > 12
+    np.testing.assert_array_equal(contrast_of(image).shares(image), image)
+
+
+@pytest.mark.parametrize("value", [0, 7.5, -3, 1e17, -1e300])
 def test_a_constant_image_is_grey(value):
     np.testing.assert_array_equal(screen_image(np.full((5, 6), value), most=10), np.float32(0.5))
 

@@ -91,6 +91,24 @@ def test_black_and_white_are_those_of_the_first_frame(tmp_path):
     assert greys[2][0, -1].min() == 255
 
 
+def test_a_blank_beginning_does_not_decide_the_contrast(tmp_path):
+    ramp = np.linspace(1000, 2000, SHAPE[1]) * np.ones((SHAPE[0], 1))
+    unseen = {"boxes": np.full((3, 4), np.nan), "response": np.zeros((4, 4))}
+    stream = [
+        glimpse(image=image, window=image[:16, 50:66], **unseen)
+        for image in (np.zeros(SHAPE), ramp, ramp / 2)
+    ]
+    write_live_view(stream, tmp_path / "a.gif", side=SIDE)
+    pictures = frames_of(tmp_path / "a.gif")
+    left = SIDE + 6
+    assert len(np.unique(pictures[0][TEXT + 60 : TEXT + 70, left + 60 : left + 70])) == 1
+    for corner in (0, left):
+        row = pictures[1][TEXT + 5, corner:, 0]
+        assert row[0] == 0
+        assert row[: SIDE - 1 if corner == 0 else 99].max() > 200
+        assert pictures[2][TEXT + 5, corner, 0] == 0
+
+
 def test_the_cross_is_on_the_peak_of_the_response(tmp_path):
     write_live_view([glimpse()], tmp_path / "a.gif", side=SIDE)
     (picture,) = frames_of(tmp_path / "a.gif")

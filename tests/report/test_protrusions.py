@@ -40,6 +40,15 @@ def test_a_cell_of_one_pixel_is_drawn(tmp_path, drawn):
     assert drawn[0].get_suptitle() == "Speck: 0 protrusions"
 
 
+@pytest.mark.parametrize(("margin", "length"), [(9, 2), (0, 40)])
+def test_tips_in_the_centre_and_images_one_row_high_are_drawn(tmp_path, drawn, margin, length):
+    labels = np.pad(np.ones((1, length), int), margin)
+    settings = ProtrusionSettings(shortest_um=0.0, shortest_relief_um=0.0)
+    plot_protrusions(labels, labels, 1, tmp_path / "row.png", pixel_size_um=1.0, settings=settings)
+    lengths = [text.get_text() for text in drawn[0].axes[1].texts]
+    assert ("0 µm" in lengths) == (length == 2)
+
+
 def test_another_shape_and_a_missing_cell_are_refused(tmp_path):
     labels, out = _cell(), tmp_path / "cell.png"
     options = {"pixel_size_um": 1.0, "settings": ProtrusionSettings()}

@@ -141,6 +141,24 @@ def test_frames_with_nothing_to_see(tmp_path, image):
     drawn(tmp_path / "a.gif", [frame(image=image)] * 2)
 
 
+def test_black_and_white_are_those_of_the_first_frame_that_is_not_constant(tmp_path):
+    ramp = np.linspace(1000, 2000, SHAPE[1]) * np.ones((SHAPE[0], 1))
+    images = [np.zeros(SHAPE), np.full(SHAPE, np.nan), ramp, 0.5 * ramp]
+    pictures = drawn(tmp_path / "a.gif", [frame(image=image) for image in images])
+    ends = [(int(picture[-1, 0, 0]), int(picture[-1, -1, 0])) for picture in pictures]
+    assert 120 < ends[0][0] == ends[0][1] < 135
+    assert ends[1:] == [(0, 0), (0, 255), (0, 0)]
+
+
+def test_cells_too_small_to_be_drawn_are_counted(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr("cellmotion_jax.report.video.write_letters", lambda _, __, text: told.append(text))
+    labels = np.zeros((1700, 1700), np.int32)
+    labels[1::50, 1::50] = np.arange(1, 34 * 34 + 1).reshape(34, 34)
+    write_video([VideoFrame(labels.astype(float), labels, NO_TIPS)], tmp_path / "a.gif")
+    assert told == ["frame 0   1156 cells   0 tips"]
+
+
 def test_what_cannot_be_drawn_is_refused(tmp_path):
     out = tmp_path / "a.gif"
     with pytest.raises(InputError, match=r"a\.mp4 does not end in \.gif"):

@@ -114,6 +114,30 @@ def test_labels_above_the_slots_are_passed_over():
     np.testing.assert_array_equal(link_movie(crowd), [[1, 2, 3, 4, 5]] * 4)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint16])
+def test_narrow_types_of_images_give_the_same_tables(dtype):
+    before, after = np.random.default_rng(0).integers(0, 101, (2, 12, 13))
+    narrow = [jnp.asarray(labels.astype(dtype)) for labels in (before, after)]
+    expected = np.zeros((301, 301))
+    np.add.at(expected, (before, after), 1)
+    np.testing.assert_array_equal(intersections(*narrow, slots=300), expected[1:, 1:])
+    found = measure_instances(narrow[0], slots=300)
+    host = frame_links.measure_instances(number_cells(before))
+    taken = np.unique(before[before > 0]) - 1
+    np.testing.assert_array_equal(found.area[taken], host.area)
+    np.testing.assert_allclose(found.centroid[taken], host.centroid, atol=1e-5)
+    step = functools.partial(link_next, cost=COST)
+    state, _ = jax.eval_shape(step, begin_linking((12, 13), slots=3), narrow[0])
+    assert state.labels.dtype == jnp.int32
+
+
+def test_centroids_of_large_cells_are_exact():
+    labels = np.zeros((300, 2048), np.uint8)
+    labels[20:270, 1848:] = 2
+    found = measure_instances(jnp.asarray(labels), slots=3)
+    np.testing.assert_allclose(found.centroid, [[0, 0], [144.5, 1947.5], [0, 0]], atol=1e-4)
+
+
 def test_many_movies_at_once():
     movies = jnp.stack([of_one_size(masks) for masks in (cases.GAP, cases.CROSSING)])
     for masks, tracks in zip(movies, jax.vmap(link_movie)(movies)):

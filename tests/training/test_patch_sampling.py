@@ -61,6 +61,14 @@ def test_what_moves_in_from_outside_is_not_annotated():
     assert not inside.all()
 
 
+def test_the_drawn_cell_is_in_every_patch_even_in_a_corner_and_turned():
+    corner = np.zeros(SHAPE, bool)
+    corner[1:4, 1:4] = True
+    sampling = PatchSampling(patch=64, contrast=0.0, brightness=0.0, noise=0.0)
+    patches = cut(sampling, windows(corner, count=40), seed=4)
+    assert patches["cell"].any(axis=(1, 2)).all()
+
+
 def test_a_patch_larger_than_the_frame_holds_all_of_it():
     patches = cut(PatchSampling(patch=128, **STILL), windows(count=1))
     assert int(patches["annotated"].sum()) == pytest.approx(CELL.size, rel=0.05)

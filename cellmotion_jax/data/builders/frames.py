@@ -14,9 +14,9 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 from cellmotion_jax.data.annotated import AnnotatedImage, shrink_image, shrink_labels
+from cellmotion_jax.data.annotated_image import read_finite_picture
 from cellmotion_jax.data.builders.preparing import digest, fingerprint, prepared, quiet
 from cellmotion_jax.data.percentiles import normalize_percentiles
-from cellmotion_jax.data.picture import read_picture
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.morphology.contacts import contact_map
 
@@ -75,8 +75,7 @@ class Frames(tfds.core.GeneratorBasedBuilder):
         config = self.builder_config
         annotated = {image.image_file: image for image in config.images}
         for key, file in enumerate(tqdm(config.files(), desc="frames", disable=None, leave=False)):
-            image = annotated[file].image() if file in annotated else read_picture(file)
-            seen = normalize_percentiles(shrink_image(image, config.shrink).mean(axis=-1))
+            seen = normalize_percentiles(shrink_image(read_finite_picture(file), config.shrink).mean(axis=-1))
             missing = [(0, wanted - had) for wanted, had in zip(config.size, seen.shape)]
             region = (
                 _regions(annotated[file], config.shrink)
