@@ -75,6 +75,8 @@ class ConvLSTM(nn.Module):
         recurrent = self.param("recurrent_kernel", nn.initializers.orthogonal(), (3, 3, self.filters, gates))
         bias = self.param("bias", _forgetting_little, (gates,))
         maps, kernel, recurrent, bias = promote_dtype(maps, kernel, recurrent, bias, dtype=self.dtype)
+        if state is not None:
+            state = ConvLSTMState(*(part.astype(maps.dtype) for part in state))
         both = jnp.concatenate([kernel, recurrent], axis=2)
 
         def remembered(gates: Array, cell: Array | None) -> ConvLSTMState:

@@ -8,7 +8,7 @@ import functools
 import pathlib
 from typing import NamedTuple
 
-from cellmotion_jax.data.annotated import ImageSplit, median_cell_diameter, open_annotated, shrink_for
+from cellmotion_jax.data.annotated import ImageSplit, median_cell_diameter, shrink_for
 from cellmotion_jax.data.pixel_classes import (
     CLASSES,
     Crops,
@@ -20,7 +20,7 @@ from cellmotion_jax.data.pixel_classes import (
 from cellmotion_jax.data.simulate import Look, Simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.deepcell import nuclei_contrast
-from cellmotion_jax.training.simulated import simulated_split
+from cellmotion_jax.training.simulated import image_split
 
 NETWORK_DIAMETER = 24.0
 """Pixels across a nucleus to which images are shrunken: a field of 31 pixels sees all of it."""
@@ -102,10 +102,7 @@ def load_crops(data: DeepCellData, *, field: int, cache: pathlib.Path, seed: int
     Raises:
         InputError: Anything wrong with the folder, or a class of which there is no pixel.
     """
-    if data.root is None:
-        images = simulated_split(data.simulation, movies=data.movies, cache=cache, seed=seed)
-    else:
-        images = open_annotated(data.root)
+    images = image_split(data.root, data.simulation, movies=data.movies, cache=cache, seed=seed)
     diameter = median_cell_diameter(images.train)
     shrink = data.shrink or shrink_for(diameter, NETWORK_DIAMETER)
     contrast = functools.partial(nuclei_contrast, field=field, shrink=shrink, offset=None)

@@ -20,7 +20,7 @@ from cellmotion_jax.data.builders.tiles import TileSource, tile_source
 from cellmotion_jax.data.pipeline import member_batches
 from cellmotion_jax.data.simulate import Simulation
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.training.simulated import simulated_split
+from cellmotion_jax.training.simulated import image_split
 
 NETWORK_DIAMETER = 30.0
 """Pixels across a cell to which images are shrunken: a network of three poolings sees all of such a cell."""
@@ -103,10 +103,7 @@ def load_tiles(data: DistanceData, *, cache: pathlib.Path, seed: int) -> Distanc
     Raises:
         InputError: Anything wrong with the folder, or no cell in it.
     """
-    if data.root is None:
-        images = simulated_split(data.simulation, movies=data.movies, cache=cache, seed=seed)
-    else:
-        images = open_annotated(data.root)
+    images = image_split(data.root, data.simulation, movies=data.movies, cache=cache, seed=seed)
     independent = _independent(data)
     for image in (*images.test, *(image for other in independent for image in other.images)):
         _check_test_image(image, channels=images.train[0].channels)

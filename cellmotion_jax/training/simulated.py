@@ -41,10 +41,15 @@ def simulated_movies(
     return folders
 
 
-def simulated_split(simulation: Simulation, *, movies: int, cache: pathlib.Path, seed: int) -> ImageSplit:
-    """Images of simulated movies: the last is for testing, the one before it for validation.
+def image_split(
+    root: pathlib.Path | None, simulation: Simulation, *, movies: int, cache: pathlib.Path, seed: int
+) -> ImageSplit:
+    """Annotated images of a folder, or, without one, of simulated movies.
+
+    Of these the last is for testing, the one before it for validation.
 
     Args:
+        root: See `open_annotated`; None simulates.
         simulation: What is simulated; its seed is replaced.
         movies: How many; all frames of a movie are on one side.
         cache: Folder for them.
@@ -54,8 +59,10 @@ def simulated_split(simulation: Simulation, *, movies: int, cache: pathlib.Path,
         Their images.
 
     Raises:
-        InputError: If there are fewer than three movies.
+        InputError: If there are fewer than three movies, or something is wrong with the folder.
     """
+    if root is not None:
+        return open_annotated(root)
     if movies < 3:
         raise InputError(f"data.movies is {movies}; training, validation and test need one each.")
     folders = simulated_movies(simulation, movies=movies, cache=cache, seed=seed)

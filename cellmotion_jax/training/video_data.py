@@ -13,7 +13,6 @@ from cellmotion_jax.data.annotated import (
     AnnotatedImage,
     ImageSplit,
     median_cell_diameter,
-    open_annotated,
     shrink_for,
 )
 from cellmotion_jax.data.builders.frames import window_source
@@ -21,7 +20,7 @@ from cellmotion_jax.data.pipeline import Source, member_batches
 from cellmotion_jax.data.simulate import Simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.models.convlstm_unet import WINDOW
-from cellmotion_jax.training.simulated import simulated_split
+from cellmotion_jax.training.simulated import image_split
 
 NETWORK_DIAMETER = 32.0
 """Pixels across a cell to which frames are shrunken, for two cores to train in minutes."""
@@ -79,10 +78,10 @@ def load_windows(data: VideoData, *, cache: pathlib.Path, seed: int) -> VideoSam
     Raises:
         InputError: Anything wrong with the folder, or no cell in it.
     """
-    if data.root is None:
-        images = simulated_split(data.simulation, movies=data.movies, cache=cache, seed=seed)
-    else:
-        images = open_annotated(data.root)
+    images = image_split(data.root, data.simulation, movies=data.movies, cache=cache, seed=seed)
+    for image in images.test:  # What is wrong with them must not be found after the training.
+        image.image()
+        image.labels()
     diameter = median_cell_diameter(images.train)
     shrink = data.shrink or shrink_for(diameter, NETWORK_DIAMETER)
 
