@@ -122,6 +122,7 @@ def test_the_file_of_a_model_finds_cells_by_itself(finished):
     assert model.cell_diameter > 5
 
 
+@pytest.mark.slow
 def test_a_run_cut_short_goes_on_to_the_same_bits(tmp_path):
     """All checkpoints but the first are taken away, as if the run had been killed after it."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"

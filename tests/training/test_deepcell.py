@@ -83,6 +83,7 @@ def test_the_files_of_the_replicates_make_an_ensemble(finished):
     assert find_nuclei(ensemble, image, settings=settings).labels.shape == (60, 70)
 
 
+@pytest.mark.slow
 def test_balanced_pixels_train_the_same_network(tmp_path):
     data = {"sampling": Sampling.balanced, "pixels_per_class": 20}
     experiment(tmp_path, data=data, phases=(Phase(steps=1),)).train()

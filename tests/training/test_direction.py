@@ -134,6 +134,7 @@ class TinyBackbone(nn.Module):
         return (nn.relu(nn.BatchNorm(use_running_average=not train, name="norm")(x)),)
 
 
+@pytest.mark.slow
 def test_fine_tuning_in_epochs_takes_the_steps_that_they_have(finished, tmp_path, caplog):
     shutil.copytree(finished / "data", tmp_path / "data")  # What took longest to make.
     scaling = InputScaling(mean=(127.5,) * 3, std=(127.5,) * 3)
