@@ -4,11 +4,11 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from cellmotion_jax.inference.cells import CellModel
 from cellmotion_jax.inference.detection import DetectionSettings
 from cellmotion_jax.models.deep_distance import DeepDistance, DistanceMaps, DistanceOutputs, Task
+from tests.random_variables import draw_variables
 
 SHAPE = (64, 80)
 """Of images in tests of inference: programs are compiled for every size, once for all tests."""
@@ -29,19 +29,7 @@ class Brightness(DeepDistance):
 def tiny_network(tasks=(Task.inner, Task.outer, Task.classification), channels=1):
     """A network and its random variables, drawn by NumPy: compiling the network's own takes 17 seconds."""
     network = DeepDistance(tasks=tasks, base_width=4, depth=2)
-    shapes = jax.eval_shape(
-        lambda: network.init(jax.random.key(0), jnp.zeros((1, 8, 8, channels)), train=False)
-    )
-    rng = np.random.default_rng(0)
-
-    def draw(path, leaf):
-        if path[-1].key == "kernel":
-            draws = rng.normal(size=leaf.shape) * np.sqrt(2 / np.prod(leaf.shape[:-1]))
-        else:
-            draws = np.full(leaf.shape, {"bias": 0.1, "mean": 0.0, "scale": 1.0, "var": 1.0}[path[-1].key])
-        return draws.astype(np.float32)
-
-    return network, jax.tree_util.tree_map_with_path(draw, shapes)
+    return network, draw_variables(network, (1, 8, 8, channels))
 
 
 def cell_model(network=Brightness(depth=2), variables=None, **changes) -> CellModel:

@@ -2,14 +2,13 @@
 
 import functools
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 
 from cellmotion_jax.inference.foreground import VideoModel
 from cellmotion_jax.inference.instances import InstanceSettings
 from cellmotion_jax.models.convlstm import ConvLSTMState
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet, SegmentationOutputs
+from tests.random_variables import draw_variables
 
 
 class Brightness(ConvLSTMUNet):
@@ -29,19 +28,7 @@ class Brightness(ConvLSTMUNet):
 def tiny_network(**settings):
     """A network and its random variables, drawn by NumPy: compiling the network's own takes longer."""
     network = ConvLSTMUNet(base_filters=2, levels=1, **settings)
-    shapes = jax.eval_shape(
-        lambda: network.init(jax.random.key(0), jnp.zeros((1, 2, 32, 32, 1)), train=False)
-    )
-    rng = np.random.default_rng(0)
-
-    def draw(path, leaf):
-        if "kernel" in path[-1].key:
-            draws = rng.normal(size=leaf.shape) * np.sqrt(2 / np.prod(leaf.shape[:-1]))
-        else:
-            draws = np.full(leaf.shape, {"bias": 0.1, "mean": 0.0, "scale": 1.0, "var": 1.0}[path[-1].key])
-        return draws.astype(np.float32)
-
-    return network, jax.tree_util.tree_map_with_path(draw, shapes)
+    return network, draw_variables(network, (1, 2, 32, 32, 1))
 
 
 def video_model(network=Brightness(levels=1), variables=None, **changes) -> VideoModel:

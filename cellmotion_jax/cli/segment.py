@@ -49,8 +49,8 @@ class _SegmentOptions(SegmentSettings):
     cells.csv (shape, protrusions and motion by track and frame), tips.csv (tips of protrusions, followed
     through time), segmentation.gif (contours and tips over the movie), protrusions.png (skeleton and geodesic
     distance of the cell with the longest one), behaviour.png and time_courses.png (shape against motion, and
-    through time) and, with --drift, drift.csv. Protrusions need the size of a
-    pixel. `cellmotion evaluate` scores the result.
+    through time) and, with --drift, drift.csv. Protrusions need the size of a pixel. `cellmotion evaluate`
+    scores the result.
     """
 
     movie: tyro.conf.Positional[pathlib.Path]

@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int, Integer
 from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.data.trajectories import tight_boxes
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.ops.labels import number_cells
+from cellmotion_jax.ops.labels import areas_and_centroids, number_cells
 
 LARGEST_ID = np.iinfo(np.int32).max
 
@@ -68,14 +68,11 @@ def starts_from_labels(labels: Integer[np.ndarray, "..."], *, frame: int = 0) ->
     ids = cells.labels[1:]
     if ids.size and ids[-1] > LARGEST_ID:
         raise InputError(f"labels hold label {ids[-1]}; labels up to {LARGEST_ID} can be followed.")
-    rows, columns = np.nonzero(cells.number)
-    number = cells.number[rows, columns]
-    area = np.bincount(number, minlength=len(ids) + 1)[1:]
-    centres = [np.bincount(number, axis, minlength=len(ids) + 1)[1:] / area for axis in (rows, columns)]
+    area, centroids = areas_and_centroids(cells)
     return Starts(
         frame=np.full(len(ids), frame),
         ids=ids.astype(np.int64),
-        points=np.stack(centres, axis=-1).astype(np.float32),
+        points=centroids.astype(np.float32),
         diameters=np.sqrt(4 * area / np.pi).astype(np.float32),
         boxes=tight_boxes(cells.number, np.arange(1, len(ids) + 1)),
     )

@@ -9,7 +9,7 @@ import scipy.optimize
 from jaxtyping import Float, Int
 
 from cellmotion_jax.inference.segments import NO_CANDIDATES, Candidates, mean_diameters
-from cellmotion_jax.ops.labels import NumberedCells
+from cellmotion_jax.ops.labels import NumberedCells, areas_and_centroids
 from cellmotion_jax.tracking.linking import LinkCost
 
 
@@ -31,16 +31,12 @@ class FrameInstances(NamedTuple):
 
 def measure_instances(cells: NumberedCells) -> FrameInstances:
     """Areas and centroids; no instance continues another yet."""
-    count = len(cells.labels) - 1
-    rows, columns = np.nonzero(cells.number)
-    of_pixel = cells.number[rows, columns] - 1
-    area = np.bincount(of_pixel, minlength=count).astype(float)
-    centroid = np.stack([np.bincount(of_pixel, axis, count) / area for axis in (rows, columns)], axis=-1)
+    area, centroid = areas_and_centroids(cells)
     return FrameInstances(
         label=cells.labels[1:].astype(np.int64),
         centroid=centroid,
-        area=area,
-        source=np.full(count, -1),
+        area=area.astype(float),
+        source=np.full(len(area), -1),
         divisions=NO_CANDIDATES,
         merges=NO_CANDIDATES,
     )

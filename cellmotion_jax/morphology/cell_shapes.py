@@ -8,7 +8,7 @@ from scipy.spatial import ConvexHull
 from skimage.measure import perimeter_crofton
 
 from cellmotion_jax.morphology.windows import cell_windows
-from cellmotion_jax.ops.labels import NumberedCells, number_cells
+from cellmotion_jax.ops.labels import NumberedCells, areas_and_centroids, number_cells
 
 
 class CellShapes(NamedTuple):
@@ -102,11 +102,10 @@ def _moments(
     Float[np.ndarray, "3 cell"],
 ]:
     """Area, centroid, and central second moments yy, xx and xy of all cells at once."""
+    area, centroid = areas_and_centroids(cells)
+    y, x = centroid.T
     rows, columns = np.nonzero(cells.number)
-    index = cells.number[rows, columns] - 1
-    count = len(cells.labels) - 1
-    area = np.bincount(index, minlength=count)
-    y, x = (np.bincount(index, weights=axis, minlength=count) / area for axis in (rows, columns))
+    index, count = cells.number[rows, columns] - 1, len(area)
     dy, dx = rows - y[index], columns - x[index]
     products = (dy * dy, dx * dx, dy * dx)
     moments = np.stack([np.bincount(index, weights=one, minlength=count) / area for one in products])

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Float, Int, Integer
 
 from cellmotion_jax.errors import InputError
 
@@ -49,3 +49,31 @@ def number_cells(labels: Integer[np.ndarray, "..."], *, name: str = "labels") ->
     number = np.zeros(labels.shape, np.int32)
     number[covered] = np.searchsorted(present, pixels) + 1
     return NumberedCells(labels=np.concatenate([np.zeros(1, labels.dtype), present]), number=number)
+
+
+class AreasAndCentroids(NamedTuple):
+    """Where the cells of a label image are, in the order of their numbers, without the background."""
+
+    area: Int[np.ndarray, " cell"]
+    """Pixels."""
+    centroid: Float[np.ndarray, "cell 2"]
+    """(y, x), pixel centres at whole numbers."""
+
+
+def areas_and_centroids(cells: NumberedCells) -> AreasAndCentroids:
+    """Areas and centroids of all cells at once, in O(pixels).
+
+    Args:
+        cells: Of `number_cells`.
+
+    Returns:
+        A row per cell; none for an image without cells.
+
+    >>> areas_and_centroids(number_cells(np.array([[7, 0], [7, 300]]))).centroid.tolist()
+    [[0.5, 0.0], [1.0, 1.0]]
+    """
+    rows, columns = np.nonzero(cells.number)
+    index, count = cells.number[rows, columns] - 1, len(cells.labels) - 1
+    area = np.bincount(index, minlength=count)
+    sums = [np.bincount(index, weights=axis, minlength=count) for axis in (rows, columns)]
+    return AreasAndCentroids(area, np.stack(sums, axis=-1) / area[:, None])

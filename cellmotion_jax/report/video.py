@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Integer, Shaped, UInt8
 from matplotlib.colors import to_rgb
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.ops.labels import areas_and_centroids, number_cells
 from cellmotion_jax.report.animation import (
     GREYS,
     TEXT_HEIGHT,
@@ -158,11 +159,9 @@ def _scale(shape: tuple[int, ...]) -> float:
 
 def _centres(shown: Integer[np.ndarray, "row column"]) -> dict[int, tuple[float, float]]:
     """Centres (y, x) of the cells in pixels of the picture, by track."""
-    rows, columns = np.nonzero(shown)
-    tracks, cell = np.unique(shown[rows, columns], return_inverse=True)
-    areas = np.bincount(cell, minlength=len(tracks))
-    y, x = (np.bincount(cell, along, minlength=len(tracks)) / areas for along in (rows, columns))
-    return dict(zip(tracks.tolist(), zip(y.tolist(), x.tolist())))
+    cells = number_cells(shown)
+    points = areas_and_centroids(cells).centroid
+    return {int(track): (float(y), float(x)) for track, (y, x) in zip(cells.labels[1:], points)}
 
 
 def _give_colors(colors: dict[int, int], centres: dict[int, tuple[float, float]]) -> None:
