@@ -23,9 +23,9 @@ import numpy as np
 from laptrack import LapTrack, OverLapTrack
 
 from cellmotion_jax.data.ctc import TrackTable, open_dataset
-from cellmotion_jax.inference.frame_links import measure_instances, shared_pixels
-from cellmotion_jax.inference.link_tracks import tracks_of_links
-from cellmotion_jax.inference.linking import Links, link_instances, tracked_labels
+from cellmotion_jax.inference.linking.frames import measure_instances, shared_pixels
+from cellmotion_jax.inference.linking.linker import Links, link_instances, tracked_labels
+from cellmotion_jax.inference.linking.tracks import tracks_of_links
 from cellmotion_jax.metrics.ctc import ctc_scores
 from cellmotion_jax.ops.labels import number_cells
 

@@ -14,6 +14,9 @@ import pathlib
 import tyro
 from matplotlib.artist import Artist
 
+from cellmotion_jax.methods.convlstm.augmentation import PatchSampling
+from cellmotion_jax.methods.convlstm.data import VideoData
+from cellmotion_jax.methods.convlstm.experiment import ConvLSTMExperiment, VideoNetwork
 from cellmotion_jax.report.figures import (
     BLUE,
     GREEN,
@@ -25,9 +28,6 @@ from cellmotion_jax.report.figures import (
     new_figure,
     save_figure,
 )
-from cellmotion_jax.training.convlstm import ConvLSTMExperiment, VideoNetwork
-from cellmotion_jax.training.patch_sampling import PatchSampling
-from cellmotion_jax.training.video_data import VideoData
 
 COLORS = (BLUE, VERMILLION, ORANGE, GREY, GREEN)
 ONE_FRAME = VideoNetwork(recurrent=False)

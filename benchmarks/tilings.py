@@ -17,9 +17,9 @@ import time
 import numpy as np
 
 from cellmotion_jax.data.movie import open_movie
-from cellmotion_jax.inference.cells import find_cells
-from cellmotion_jax.inference.model_file import load_cell_model
 from cellmotion_jax.inference.tiling import PAPER_TILING, Tiling
+from cellmotion_jax.methods.deep_distance.cells import find_cells
+from cellmotion_jax.methods.deep_distance.model_file import load_cell_model
 from cellmotion_jax.metrics import optimal_matches, total_counts
 
 PAPER = "paper: stride 64, averaged"

@@ -26,12 +26,16 @@ from typing import NamedTuple
 import numpy as np
 
 from cellmotion_jax.data.ctc import CtcSequence, open_dataset
-from cellmotion_jax.data.starts import Starts
 from cellmotion_jax.data.trajectories import Trajectories, read_trajectories
-from cellmotion_jax.inference.embedding_features import load_embedding
-from cellmotion_jax.inference.network_features import DeepCellFeatures, MobileNetFeatures, recognet_features
-from cellmotion_jax.inference.recognition import load_recognition_model
-from cellmotion_jax.inference.track_movie import track_movie
+from cellmotion_jax.methods.celltrack.network_features import (
+    DeepCellFeatures,
+    MobileNetFeatures,
+    recognet_features,
+)
+from cellmotion_jax.methods.celltrack.seeds import Starts
+from cellmotion_jax.methods.celltrack.track_movie import track_movie
+from cellmotion_jax.methods.celltrack_embedding.features import load_embedding
+from cellmotion_jax.methods.recognet.model_file import load_recognition_model
 from cellmotion_jax.metrics import (
     LostReport,
     PrecisionCurve,

@@ -29,9 +29,9 @@ import jax.numpy as jnp
 import numpy as np
 import tifffile
 
-from cellmotion_jax.inference.cells import CellModel, find_cells, predict_maps
-from cellmotion_jax.inference.detection import DetectionSettings
-from cellmotion_jax.inference.model_file import load_cell_model
+from cellmotion_jax.methods.deep_distance.cells import CellModel, find_cells, predict_maps
+from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
+from cellmotion_jax.methods.deep_distance.model_file import load_cell_model
 from cellmotion_jax.models.deep_distance import DeepDistance
 from cellmotion_jax.ops.intensity import standardize
 

@@ -8,6 +8,8 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
+from cellmotion_jax.errors import InputError
+
 
 @contextlib.contextmanager
 def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
@@ -44,3 +46,13 @@ def _remove(path: pathlib.Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def refuse_full_folder(folder: pathlib.Path) -> None:
+    """Leaves what is there alone: a folder to write is absent or empty.
+
+    Raises:
+        InputError: If it is neither.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists and is not empty; give a folder that can be made.")

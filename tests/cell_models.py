@@ -5,8 +5,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from cellmotion_jax.inference.cells import CellModel
-from cellmotion_jax.inference.detection import DetectionSettings
+from cellmotion_jax.methods.deep_distance.cells import CellModel
+from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
 from cellmotion_jax.models.deep_distance import DeepDistance, DistanceMaps, DistanceOutputs, Task
 from tests.random_variables import draw_variables
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cellmotion_jax import cli
+from cellmotion_jax.experiments import EXPERIMENTS
 from cellmotion_jax.models.backbones.yolov8 import YOLOv8Backbone
-from cellmotion_jax.training.experiments import EXPERIMENTS
 from cellmotion_jax.weights.catalogue import CATALOGUE
 from cellmotion_jax.weights.layouts import Slot
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cellmotion_jax import cli
-from tests.inference.ctc_folders import TABLE, masks, write_dataset, write_result
+from tests.ctc_folders import TABLE, masks, write_dataset, write_result
 
 
 @pytest.fixture(scope="module")

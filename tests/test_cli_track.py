@@ -10,9 +10,9 @@ import pytest
 import tifffile
 
 from cellmotion_jax import cli
-from cellmotion_jax.inference.learned_filters import METADATA_KEY
+from cellmotion_jax.methods.celltrack.filters_file import METADATA_KEY
 from cellmotion_jax.weights.safetensors_files import read_metadata, read_safetensors
-from tests.inference.blob_movies import draw, straight
+from tests.blob_movies import draw, straight
 
 PATHS = np.stack([straight((20, 16), (1, 2), 6), straight((44, 50), (0, -1), 6)], axis=1)
 IDS = (7, 3)

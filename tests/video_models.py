@@ -4,8 +4,8 @@ import functools
 
 import jax.numpy as jnp
 
-from cellmotion_jax.inference.foreground import VideoModel
-from cellmotion_jax.inference.instances import InstanceSettings
+from cellmotion_jax.methods.convlstm.foreground import VideoModel
+from cellmotion_jax.methods.convlstm.instances import InstanceSettings
 from cellmotion_jax.models.convlstm import ConvLSTMState
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet, SegmentationOutputs
 from tests.random_variables import draw_variables

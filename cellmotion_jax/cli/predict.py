@@ -8,14 +8,13 @@ import pathlib
 import tyro
 
 from cellmotion_jax.cli.compiled_programs import keep_compiled_programs
-from cellmotion_jax.data.annotated import shrink_for
-from cellmotion_jax.data.folders import refuse_full_folder
+from cellmotion_jax.data.downsampling import shrink_for
 from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import written_beside
-from cellmotion_jax.inference.model_file import load_cell_model
-from cellmotion_jax.inference.predict_movie import predict_movie
+from cellmotion_jax.files import refuse_full_folder, written_beside
 from cellmotion_jax.inference.tiling import Tiling
+from cellmotion_jax.methods.deep_distance.model_file import load_cell_model
+from cellmotion_jax.methods.deep_distance.predict_movie import predict_movie
 from cellmotion_jax.report.cells import plot_overview
 
 
@@ -62,7 +61,7 @@ def predict_cells(arguments: list[str]) -> None:
     if model.channels != 1:
         raise InputError(
             f"{options.model} was trained on images of {model.channels} channels, and movies are grey; "
-            "cellmotion_jax.inference.cells.find_cells takes images of any number in Python."
+            "cellmotion_jax.methods.deep_distance.cells.find_cells takes images of any number in Python."
         )
     given = {name: it for name, it in dataclasses.asdict(options.detection).items() if it is not None}
     model = dataclasses.replace(model, detection=dataclasses.replace(model.detection, **given))

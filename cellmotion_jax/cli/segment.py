@@ -12,15 +12,14 @@ import tqdm
 import tyro
 
 from cellmotion_jax.cli.compiled_programs import keep_compiled_programs
-from cellmotion_jax.data.drift import CorrectedMovie, Correction, drift_corrected, write_drift
-from cellmotion_jax.data.folders import refuse_full_folder
+from cellmotion_jax.data.drift.correct import CorrectedMovie, Correction, drift_corrected, write_drift
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import written_beside
-from cellmotion_jax.inference.segment_movie import SegmentSettings, segment_movie
-from cellmotion_jax.inference.tip_table import TipTable, write_table
-from cellmotion_jax.inference.video_model_file import load_video_model
+from cellmotion_jax.files import refuse_full_folder, written_beside
+from cellmotion_jax.methods.convlstm.model_file import load_video_model
+from cellmotion_jax.methods.convlstm.segment_movie import SegmentSettings, segment_movie
 from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
+from cellmotion_jax.morphology.tip_table import TipTable, write_table
 from cellmotion_jax.report.cell_behaviour import plot_behaviour, plot_time_courses
 from cellmotion_jax.report.protrusions import plot_protrusions
 from cellmotion_jax.report.video import VideoFrame, write_video

@@ -11,28 +11,24 @@ import numpy as np
 import tyro
 
 from cellmotion_jax.cli.compiled_programs import keep_compiled_programs
-from cellmotion_jax.cli.track_starts import (
+from cellmotion_jax.data.ctc_masks import MAX_WRITTEN_LABEL, frame_digits
+from cellmotion_jax.data.movie import Movie, open_movie
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import refuse_full_folder, written_beside
+from cellmotion_jax.methods.celltrack.ctc_result import write_ctc_result
+from cellmotion_jax.methods.celltrack.filters_file import save_filters
+from cellmotion_jax.methods.celltrack.grid import CELL_DIAMETER, grid_frame, grid_shape, grid_zoom
+from cellmotion_jax.methods.celltrack.seeds import (
+    Starts,
     choose_starts,
-    find_starts,
-    open_labels,
-    read_all,
     starts_at_points,
+    starts_from_labels,
     typical_diameter,
 )
-from cellmotion_jax.data.compressed import grid_frame
-from cellmotion_jax.data.ctc_masks import MAX_WRITTEN_LABEL
-from cellmotion_jax.data.folders import refuse_full_folder
-from cellmotion_jax.data.grid import CELL_DIAMETER, grid_shape, grid_zoom
-from cellmotion_jax.data.movie import Movie, open_movie
-from cellmotion_jax.data.starts import Starts, starts_from_labels
-from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import written_beside
-from cellmotion_jax.inference.ctc_result import write_ctc_result
-from cellmotion_jax.inference.embedding_features import EmbeddingModel, load_embedding
-from cellmotion_jax.inference.learned_filters import save_filters
-from cellmotion_jax.inference.predict_movie import frame_digits
-from cellmotion_jax.inference.track_movie import TrackedMovie, track_movie
-from cellmotion_jax.inference.tracks import write_track_table
+from cellmotion_jax.methods.celltrack.seeds_file import find_starts, open_labels, read_all
+from cellmotion_jax.methods.celltrack.track_movie import TrackedMovie, track_movie
+from cellmotion_jax.methods.celltrack.tracks import write_track_table
+from cellmotion_jax.methods.celltrack_embedding.features import EmbeddingModel, load_embedding
 from cellmotion_jax.report.live_view import Glimpse, write_live_view
 from cellmotion_jax.report.trajectories import plot_trajectories
 from cellmotion_jax.tracking import (

@@ -9,7 +9,7 @@ import tyro
 
 from cellmotion_jax.cli.compiled_programs import keep_compiled_programs
 from cellmotion_jax.cli.names import closest
-from cellmotion_jax.training.experiments import DEFAULT, EXPERIMENTS
+from cellmotion_jax.experiments import DEFAULT, EXPERIMENTS
 
 
 def train_experiment(arguments: list[str]) -> None:

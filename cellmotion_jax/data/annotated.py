@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Num, Shaped
 
 from cellmotion_jax.data.annotated_image import AnnotatedImage, annotated_image
 from cellmotion_jax.data.ctc import CtcSequence, open_dataset
@@ -22,9 +21,6 @@ __all__ = [
     "ImageSplit",
     "median_cell_diameter",
     "open_annotated",
-    "shrink_for",
-    "shrink_image",
-    "shrink_labels",
 ]
 
 # Cells that lie wholly in this border (pixels, the challenge's own figures E) are not annotated.
@@ -127,68 +123,6 @@ def median_cell_diameter(images: Sequence[AnnotatedImage]) -> float:
     if not len(inner) + len(cut):
         raise InputError(f"None of the {len(images)} images has a cell; a diameter needs one.")
     return float(np.sqrt(4 / np.pi * np.median(inner if len(inner) else cut)))
-
-
-def shrink_for(diameter: float, wanted: float) -> int:
-    """The side of the blocks over which an image is averaged, for its cells to come out near a diameter.
-
-    Args:
-        diameter: Of a cell in the image, in pixels.
-        wanted: After shrinking. Smaller cells are left as they are.
-
-    Returns:
-        A whole number from 1 on.
-    """
-    return max(1, round(diameter / wanted))
-
-
-def shrink_image(
-    image: Num[np.ndarray, "y x channel"], shrink: int
-) -> Float32[np.ndarray, "small_y small_x channel"]:
-    """Averages an image over blocks; rows and columns at the end that fill no block are dropped.
-
-    Args:
-        image: Image of any type.
-        shrink: Side of a block, from 1 to the shorter side of the image.
-
-    Returns:
-        One pixel per block.
-
-    Raises:
-        InputError: If the block is empty or larger than the image.
-
-    >>> shrink_image(np.arange(10.0).reshape(2, 5, 1), 2)[..., 0].tolist()
-    [[3.0, 5.0]]
-    """
-    y, x = _blocks(image.shape, shrink)
-    blocks = image[: y * shrink, : x * shrink].reshape(y, shrink, x, shrink, -1)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
-
-
-def shrink_labels(labels: Shaped[np.ndarray, "y x"], shrink: int) -> Shaped[np.ndarray, "small_y small_x"]:
-    """Takes the centre pixel of every block of `shrink_image`; of an even block, the one after the middle.
-
-    Args:
-        labels: Label image or mask. A cell that is smaller than a block may vanish.
-        shrink: Side of a block, from 1 to the shorter side of the image.
-
-    Returns:
-        One pixel per block.
-
-    Raises:
-        InputError: If the block is empty or larger than the image.
-    """
-    y, x = _blocks(labels.shape, shrink)
-    return labels[shrink // 2 :: shrink, shrink // 2 :: shrink][:y, :x]
-
-
-def _blocks(shape: tuple[int, ...], shrink: int) -> tuple[int, int]:
-    """Number of whole blocks along y and x."""
-    if not 1 <= shrink <= min(shape[:2]):
-        raise InputError(
-            f"shrink is {shrink}; blocks of an image of {shape[0]} x {shape[1]} have 1 to {min(shape[:2])}."
-        )
-    return shape[0] // shrink, shape[1] // shrink
 
 
 def _split_dataset(root: pathlib.Path) -> ImageSplit:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 from collections.abc import Iterable
 
 import numpy as np
 import tifffile
-from jaxtyping import Integer
+from jaxtyping import Int32, Integer
 
 from cellmotion_jax.data.centroids import frame_centroids
-from cellmotion_jax.data.folders import refuse_full_folder
+from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.data.track_table import TrackTable, check_track_table
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import written_beside
+from cellmotion_jax.files import refuse_full_folder, written_beside
 
 MAX_WRITTEN_LABEL = 32767
 
@@ -73,3 +74,32 @@ def write_masks(
                 f"{frames} frames; there is one image per frame."
             )
         (partial / table).write_text(tracks.text(), encoding="utf-8")
+
+
+LARGEST_LABEL = np.iinfo(np.uint16).max
+
+
+def frame_digits(movie: Movie) -> int:
+    """Digits of frame numbers: those of frames in the layout of the Cell Tracking Challenge, else enough."""
+    named = re.fullmatch(r"t(\d{3,})\.tif", movie.frame_names[-1])
+    return len(named[1]) if named else 3 if len(movie) <= 1000 else 4
+
+
+def _write_result(
+    folder: str | os.PathLike[str],
+    masks: Iterable[Int32[np.ndarray, "y x"]],
+    table: TrackTable,
+    *,
+    frames: int,
+    digits: int,
+) -> None:
+    write_masks(
+        folder,
+        masks,
+        table,
+        frames=frames,
+        digits=digits,
+        prefix="mask",
+        table="res_track.txt",
+        source="segmentations",
+    )

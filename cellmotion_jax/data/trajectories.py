@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import scipy.ndimage
-from jaxtyping import Bool, Float32, Int, Integer
+from jaxtyping import Bool, Float32, Int
 from tqdm import tqdm
 
 from cellmotion_jax.data.centroids import frame_centroids
 from cellmotion_jax.data.ctc import CtcSequence
+from cellmotion_jax.ops.labels import tight_boxes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,20 +83,3 @@ def read_trajectories(sequence: CtcSequence) -> Trajectories:
         points[frame, column] = np.stack([found.y, found.x], axis=-1)
         boxes[frame, column] = tight_boxes(mask, found.label)
     return Trajectories(tracks.label, points, boxes, tracks.begin, tracks.end, tracks.parent)
-
-
-def tight_boxes(
-    mask: Integer[np.ndarray, "y x"], labels: Integer[np.ndarray, " cell"]
-) -> Float32[np.ndarray, "cell 4"]:
-    """The smallest boxes that hold the pixels of each label.
-
-    Args:
-        mask: Label image.
-        labels: Labels that occur in it, positive.
-
-    Returns:
-        ``(y0, x0, y1, x1)``, half-open.
-    """
-    slices = scipy.ndimage.find_objects(mask.astype(np.int32))
-    corners = [[(side.start, side.stop) for side in slices[label - 1]] for label in labels]
-    return np.asarray(corners, np.float32).reshape(-1, 2, 2).transpose(0, 2, 1).reshape(-1, 4)

@@ -51,7 +51,7 @@ class TrackingEmbedding(nn.Module):
         """Features of images of any size.
 
         Args:
-            images: Compressed intensities on the grid (`data.compressed.grid_frame`).
+            images: Compressed intensities on the grid (`methods.celltrack.grid.grid_frame`).
             train: Without effect: nothing is dropped or normalised.
 
         Returns:

@@ -72,7 +72,7 @@ def cell_table(
 
     Args:
         shapes: Of every frame.
-        tracks: Of every frame the track of label 1, 2, ..., as `inference.linking.Links.tracks`.
+        tracks: Of every frame the track of label 1, 2, ..., as `inference.linking.linker.Links.tracks`.
         protrusions: Of every frame; None leaves their columns NaN.
         pixel_size_um: Side of a pixel in micrometres, None where it is not known.
         frame_interval_s: Seconds from frame to frame, None where they are not known.

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Integer
+import scipy.ndimage
+from jaxtyping import Float, Float32, Int, Integer
 
 from cellmotion_jax.errors import InputError
 
@@ -77,3 +78,20 @@ def areas_and_centroids(cells: NumberedCells) -> AreasAndCentroids:
     area = np.bincount(index, minlength=count)
     sums = [np.bincount(index, weights=axis, minlength=count) for axis in (rows, columns)]
     return AreasAndCentroids(area, np.stack(sums, axis=-1) / area[:, None])
+
+
+def tight_boxes(
+    mask: Integer[np.ndarray, "y x"], labels: Integer[np.ndarray, " cell"]
+) -> Float32[np.ndarray, "cell 4"]:
+    """The smallest boxes that hold the pixels of each label.
+
+    Args:
+        mask: Label image.
+        labels: Labels that occur in it, positive.
+
+    Returns:
+        ``(y0, x0, y1, x1)``, half-open.
+    """
+    slices = scipy.ndimage.find_objects(mask.astype(np.int32))
+    corners = [[(side.start, side.stop) for side in slices[label - 1]] for label in labels]
+    return np.asarray(corners, np.float32).reshape(-1, 2, 2).transpose(0, 2, 1).reshape(-1, 4)

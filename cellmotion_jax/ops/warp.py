@@ -5,6 +5,9 @@ person sees the image. A matrix maps where a pixel of the output *goes to look* 
 inverse of what happens to the content; the builders below take the latter and return the former.
 """
 
+from collections.abc import Mapping
+
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
@@ -158,3 +161,16 @@ def rotate(
     [[2.0, 4.0], [1.0, 3.0]]
     """
     return affine_warp(image, rotation_matrix(angle, (image.shape[0], image.shape[1])), fill=fill)
+
+
+def _turned(key: Array, maps: Mapping[str, Array], *, turns: bool) -> dict[str, Array]:
+    """All maps [y, x, ...] of a square in one of its eight positions, if there are turns."""
+    turned, mirrored, flipped = jax.random.bernoulli(key, shape=(3,)) & turns
+
+    def moved(tile: Array) -> Array:
+        # A transposition and two mirrors reach all eight positions of a square.
+        tile = jnp.where(turned, tile.swapaxes(0, 1), tile)
+        tile = jnp.where(mirrored, tile[:, ::-1], tile)
+        return jnp.where(flipped, tile[::-1], tile)
+
+    return {name: moved(tile) for name, tile in maps.items()}

@@ -32,7 +32,7 @@ class Features(Protocol):
 
     @property
     def compressed(self) -> bool:
-        """Whether frames are to be given compressed (`data.compressed`) and not in their own intensities."""
+        """Whether frames are to be given compressed (`methods.celltrack.compressed`) and not in their own intensities."""
         ...
 
     @property

@@ -10,16 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage import measure
 
-from cellmotion_jax.data.annotated import (
-    median_cell_diameter,
-    open_annotated,
-    shrink_image,
-    shrink_labels,
-)
+from cellmotion_jax.data.annotated import median_cell_diameter, open_annotated
+from cellmotion_jax.data.downsampling import shrink_image, shrink_labels
 from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
 from cellmotion_jax.errors import InputError
-from tests.data.pairs import LABELS, write_pairs
 from tests.label_images import discs, label_images
+from tests.methods.celltrack_embedding.pairs import LABELS, write_pairs
 
 
 def refusal(sentence):

@@ -7,12 +7,12 @@ import textwrap
 
 import numpy as np
 import pytest
-
 from cellmotion_jax.data.builders import directions
-from cellmotion_jax.data.builders.directions import direction_source
+
 from cellmotion_jax.data.ctc import open_dataset
-from cellmotion_jax.data.directions import direction_samples
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.direction.crops import direction_samples
+from cellmotion_jax.methods.direction.records import direction_source
 
 OPTIONS = {"threshold_um": 4.0, "pixel_size_um": 0.5, "crop_um": 4.5, "image_size": 6}
 

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.graph import MCP_Geometric
 
-from cellmotion_jax.data import direction_targets, open_dataset
+from cellmotion_jax.data import open_dataset
 from cellmotion_jax.data.simulate import Look, SimulatedMovie, Simulation, simulate, write_simulation
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.direction.crops import direction_targets
 
 SMALL = Simulation(frames=3, height=96, width=128, cells=3, cell_area_um2=500.0, seed=1)
 BUSY = Simulation(

@@ -7,7 +7,7 @@ import tifffile
 from cellmotion_jax.data.ctc import open_dataset
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.ctc_scores import open_result, score_columns, score_result
-from tests.inference.ctc_folders import TABLE, masks, write_dataset, write_result
+from tests.ctc_folders import TABLE, masks, write_dataset, write_result
 
 
 @pytest.fixture(scope="module")

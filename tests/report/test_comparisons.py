@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from cellmotion_jax.report.comparisons import TABLE_3, Spread, plot_grid, plot_tta
-from cellmotion_jax.training.objectives import (
+from cellmotion_jax.methods.direction.objective import (
     AngleLoss,
     AngleObjective,
     CircleActivation,
     CircleLoss,
     CircleObjective,
 )
+from cellmotion_jax.report.comparisons import TABLE_3, Spread, plot_grid, plot_tta
 
 
 def test_the_papers_table_is_keyed_by_the_labels_of_the_objectives():

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import pytest
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.direction.objective import AngleLoss, AngleObjective
 from cellmotion_jax.models.direction import ProbingCNN
 from cellmotion_jax.training import checkpoint
 from cellmotion_jax.training.config import AdamW, Phase, Run
-from cellmotion_jax.training.objectives import AngleLoss, AngleObjective
 
 
 def tree(value: float):

@@ -1,1 +1,0 @@
-"""TFDS builders: one module per kind of sample, each with a function that returns a random-access source."""

@@ -1,0 +1,47 @@
+"""Tracks as a result folder of the Cell Tracking Challenge (CTC)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from jaxtyping import Int32, Integer
+
+from cellmotion_jax.data.ctc_masks import _write_result
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.inference.linking.linker import Links, tracked_labels
+
+
+def write_linked_result(
+    folder: str | os.PathLike[str],
+    links: Links,
+    segmentations: Iterable[Integer[np.ndarray, "y x"]],
+    *,
+    digits: int = 3,
+) -> None:
+    """Writes linked instances as ``maskT.tif`` and ``res_track.txt``, each instance under its track.
+
+    One mask at a time, by the rules of :func:`~cellmotion_jax.data.ctc_masks.write_masks`.
+
+    Args:
+        folder: The folder to make, e.g. ``DATASET/01_RES``. It may exist if it is empty.
+        links: Of `link_instances`, or of a `Linker`.
+        segmentations: The label images that were linked, once more.
+        digits: Of the frame numbers, as many as those of the movie; more where there are more frames.
+
+    Raises:
+        ValueError: If an image holds a label that was not linked.
+        InputError: If there is no instance in the whole movie, more than 32767 tracks, other images than
+            were linked, or the folder holds something.
+    """
+    if not len(links.table):
+        raise InputError(f"{folder} cannot be written: no cell was found in any frame.")
+
+    def masks() -> Iterator[Int32[np.ndarray, "y x"]]:
+        for frame, labels in enumerate(segmentations):
+            # One frame too many is refused where frames are counted.
+            known = frame < len(links.tracks)
+            yield tracked_labels(labels, links.tracks[frame]) if known else labels.astype(np.int32)
+
+    _write_result(folder, masks(), links.table, frames=len(links.tracks), digits=digits)

@@ -1,0 +1,227 @@
+"""Instances that were found frame by frame, linked to tracks with gaps, divisions and merges.
+
+Two steps, as Jaqaman et al. 2008 have them. Instances of neighbouring frames are linked as soon as both are
+known, the best set of links at a time; that leaves segments of tracks. When the movie is over, the library
+laptrack (Fukai and Kawaguchi 2023) joins the segments in one assignment for the whole movie: an end to a
+later beginning (gap), a beginning to a cell that goes on (division), an end to a cell that was already there
+(merge).
+
+References:
+    Jaqaman et al., Robust single-particle tracking in live-cell time-lapse sequences, Nature Methods 5, 2008.
+    Fukai and Kawaguchi, LapTrack: linear assignment particle tracking with tunable metrics, Bioinformatics
+    39, 2023.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Int32, Integer
+
+from cellmotion_jax.data.centroids import MAX_LABEL
+from cellmotion_jax.data.track_table import TrackTable
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.inference.linking.frames import (
+    FrameInstances,
+    link_to_previous,
+    measure_instances,
+    shared_pixels,
+)
+from cellmotion_jax.inference.linking.gaps import NO_CANDIDATES, Candidates, gap_candidates, join_segments
+from cellmotion_jax.inference.linking.tracks import number_chains, tracks_of_links
+from cellmotion_jax.ops.labels import NumberedCells, number_cells
+from cellmotion_jax.tracking.linking import LinkCost
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LinkSettings:
+    """How instances are linked."""
+
+    cost: LinkCost = LinkCost()
+    """Of links from frame to frame, across gaps and to what a cell merged with."""
+    division: LinkCost = LinkCost(reach=0.5)
+    """Of divisions; the distance is from the mother to the midpoint of the daughters."""
+    longest_gap: int = 2
+    """Frames in a row in which a cell may be missed and still go on."""
+    divisions: bool = True
+    """Whether a cell that appears may be a daughter of one beside it."""
+    merges: bool = False
+    """Whether a cell that disappears may have become part of one beside it."""
+
+    def __post_init__(self) -> None:
+        """Refuses settings without a meaning."""
+        if self.longest_gap < 0:
+            raise ValueError(f"longest_gap is {self.longest_gap}; it is at least 0")
+
+
+class Links(NamedTuple):
+    """Tracks of all instances of a movie, by the rules of the Cell Tracking Challenge."""
+
+    table: TrackTable
+    """Tracks 1, 2, ... in the order of their first frames, and there of their labels."""
+    tracks: tuple[Int[np.ndarray, " instance"], ...]
+    """``tracks[t][label - 1]`` is the track of the instance in frame t; 0 for a label that is not there."""
+
+
+class Linker:
+    """Takes the label images of a movie one by one and links their instances.
+
+    Of a frame it keeps a few numbers per instance, and the image of the last frame only.
+    """
+
+    def __init__(self, settings: LinkSettings | None = None) -> None:
+        """Nothing is known yet."""
+        self._settings = settings or LinkSettings()
+        self._image: NumberedCells | None = None
+        self._frames: list[FrameInstances] = []
+
+    def add(self, labels: Integer[np.ndarray, "y x"]) -> None:
+        """Adds the next frame and links it to the one before.
+
+        Time and memory of this step grow with the square of the number of instances: 3,000 take about a
+        second.
+
+        Args:
+            labels: Label image, 0 for background, labels up to 65535; it may be empty.
+
+        Raises:
+            ValueError: If it is no image or differs in size from the frame before.
+            InputError: If a label is negative or too large.
+        """
+        frame = len(self._frames)
+        cells = number_cells(labels, name=f"labels of frame {frame}")
+        if cells.labels[-1] > MAX_LABEL:
+            raise InputError(
+                f"labels of frame {frame} hold label {cells.labels[-1]}; labels go up to {MAX_LABEL}."
+            )
+        here = measure_instances(cells)
+        if self._image is not None:
+            shared = shared_pixels(self._image, cells)
+            settings = self._settings
+            here = link_to_previous(
+                self._frames[-1], here, shared, cost=settings.cost, division=settings.division
+            )
+        self._frames.append(here)
+        self._image = cells
+
+    def links(self) -> Links:
+        """The tracks of all frames so far.
+
+        Returns:
+            Table and tracks by the rules of :func:`~cellmotion_jax.inference.linking.tracks.tracks_of_links`;
+            without any instance the table is empty.
+        """
+        nodes = _flatten(self._frames)
+        settings, linked = self._settings, nodes.source >= 0
+        goes_on = np.isin(np.arange(len(nodes.frame)), nodes.source)
+        joins = join_segments(
+            nodes.frame,
+            number_chains(nodes.source, begins=~linked),
+            gaps=gap_candidates(
+                nodes.frame,
+                nodes.centroid,
+                nodes.area,
+                ends=~goes_on,
+                begins=~linked,
+                longest=settings.longest_gap,
+                cost=settings.cost,
+            ),
+            divisions=nodes.divisions if settings.divisions else NO_CANDIDATES,
+            merges=nodes.merges if settings.merges else NO_CANDIDATES,
+        )
+        links = np.stack([nodes.source[linked], np.flatnonzero(linked)], axis=1)
+        table, track = tracks_of_links(nodes.frame, joins, links)
+        tracks = []
+        first = 0
+        for frame in self._frames:
+            tracks.append(np.zeros(frame.label.max(initial=0), np.int64))
+            tracks[-1][frame.label - 1] = track[first : first + len(frame.label)]
+            first += len(frame.label)
+        return Links(table, tuple(tracks))
+
+
+def link_instances(
+    segmentations: Iterable[Integer[np.ndarray, "y x"]], settings: LinkSettings | None = None
+) -> Links:
+    """Links the instances of a movie; `Linker` for label images that are at hand, or come one by one.
+
+    Args:
+        segmentations: A label image of every frame.
+        settings: How.
+
+    Returns:
+        The tracks.
+
+    Raises:
+        ValueError: If an entry is no image or the sizes differ.
+        InputError: If a label is negative or above 65535.
+    """
+    linker = Linker(settings)
+    for labels in segmentations:
+        linker.add(labels)
+    return linker.links()
+
+
+def tracked_labels(
+    labels: Integer[np.ndarray, "y x"], tracks: Int[np.ndarray, " instance"]
+) -> Int32[np.ndarray, "y x"]:
+    """The label image of a frame with its instances named by their tracks.
+
+    Args:
+        labels: As it was linked.
+        tracks: Of that frame, an entry of `Links.tracks`.
+
+    Returns:
+        Track ids, 0 for background.
+
+    Raises:
+        ValueError: If it holds a label that was not linked.
+    """
+    for label in (labels.min(initial=0), labels.max(initial=0)):
+        if not 0 <= label <= len(tracks):
+            raise ValueError(f"labels hold {label}, but tracks has shape {tracks.shape}")
+    if not tracks[np.setdiff1d(labels, 0) - 1].all():
+        raise ValueError("labels hold a label that has no track; give the images that were linked")
+    return np.concatenate([[0], tracks]).astype(np.int32)[labels]
+
+
+class _Nodes(NamedTuple):
+    """The instances of all frames, counted through the movie."""
+
+    frame: Int[np.ndarray, " instance"]
+    centroid: Float[np.ndarray, "instance 2"]
+    area: Float[np.ndarray, " instance"]
+    source: Int[np.ndarray, " instance"]
+    divisions: Candidates
+    merges: Candidates
+
+
+def _flatten(frames: Sequence[FrameInstances]) -> _Nodes:
+    """Counts instances through the movie instead of within their frames."""
+    counts = [len(frame.area) for frame in frames]
+    first = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    before = first[:-1] - np.array([0, *counts[:-1]])[: len(counts)]
+
+    def shifted(candidates: list[Candidates]) -> Candidates:
+        parts = [
+            Candidates(part.earlier + earlier, part.later + later, part.cost)
+            for part, earlier, later in zip(candidates, before, first)
+        ]
+        return Candidates(*(np.concatenate(column) for column in zip(NO_CANDIDATES, *parts)))
+
+    return _Nodes(
+        frame=np.repeat(np.arange(len(frames)), counts),
+        centroid=np.concatenate([np.zeros((0, 2)), *(frame.centroid for frame in frames)]),
+        area=np.concatenate([np.zeros(0), *(frame.area for frame in frames)]),
+        source=np.concatenate(
+            [
+                np.zeros(0, np.int64),
+                *(np.where(frame.source < 0, -1, frame.source + at) for frame, at in zip(frames, before)),
+            ]
+        ),
+        divisions=shifted([frame.divisions for frame in frames]),
+        merges=shifted([frame.merges for frame in frames]),
+    )

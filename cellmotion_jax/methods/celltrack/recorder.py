@@ -1,0 +1,89 @@
+"""What a tracker tells of one part of a movie after the other, gathered into one table in image pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from cellmotion_jax.methods.celltrack.grid import points_from_grid
+from cellmotion_jax.methods.celltrack.seeds import Starts
+from cellmotion_jax.methods.celltrack.tracks import Tracks
+from cellmotion_jax.tracking import Observation
+
+KEPT = ("identity", "position", "scale", "height", "psr", "entropy", "confidence", "lost", "parent")
+
+
+class TrackRecorder:
+    """Keeps of every frame what is said of the tracks in it, and nothing of empty slots."""
+
+    def __init__(self, *, shape: tuple[int, int], zoom: float, diameter: float) -> None:
+        """Nothing is recorded yet.
+
+        Args:
+            shape: Size (y, x) of the frames in pixels.
+            zoom: Grid pixels per pixel.
+            diameter: Of cells that had no mask where they began, in pixels.
+        """
+        self._shape, self._zoom, self._half = shape, zoom, np.float32(diameter / 2)
+        self._begun: list[Starts] = []
+        self._parts: list[dict[str, np.ndarray]] = []
+
+    def begin(self, starts: Starts) -> None:
+        """Adds cells whose tracks will be told of."""
+        self._begun.append(starts)
+
+    def add(self, first: int, observation: Observation) -> None:
+        """Adds what was observed.
+
+        Args:
+            first: Number of the first frame.
+            observation: NumPy, with the leading axes ``frame slot``.
+        """
+        frame, slot = np.nonzero(observation.identity)
+        rows = {name: np.asarray(getattr(observation, name))[frame, slot] for name in KEPT}
+        self._parts.append({"frame": first + frame} | rows)
+
+    def tracks(self, frames: int) -> Tracks:
+        """The table of all that was added.
+
+        Args:
+            frames: Length of the movie.
+
+        Returns:
+            Every cell that began, ordered by first frame, those of one frame in the order of their beginning.
+        """
+        ids = np.concatenate([starts.ids for starts in self._begun])
+        order = np.argsort(np.concatenate([starts.frame for starts in self._begun]), kind="stable")
+        corners = np.concatenate([self._corners(starts) for starts in self._begun])[order]
+        ids = ids[order]
+        rows = {name: np.concatenate([part[name] for part in self._parts]) for name in ("frame", *KEPT)}
+        by_id = np.argsort(ids)
+        at = rows["frame"], by_id[np.searchsorted(ids, rows["identity"], sorter=by_id)]
+        points = points_from_grid(rows["position"], shape=self._shape, zoom=self._zoom)
+        boxes = np.tile(points + 0.5, 2) + rows["scale"][:, None] * corners[at[1]]
+        parents: Int[np.ndarray, " track"] = np.zeros(len(ids), np.int64)
+        np.maximum.at(parents, at[1], rows["parent"])
+
+        def column(values: np.ndarray, fill: float | bool = np.nan) -> np.ndarray:
+            whole = np.full((frames, len(ids), *values.shape[1:]), fill, values.dtype)
+            whole[at] = values
+            return whole
+
+        return Tracks(
+            ids=ids,
+            points=column(points),
+            present=column(np.ones(len(points), bool), fill=False),
+            lost=column(rows["lost"], fill=False),
+            psr=column(rows["psr"]),
+            entropy=column(rows["entropy"]),
+            height=column(rows["height"]),
+            confidence=column(rows["confidence"]),
+            boxes=column(boxes.astype(np.float32)),
+            parents=parents,
+        )
+
+    def _corners(self, starts: Starts) -> Float32[np.ndarray, "cell 4"]:
+        """Corners of the boxes relative to the outer edge of the pixel after the point, as boxes count."""
+        from_masks = starts.boxes - np.tile(starts.points + 0.5, 2)
+        square = self._half * np.array([-1, -1, 1, 1], np.float32)
+        return np.where(np.isnan(from_masks), square, from_masks).astype(np.float32)

@@ -1,0 +1,175 @@
+"""Identities of tracks put onto the segments of a movie that was segmented but not tracked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Int32, Integer, Real
+from scipy.spatial import KDTree
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.celltrack.tracks import Tracks
+from cellmotion_jax.metrics.matching import cheapest_largest_matching
+from cellmotion_jax.ops.labels import number_cells
+
+
+class Relabelled(NamedTuple):
+    """A label image whose segments have the identities of tracks."""
+
+    labels: Int32[np.ndarray, "y x"]
+    """The same segments under new labels."""
+    seated: Int[np.ndarray, " seated"]
+    """Positions of the tracks that sit on a segment, ascending."""
+    new: Int[np.ndarray, " new"]
+    """Labels given to segments without a track, ascending."""
+
+
+def relabel(
+    labels: Integer[np.ndarray, "..."],
+    points: Real[np.ndarray, "track 2"],
+    ids: Integer[np.ndarray, " _"],
+    *,
+    reach: float = 0.0,
+    first_new: int | None = None,
+) -> Relabelled:
+    """Gives each segment of a label image the identity of the track that sits on it, one to one.
+
+    A track sits on the segment in which its point lies; where several do, the one that is nearest to the
+    segment's centroid. Tracks and segments that are then left over are paired if the point is at most
+    ``reach`` pixels from the nearest pixel of the segment: as many as possible, and of all such pairings the
+    shortest. So a track in a segment is never moved to a neighbour for the sake of another track.
+
+    Args:
+        labels: Label image [y, x], 0 for background; label a binary mask by its connected components before.
+        points: Points (y, x) of the tracks; NaN for one that is not there.
+        ids: Their labels, at least 1, each once.
+        reach: Pixels, at least 0.
+        first_new: Segments without a track get labels from here on, in the order of their old ones; it is
+            above all ids. Without it they become background.
+
+    Returns:
+        The new image, and who sits on a segment.
+
+    Raises:
+        ValueError: If ``labels`` is no image or there is not one id per point.
+        InputError: If a label is negative, an id below 1 or there twice, ``first_new`` not above all ids, or
+            ``reach`` negative.
+
+    >>> relabel(np.array([[5, 5, 0, 9]]), np.array([[0.0, 0.4]]), np.array([3]), first_new=10).labels.tolist()
+    [[3, 3, 0, 10]]
+    """
+    _check(points, ids, reach, first_new)
+    segments = number_cells(labels)
+    count = len(segments.labels) - 1
+    track, segment = _inside(segments.number, points, count)
+    if reach > 0:
+        far_track, far_segment = _within_reach(segments.number, points, track, segment, reach)
+        track, segment = np.concatenate([track, far_track]), np.concatenate([segment, far_segment])
+    table = np.zeros(count + 1, np.int32)
+    table[segment] = ids[track]
+    rest = np.setdiff1d(np.arange(1, count + 1), segment)
+    new = np.zeros(0, np.int64)
+    if first_new is not None:
+        new = first_new + np.arange(len(rest))
+        table[rest] = new
+    return Relabelled(table[segments.number], np.sort(track), new)
+
+
+def relabel_movie(
+    segmentations: Iterable[Integer[np.ndarray, "y x"]],
+    tracks: Tracks,
+    *,
+    reach: float = 0.0,
+    keep_others: bool = True,
+) -> Iterator[Int32[np.ndarray, "y x"]]:
+    """:func:`relabel` for all frames of a movie, one at a time.
+
+    A segment without a track gets a label that no track and no segment of any frame has, since nothing is
+    known of where it is in other frames.
+
+    Args:
+        segmentations: A label image of every frame.
+        tracks: What was found in the movie.
+        reach: Pixels, as for :func:`relabel`.
+        keep_others: False makes segments without a track background.
+
+    Yields:
+        The label image of each frame.
+
+    Raises:
+        InputError: As :func:`relabel`, or if there are more or fewer images than frames.
+    """
+    following = int(tracks.ids.max(initial=0)) + 1
+    frames = 0
+    for frames, labels in enumerate(segmentations, start=1):
+        if frames > len(tracks.points):
+            break
+        first_new = following if keep_others else None
+        result = relabel(labels, tracks.points[frames - 1], tracks.ids, reach=reach, first_new=first_new)
+        following += len(result.new)
+        yield result.labels
+    if frames != len(tracks.points):
+        raise InputError(
+            f"segmentations hold {'more' if frames > len(tracks.points) else frames} label images, but the "
+            f"tracks have {len(tracks.points)} frames; there is one image per frame."
+        )
+
+
+def _inside(
+    number: Int[np.ndarray, "y x"], points: Real[np.ndarray, "track 2"], count: int
+) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarray, " pair"]]:
+    """Tracks whose point lies in a segment, one per segment, and the numbers of these segments."""
+    pixels = np.rint(np.nan_to_num(points, nan=-1)).astype(np.int64)
+    on_image = ((pixels >= 0) & (pixels < number.shape)).all(axis=-1)
+    track = np.flatnonzero(on_image)
+    segment = number[tuple(pixels[track].T)]
+    track, segment = track[segment > 0], segment[segment > 0]
+    rows, columns = np.nonzero(number)
+    of_pixel = number[rows, columns]
+    area = np.maximum(np.bincount(of_pixel, minlength=count + 1), 1)
+    centroids = np.stack([np.bincount(of_pixel, axis, count + 1) / area for axis in (rows, columns)], axis=-1)
+    distance = np.linalg.norm(points[track] - centroids[segment], axis=-1)
+    order = np.lexsort((distance, segment))
+    first = order[np.unique(segment[order], return_index=True)[1]]
+    return track[first], segment[first]
+
+
+def _within_reach(
+    number: Int[np.ndarray, "y x"],
+    points: Real[np.ndarray, "track 2"],
+    taken_track: Int[np.ndarray, " pair"],
+    taken_segment: Int[np.ndarray, " pair"],
+    reach: float,
+) -> tuple[Int[np.ndarray, " more"], Int[np.ndarray, " more"]]:
+    """Pairs of tracks and segments that are left over and near each other, optimal, one to one."""
+    track = np.setdiff1d(np.flatnonzero(np.isfinite(points).all(axis=-1)), taken_track)
+    pixels = np.argwhere((number > 0) & ~np.isin(number, taken_segment))
+    if not len(track) or not len(pixels):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    near = KDTree(points[track]).sparse_distance_matrix(KDTree(pixels), reach, output_type="ndarray")
+    first, second = near["i"], number[tuple(pixels[near["j"]].T)]
+    order = np.lexsort((near["v"], second, first))
+    pairs = np.stack([first[order], second[order]])
+    nearest = order[np.unique(pairs, axis=1, return_index=True)[1]]
+    first, second, distance = first[nearest], second[nearest], near["v"][nearest]
+    chosen = cheapest_largest_matching(first.astype(np.int64), second.astype(np.int64), distance)
+    return track[first[chosen]], second[chosen]
+
+
+def _check(
+    points: Float[np.ndarray, "..."], ids: Integer[np.ndarray, "..."], reach: float, first_new: int | None
+) -> None:
+    if len(points) != len(ids):
+        raise ValueError(
+            f"points has shape {points.shape}, but ids has {ids.shape}; there is one id per point"
+        )
+    if len(ids) and (ids.min() < 1 or len(np.unique(ids)) < len(ids)):
+        raise InputError("ids must be at least 1, and each is there once.")
+    if first_new is not None and first_new <= ids.max(initial=0):
+        raise InputError(
+            f"first_new is {first_new}; it must be above all ids, the largest being {ids.max()}."
+        )
+    if not reach >= 0:
+        raise InputError(f"reach must not be negative, got {reach:g}")

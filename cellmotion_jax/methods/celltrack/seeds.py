@@ -1,0 +1,166 @@
+"""Where tracks begin: the cells of a label image, those that are born in a movie, or a list of positions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Float32, Int, Integer
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.ops.labels import areas_and_centroids, number_cells, tight_boxes
+
+LARGEST_ID = np.iinfo(np.int32).max
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Starts:
+    """Cells to follow, ordered by frame.
+
+    Attributes:
+        frame: Frame in which each cell is first seen, counted from 0.
+        ids: Its label, at least 1, each once.
+        points: Its centre (y, x) there, in pixels; pixel centres are whole numbers.
+        diameters: Of the circle with the area of its mask, sqrt(4 area / pi); NaN where there was no mask.
+        boxes: Tight box of its mask (y0, x0, y1, x1), half-open; NaN where there was no mask.
+    """
+
+    frame: Int[np.ndarray, " cell"]
+    ids: Int[np.ndarray, " cell"]
+    points: Float32[np.ndarray, "cell 2"]
+    diameters: Float32[np.ndarray, " cell"]
+    boxes: Float32[np.ndarray, "cell 4"]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def select(self, cells: Integer[np.ndarray, " chosen"]) -> Starts:
+        """Some of the cells, by their positions."""
+        return Starts(*(getattr(self, field.name)[cells] for field in dataclasses.fields(self)))
+
+
+def starts_from_labels(labels: Integer[np.ndarray, "..."], *, frame: int = 0) -> Starts:
+    """One start per label of an image.
+
+    Args:
+        labels: Label image [y, x], 0 for background. A label in several pieces is one cell.
+        frame: Number of the image in its movie.
+
+    Returns:
+        The cells in the order of their labels; none where there is no label.
+
+    Raises:
+        ValueError: If it is not an image of one channel, or has no pixels.
+        InputError: If a label is negative or above 2147483647.
+
+    >>> starts = starts_from_labels(np.array([[0, 7, 7], [0, 0, 0]]))
+    >>> starts.ids.tolist(), starts.points.tolist(), starts.boxes.tolist()
+    ([7], [[0.0, 1.5]], [[0.0, 1.0, 1.0, 3.0]])
+    """
+    cells = number_cells(labels)
+    ids = cells.labels[1:]
+    if ids.size and ids[-1] > LARGEST_ID:
+        raise InputError(f"labels hold label {ids[-1]}; labels up to {LARGEST_ID} can be followed.")
+    area, centroids = areas_and_centroids(cells)
+    return Starts(
+        frame=np.full(len(ids), frame),
+        ids=ids.astype(np.int64),
+        points=centroids.astype(np.float32),
+        diameters=np.sqrt(4 * area / np.pi).astype(np.float32),
+        boxes=tight_boxes(cells.number, np.arange(1, len(ids) + 1)),
+    )
+
+
+def starts_at_births(masks: Iterable[Integer[np.ndarray, "y x"]]) -> Starts:
+    """Every label of a movie in the first frame that holds it; masks are taken one at a time.
+
+    Args:
+        masks: Label images of all frames, in which a label names the same cell throughout.
+
+    Returns:
+        The cells by frame, those of one frame by label.
+
+    Raises:
+        InputError: If no frame holds a label, or a label is negative or too large.
+    """
+    known: set[int] = set()
+    parts = []
+    for frame, mask in enumerate(masks):
+        starts = starts_from_labels(mask, frame=frame)
+        born = [position for position, label in enumerate(starts.ids.tolist()) if label not in known]
+        known.update(starts.ids.tolist())
+        parts.append(starts.select(np.asarray(born, np.intp)))
+    if not known:
+        raise InputError(f"masks hold no label in any of {len(parts)} frames; there is no cell to follow.")
+    columns = ([getattr(part, field.name) for part in parts] for field in dataclasses.fields(Starts))
+    return Starts(*(np.concatenate(column) for column in columns))
+
+
+def starts_at_points(points: Sequence[tuple[float, float]]) -> Starts:
+    """Cells that begin in frame 0 at given places (y, x), with the ids 1, 2, ..."""
+    count = len(points)
+    return Starts(
+        frame=np.zeros(count, np.int64),
+        ids=np.arange(1, count + 1),
+        points=np.array(points, np.float32).reshape(-1, 2),
+        diameters=np.full(count, np.nan, np.float32),
+        boxes=np.full((count, 4), np.nan, np.float32),
+    )
+
+
+def choose_starts(
+    starts: Starts,
+    *,
+    ids: Sequence[int],
+    at: Sequence[tuple[float, float]],
+    reach: float,
+) -> Starts:
+    """Some of the cells, by their ids or by places at which one begins; all if neither is given.
+
+    Args:
+        starts: All cells.
+        ids: Labels.
+        at: Places (y, x) in pixels; of each the cell that begins nearest to it is taken.
+        reach: How far that cell's centre may be, in pixels.
+
+    Returns:
+        The chosen cells in the order of ``starts``.
+
+    Raises:
+        InputError: If there is no such label, or no cell near a place.
+    """
+    if unknown := sorted(set(ids) - set(starts.ids.tolist())):
+        known = ", ".join(map(str, starts.ids[:20].tolist())) + (", ..." if len(starts) > 20 else "")
+        raise InputError(f"ids has {unknown[0]}, but the cells to follow are {known}.")
+    chosen = set(np.flatnonzero(np.isin(starts.ids, list(ids))).tolist())
+    for y, x in at:
+        apart = np.linalg.norm(starts.points - np.array([y, x]), axis=-1)
+        nearest = int(np.argmin(apart))
+        if not apart[nearest] <= reach:
+            raise InputError(
+                f"at has (y, x) = ({y:g}, {x:g}), but the nearest cell, {starts.ids[nearest]}, begins "
+                f"{apart[nearest]:.1f} pixels from there; at most {reach:.1f} are right."
+            )
+        chosen.add(nearest)
+    return starts.select(np.array(sorted(chosen))) if ids or at else starts
+
+
+def typical_diameter(starts: Starts, given: float | None) -> float:
+    """Pixels across a typical cell: what the user says, or the median of the masks where cells begin.
+
+    Args:
+        starts: The cells.
+        given: By the user.
+
+    Raises:
+        InputError: If neither is known, or what is given is not positive.
+    """
+    if given is not None:
+        if not 0 < given < float("inf"):
+            raise InputError(f"cell-diameter is {given}; it is a positive number of pixels.")
+        return given
+    known = starts.diameters[np.isfinite(starts.diameters)]
+    if not len(known):
+        raise InputError("cell-diameter is needed, as the cells to follow are given by places without masks.")
+    return float(np.median(known))

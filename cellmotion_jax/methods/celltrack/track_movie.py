@@ -1,0 +1,256 @@
+"""All cells of a movie on disk followed, a few frames in memory at a time.
+
+movie = open_movie("Fluo-N2DL-HeLa/01")
+starts = read_starts("first_frame_labels.tif", shape=movie.shape)
+result = track_movie(movie, starts, Tracker(exclusion=Exclusion()), diameter=20.0)
+write_track_table("tracks.csv", result.tracks)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tqdm
+from jaxtyping import Array, Bool, Float, Float32, Num
+
+from cellmotion_jax.data.movie import Movie
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.celltrack.filters_file import LearnedFilters, learned_filters
+from cellmotion_jax.methods.celltrack.grid import (
+    CELL_DIAMETER,
+    grid_frame,
+    grid_shape,
+    grid_zoom,
+    points_to_grid,
+    to_grid,
+)
+from cellmotion_jax.methods.celltrack.live import Sight, sight_of, sight_of_nothing
+from cellmotion_jax.methods.celltrack.recorder import TrackRecorder
+from cellmotion_jax.methods.celltrack.seeds import Starts
+from cellmotion_jax.methods.celltrack.tracks import Tracks
+from cellmotion_jax.tracking import Births, Exclusion, Observation, Tracker, TrackState, empty_state, step
+
+FEWEST_SLOTS = 8
+
+Detect = Callable[[int, Num[np.ndarray, "y x"]], Float[np.ndarray, "cell 2"]]
+"""Number and image of a frame to the places (y, x) of its cells, in image pixels."""
+
+
+class TrackedMovie(NamedTuple):
+    """What became of a movie."""
+
+    tracks: Tracks
+    """In image pixels."""
+    filters: LearnedFilters
+    """Of the cells that are followed at the end."""
+    sights: tuple[Sight, ...]
+    """What the filter of the watched cell saw in every frame; empty if none was watched."""
+
+
+class _Born(NamedTuple):
+    """Cells that begin in one frame, places (y, x) in grid pixels."""
+
+    identity: np.ndarray
+    position: np.ndarray
+
+
+def track_movie(
+    movie: Movie,
+    starts: Starts,
+    tracker: Tracker,
+    *,
+    diameter: float,
+    grid_diameter: float = CELL_DIAMETER,
+    detect: Detect | None = None,
+    watch: int | None = None,
+    chunk: int = 8,
+) -> TrackedMovie:
+    """Follows cells through a movie.
+
+    Frames are resized to a grid on which cells are 16 pixels across and, where the features want it,
+    compressed (`methods.celltrack.grid.grid_frame`); the lengths of the tracker's settings are grid pixels. They
+    are sent to the device in chunks, and all cells are followed in one program, which is compiled once for
+    each number of slots and size of frames: the number of slots is a power of two and doubles when cells
+    are born and none is free, whereupon the chunk is repeated. Besides the table of tracks memory does not
+    grow with the movie.
+
+    With a detector, cells that are not in ``starts`` begin too. Every frame is followed, and each detection
+    that is further from all tracks, at their places in this very frame, than the radius of the tracker's
+    exclusion (or that of `Exclusion()`) is a birth there, for which the frame is followed again from the
+    state before it. Where a track has left its cell for another a new one begins, and so does one on every
+    spurious detection, which `Trust.patience` may end.
+
+    Args:
+        movie: Grey frames.
+        starts: Cells to follow and the frames in which they begin; it may be empty if there is a detector.
+        tracker: The configuration.
+        diameter: Pixels of the image across a typical cell.
+        grid_diameter: Grid pixels across it; learned features have a size of their own.
+        detect: Finds the cells of a frame; None lets only ``starts`` begin.
+        watch: Id of a start whose filter is shown at work; keeps 20 kB per frame for a window of 48.
+        chunk: Frames per call of the compiled program; with a detector or a cell to watch it is 1.
+
+    Returns:
+        Tracks, filters and sights.
+
+    Raises:
+        InputError: If there is nothing to follow, a cell starts outside the image or after the end of the
+            movie, the watched cell is none of the starts, the diameter is not positive, or a frame has pixels
+            that are not finite.
+    """
+    zoom = grid_zoom(diameter, wanted=grid_diameter)
+    prepare = grid_frame if tracker.features.compressed else to_grid
+    _check(movie, starts, detect, watch)
+    shape = grid_shape(movie.shape, zoom)
+    recorder = TrackRecorder(shape=movie.shape, zoom=zoom, diameter=diameter)
+    recorder.begin(starts)
+    planned = points_to_grid(starts.points, shape=movie.shape, zoom=zoom)
+    state = empty_state(tracker, slots=FEWEST_SLOTS, shape=shape)
+    length = chunk if detect is None and watch is None else 1
+    newest = int(starts.ids.max(initial=0))
+    sights: list[Sight] = []
+    with tqdm.tqdm(total=len(movie), unit="frame", dynamic_ncols=True, disable=None) as progress:
+        for first in range(0, len(movie), length):
+            numbers = range(first, min(first + length, len(movie)))
+            images = [_read(movie, number) for number in numbers]
+            frames = np.stack([prepare(image, zoom) for image in images])
+            born = [
+                _Born(starts.ids[starts.frame == number], planned[starts.frame == number])
+                for number in numbers
+            ]
+            before = state
+            state, seen = _advance(tracker, before, frames, born, length=length)
+            if detect is not None:
+                found = np.asarray(detect(first, images[0]), np.float32).reshape(-1, 2)
+                places = points_to_grid(found, shape=movie.shape, zoom=zoom)
+                new = _far_from_tracks(places, seen, tracker.exclusion or Exclusion())
+                if new.any():
+                    ids = newest + 1 + np.arange(new.sum())
+                    newest = int(ids[-1])
+                    recorder.begin(_starts(first, ids, found[new]))
+                    born = [_Born(*map(np.concatenate, zip(born[0], (ids, places[new]))))]
+                    state, seen = _advance(tracker, before, frames, born, length=length)
+            recorder.add(first, seen)
+            if watch is not None:
+                last = sights[-1].centre if sights else planned[starts.ids == watch][0]
+                sights.append(_watch(tracker, (before, state), frames[0], watch, last))
+            progress.update(len(numbers))
+    if not newest:
+        raise InputError(f"{movie.path} has {len(movie)} frames in which no cell was found to follow.")
+    return TrackedMovie(recorder.tracks(len(movie)), learned_filters(state), tuple(sights))
+
+
+def _check(movie: Movie, starts: Starts, detect: Detect | None, watch: int | None) -> None:
+    if not len(starts) and detect is None:
+        raise InputError(f"starts hold no cell to follow in {movie.path}; give at least one, or a detector.")
+    inside = (starts.points >= -0.5) & (starts.points < np.array(movie.shape) - 0.5)
+    for cell in np.flatnonzero(~inside.all(axis=-1))[:1]:
+        y, x = starts.points[cell]
+        raise InputError(
+            f"cell {starts.ids[cell]} starts at (y, x) = ({y:g}, {x:g}), which is outside the image of "
+            f"{movie.shape[0]} x {movie.shape[1]} pixels."
+        )
+    for cell in np.flatnonzero((starts.frame < 0) | (starts.frame >= len(movie)))[:1]:
+        raise InputError(
+            f"cell {starts.ids[cell]} starts in frame {starts.frame[cell]}, but {movie.path} has the frames "
+            f"0 to {len(movie) - 1}."
+        )
+    if watch is not None and watch not in starts.ids:
+        raise InputError(
+            f"cell {watch} is to be watched, but it is none of the {len(starts)} cells to follow."
+        )
+
+
+def _read(movie: Movie, number: int) -> Num[np.ndarray, "y x"]:
+    image = movie[number]
+    if not np.isfinite(image).all():
+        raise InputError(f"{movie.path}, {movie.frame_names[number]} has pixels that are NaN or infinite.")
+    return image
+
+
+def _starts(frame: int, ids: np.ndarray, points: np.ndarray) -> Starts:
+    unknown = np.full((len(ids), 4), np.nan, np.float32)
+    return Starts(np.full(len(ids), frame), ids.astype(np.int64), points, unknown[:, 0], unknown)
+
+
+def _far_from_tracks(
+    places: Float32[np.ndarray, "cell 2"], seen: Observation, exclusion: Exclusion
+) -> Bool[np.ndarray, " cell"]:
+    """Whether no track of a single frame is near."""
+    tracks = seen.position[0][seen.identity[0] > 0]
+    apart = np.linalg.norm(places[:, None] - tracks[None], axis=-1)
+    return (apart >= exclusion.radius).all(axis=1)
+
+
+def _advance(
+    tracker: Tracker,
+    state: TrackState,
+    frames: Float32[np.ndarray, "time y x"],
+    born: Sequence[_Born],
+    *,
+    length: int,
+) -> tuple[TrackState, Observation]:
+    """Follows a chunk with as many slots as it takes; the observation is NumPy, without the padding."""
+    shape, count = frames.shape[1:], len(frames)
+    real = np.arange(length) < count
+    frames = np.pad(frames, ((0, length - count), (0, 0), (0, 0)), mode="edge")
+    slots = len(state.identity)
+    while True:
+        while slots < max(len(cells.identity) for cells in born):
+            slots *= 2
+        known = state if slots == len(state.identity) else _with_slots(tracker, state, slots, shape)
+        # As many places for births as slots: one compiled program for all of a movie.
+        identity, position = np.zeros((length, slots), np.int32), np.zeros((length, slots, 2), np.float32)
+        for number, cells in enumerate(born):
+            identity[number, : len(cells.identity)] = cells.identity
+            position[number, : len(cells.identity)] = cells.position
+        births = Births(jnp.asarray(identity), jnp.asarray(position))
+        moved, seen = _follow(tracker, known, jnp.asarray(frames), births, jnp.asarray(real))
+        seen = Observation(*(column[:count] for column in jax.device_get(seen)))
+        if not seen.dropped.any():
+            return moved, seen
+        slots *= 2
+
+
+def _with_slots(tracker: Tracker, state: TrackState, slots: int, shape: tuple[int, ...]) -> TrackState:
+    """The same state with more free slots."""
+    empty = empty_state(tracker, slots=slots, shape=(shape[0], shape[1]))
+    return jax.tree.map(lambda new, old: new.at[: len(old)].set(old), empty, state)
+
+
+@jax.jit
+def _follow(
+    tracker: Tracker,
+    state: TrackState,
+    frames: Float[Array, "time y x"],
+    births: Births,
+    real: Bool[Array, " time"],
+) -> tuple[TrackState, Observation]:
+    """`tracking.follow` over frames of which the last may be padding, which leaves the state as it is."""
+
+    def scanned(carry: TrackState, inputs: tuple[Array, Births, Array]) -> tuple[TrackState, Observation]:
+        frame, born, counts = inputs
+        moved, seen = step(tracker, carry, frame, born)
+        return jax.tree.map(lambda new, old: jnp.where(counts, new, old), moved, carry), seen
+
+    return jax.lax.scan(scanned, state, (frames, births, real))
+
+
+def _watch(
+    tracker: Tracker,
+    states: tuple[TrackState, TrackState],
+    frame: Float32[np.ndarray, "y x"],
+    watch: int,
+    last: Float32[np.ndarray, " 2"],
+) -> Sight:
+    """What a cell's filter sees, with the state before the frame or, if the cell is born in it, after it."""
+    for state in states:
+        slot = np.flatnonzero(np.asarray(state.identity) == watch)
+        # A track that ended in this frame is not followed in it.
+        if slot.size and watch in np.asarray(states[1].identity):
+            return sight_of(tracker, state, frame, int(slot[0]))
+    return sight_of_nothing(tracker, frame, last)

@@ -1,0 +1,108 @@
+"""Where the pairs of windows of a tracking embedding come from, and in which order they are trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from cellmotion_jax.data.annotated import open_annotated
+from cellmotion_jax.data.ctc import open_dataset
+from cellmotion_jax.data.image_split import simulated_movies
+from cellmotion_jax.data.pipeline import member_batches
+from cellmotion_jax.data.simulate import Look, Simulation
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.celltrack_embedding.pairs import PairSettings
+from cellmotion_jax.methods.celltrack_embedding.records import PairOrigin, PairSource, pair_source
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EmbeddingData:
+    """Sources of pairs; each gives as many as any other."""
+
+    movies: tuple[pathlib.Path, ...] = ()
+    """Cell Tracking Challenge folders with tracks (01, 01_GT/TRA); silver masks (01_ST) are used if there."""
+    stills: tuple[pathlib.Path, ...] = ()
+    """Folders of annotated images (images and masks), whose cells are moved and bent by chance."""
+    phase_contrast: Simulation = Simulation(frames=24, cells=14)
+    """Simulated whole cells."""
+    nuclei: Simulation = Simulation(look=Look.NUCLEI, frames=24, cells=40)
+    """Simulated nuclei."""
+    simulated: int = 2
+    """Simulated movies of each of the two looks; 0 for none."""
+    pairs: PairSettings = PairSettings()
+    """What is cut out, and how many of every source."""
+
+    def __post_init__(self) -> None:
+        """Refuses settings without a source."""
+        if self.simulated < 0:
+            raise InputError(f"data.simulated is {self.simulated}; it is a number of movies from 0 on.")
+        if not (self.movies or self.stills or self.simulated):
+            raise InputError("data.simulated is 0 and neither movies nor stills are given; name a source.")
+
+
+class EmbeddingSamples(NamedTuple):
+    """The pairs of an experiment."""
+
+    source: PairSource
+    names: tuple[str, ...]
+    """Of the sources, for tables."""
+
+    @property
+    def train(self) -> np.ndarray:
+        """Positions of the pairs to learn from."""
+        return np.flatnonzero(~self.source.held_out)
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """Positions of the pairs of other cells."""
+        return np.flatnonzero(self.source.held_out)
+
+
+def load_pairs(data: EmbeddingData, *, cache: pathlib.Path, seed: int) -> EmbeddingSamples:
+    """Finds or simulates all sources, cuts the pairs, and keeps both for the next run.
+
+    Args:
+        data: Settings.
+        cache: Folder for simulated movies and prepared pairs.
+        seed: Seed of the simulation and of the choice of pairs.
+
+    Returns:
+        All pairs.
+
+    Raises:
+        InputError: Anything wrong with a folder, or too few cells in it.
+    """
+    origins: dict[str, PairOrigin] = {}
+    for root in data.movies:
+        origins[_new_name(root, origins)] = open_dataset(root)
+    for root in data.stills:
+        origins[_new_name(root, origins)] = open_annotated(root)
+    if data.simulated:
+        for simulation in (data.phase_contrast, data.nuclei):
+            folders = simulated_movies(simulation, movies=data.simulated, cache=cache, seed=seed)
+            name = f"simulated {simulation.look.value}"
+            origins[name] = [sequence for folder in folders for sequence in open_dataset(folder)]
+    source = pair_source(list(origins.values()), settings=data.pairs, seed=seed, data_dir=cache / "pairs")
+    return EmbeddingSamples(source, tuple(origins))
+
+
+def training_batches(
+    start: int, *, samples: EmbeddingSamples, batch_size: int, seed: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Batches from step ``start`` on, with leading axes [member, batch] of which the first has length 1."""
+    return member_batches(
+        samples.source, members=[samples.train], batch_size=batch_size, seed=seed, start_step=start
+    )
+
+
+def _new_name(root: pathlib.Path, known: dict[str, PairOrigin]) -> str:
+    folder = root.expanduser().resolve()
+    # A sequence of a challenge dataset is named 01 everywhere.
+    name = f"{folder.parent.name}-{folder.name}" if folder.name.isdecimal() else folder.name
+    if name in known:
+        raise InputError(f"{root} is the second source named {name!r}; give each source once.")
+    return name

@@ -1,0 +1,156 @@
+"""The experiment of the tracking embedding: data, network, training, evaluation and report, in this order."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import functools
+import io
+import pathlib
+
+import jax
+import numpy as np
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import write_text
+from cellmotion_jax.methods.celltrack_embedding.augmentation import PairAugmentation
+from cellmotion_jax.methods.celltrack_embedding.data import (
+    EmbeddingData,
+    EmbeddingSamples,
+    load_pairs,
+    training_batches,
+)
+from cellmotion_jax.methods.celltrack_embedding.evaluation import PairErrors, find_again, held_out_pairs
+from cellmotion_jax.methods.celltrack_embedding.features import EmbeddingModel, save_embedding
+from cellmotion_jax.methods.celltrack_embedding.objective import EmbeddingObjective
+from cellmotion_jax.models.embedding import LEARNED_NUMBERS, PairEmbedding, TrackingEmbedding
+from cellmotion_jax.report.figures import plot_curves
+from cellmotion_jax.report.tracking_pairs import plot_pairs
+from cellmotion_jax.training.checkpoint import check_same_configuration
+from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.loop import fit
+from cellmotion_jax.training.validation import make_validation
+
+PICTURES = 12
+"""Held-out pairs that are drawn."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EmbeddingNetwork:
+    """The size of the network; see `models.embedding.TrackingEmbedding`."""
+
+    features: int = 8
+    """Channels that the filters look at."""
+    base_width: int = 16
+    """Channels of the first level; the two others have twice as many."""
+    centre: bool = True
+    """Whether the network also says where centres of cells are, whichever cell; off for the ablation."""
+
+    def __post_init__(self) -> None:
+        """Refuses networks that cannot be."""
+        for name in ("features", "base_width"):
+            if getattr(self, name) < 1:
+                raise InputError(
+                    f"network.{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1."
+                )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EmbeddingExperiment:
+    """Trains features through the correlation filter, and tests whether unseen cells are found again."""
+
+    network: EmbeddingNetwork = EmbeddingNetwork()
+    """Size of the network."""
+    data: EmbeddingData = EmbeddingData()
+    """Where the pairs come from."""
+    objective: EmbeddingObjective = EmbeddingObjective()
+    """The filter and what it is held against."""
+    augmentation: PairAugmentation = PairAugmentation()
+    """Random changes of the training pairs."""
+    optimizer: Optimizer = AdamW(weight_decay=1e-4)
+    """Optimiser."""
+    phases: tuple[Phase, ...] = (Phase(steps=400, learning_rate=2e-3, warmup_steps=50, final_fraction=0.01),)
+    """Stretches of training, one after another."""
+    precision: Precision = Precision.float32
+    """Compute type of the network."""
+    run: Run = Run(batch_size=24, evaluate_every=100, checkpoint_every=100)
+    """Cadence, seed, folder."""
+
+    def __post_init__(self) -> None:
+        """Refuses settings that leave nothing to do."""
+        if not self.phases:
+            raise InputError("phases is empty; name at least one.")
+
+    def train(self) -> None:
+        """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
+        folder = (self.run.folder or pathlib.Path("runs/celltrack-embedding")).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
+        samples = load_pairs(self.data, cache=folder / "data", seed=self.run.seed)
+        held_out = held_out_pairs(samples)
+        embedding = TrackingEmbedding(**dataclasses.asdict(self.network), dtype=self.precision.value)
+        network = PairEmbedding(embedding)
+        batch_size = self.run.batch_size
+        best = fit(
+            model=network,
+            objective=self.objective,
+            augment=self.augmentation,
+            optimizer=self.optimizer,
+            phases=[
+                phase.in_steps(samples=len(samples.train), batch_size=batch_size) for phase in self.phases
+            ],
+            run=self.run,
+            folder=folder,
+            members=["embedding"],
+            batches=functools.partial(
+                training_batches, samples=samples, batch_size=batch_size, seed=self.run.seed
+            ),
+            evaluate=make_validation(network, self.objective, held_out, batch_size=batch_size, mask="counts"),
+            best_metric="loss",
+        )
+        plot_curves(folder / "metrics.csv", folder / "curves.png")
+        params = jax.tree.map(lambda leaf: np.asarray(leaf[0]), best.params)
+        save_embedding(folder / "model.safetensors", self._trained(embedding, params))
+        errors, pairs = find_again(
+            network, params, self.objective, samples, held_out, batch_size=batch_size, pictures=PICTURES
+        )
+        share = np.mean(errors.error <= 2)
+        plot_pairs(
+            pairs,
+            folder / "pairs.png",
+            title=f"Cells found again by filters on learned features: {share:.1%} within 2 grid pixels",
+        )
+        write_results(folder, errors, samples)
+
+    def _trained(self, embedding: TrackingEmbedding, params) -> EmbeddingModel:
+        """What goes into the model's file."""
+        return EmbeddingModel(
+            network=embedding.clone(dtype=None),
+            params=params["embedding"],
+            diameter=self.data.pairs.diameter,
+            window=self.objective.window,
+            filter_sigma=self.objective.filter_sigma,
+            **{name: float(np.exp(params[name])) for name in LEARNED_NUMBERS},
+        )
+
+
+def write_results(folder: pathlib.Path, errors: PairErrors, samples: EmbeddingSamples) -> None:
+    """How many held-out cells of every source were found again, as ``results.csv`` and on the screen.
+
+    Args:
+        folder: Of the experiment.
+        errors: Of all held-out pairs.
+        samples: The pairs.
+    """
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(("source", "pairs", "within_2px", "within_4px", "median_px"))
+    lines = [f"{'source':<28}{'pairs':>7}{'within 2 px':>13}{'within 4 px':>13}{'median px':>11}"]
+    for number, name in enumerate((*samples.names, "all")):
+        chosen = errors.error if name == "all" else errors.error[errors.origin == number]
+        near, far, median = np.mean(chosen <= 2), np.mean(chosen <= 4), np.median(chosen)
+        writer.writerow((name, len(chosen), f"{near:.4f}", f"{far:.4f}", f"{median:.3f}"))
+        lines.append(f"{name:<28}{len(chosen):>7}{near:>13.3f}{far:>13.3f}{median:>11.2f}")
+    write_text(folder / "results.csv", table.getvalue())
+    print("\n".join(lines))  # noqa: T201
+    print(f"Tables and pictures: {folder}")  # noqa: T201

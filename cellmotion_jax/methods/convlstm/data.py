@@ -1,0 +1,100 @@
+"""Annotated movies as windows of frames, for the segmentation of videos."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from cellmotion_jax.data.annotated import AnnotatedImage, ImageSplit, median_cell_diameter
+from cellmotion_jax.data.downsampling import shrink_for
+from cellmotion_jax.data.image_split import image_split
+from cellmotion_jax.data.pipeline import Source, member_batches
+from cellmotion_jax.data.simulate import Simulation
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.convlstm.records import window_source
+from cellmotion_jax.models.convlstm_unet import WINDOW
+
+NETWORK_DIAMETER = 32.0
+"""Pixels across a cell to which frames are shrunken, for two cores to train in minutes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VideoData:
+    """Where the movies come from and how the network sees them."""
+
+    root: pathlib.Path | None = None
+    """Cell Tracking Challenge folder (01, 01_GT/TRA, and masks in 01_ST or 01_GT), or a folder with `images`
+    and `masks`, single frames that are repeated; None simulates movies."""
+    simulation: Simulation = Simulation(frames=12, cells=12, height=512, width=512)
+    """What is simulated where there is no root."""
+    movies: int = 6
+    """Number of simulated movies; the last is for testing, the one before it for validation."""
+    window: int = WINDOW
+    """Frames that the network sees to segment the last of them."""
+    shrink: int | None = None
+    """Frames are averaged over blocks of this side before anything else; None: the whole number that brings
+    the median cell nearest to 32 pixels; 1 in the paper."""
+
+    def __post_init__(self) -> None:
+        """Refuses windows without frames and blocks without pixels."""
+        for name in ("window", "shrink"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise InputError(f"data.{name} is {getattr(self, name)}; it must be at least 1.")
+
+
+class VideoSamples(NamedTuple):
+    """The annotated frames of an experiment and the windows that end with them."""
+
+    images: ImageSplit
+    shrink: int
+    """Side of the blocks over which frames are averaged."""
+    cell_diameter: float
+    """Median equivalent diameter of a training cell, in shrunken pixels."""
+    train: Source
+    """Windows to learn from."""
+    validation: Source
+    """Windows to choose by."""
+
+
+def load_windows(data: VideoData, *, cache: pathlib.Path, seed: int) -> VideoSamples:
+    """Finds or simulates the movies, prepares their frames, and keeps both for the next run.
+
+    Args:
+        data: Settings.
+        cache: Folder for simulated movies and prepared frames.
+        seed: Seed of the simulation.
+
+    Returns:
+        Windows of the training and validation frames, and all annotated images.
+
+    Raises:
+        InputError: Anything wrong with the folder, or no cell in it.
+    """
+    images = image_split(data.root, data.simulation, movies=data.movies, cache=cache, seed=seed)
+    for image in images.test:  # What is wrong with them must not be found after the training.
+        image.image()
+        image.labels()
+    diameter = median_cell_diameter(images.train)
+    shrink = data.shrink or shrink_for(diameter, NETWORK_DIAMETER)
+
+    def windows(part: tuple[AnnotatedImage, ...]) -> Source:
+        return window_source(part, window=data.window, shrink=shrink, data_dir=cache / "frames")
+
+    return VideoSamples(images, shrink, diameter / shrink, windows(images.train), windows(images.validation))
+
+
+def training_batches(
+    start: int, *, samples: VideoSamples, batch_size: int, seed: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Batches from step ``start`` on, with leading axes [member, batch] of which the first has length 1."""
+    return member_batches(
+        samples.train,
+        members=[np.arange(len(samples.train))],
+        batch_size=batch_size,
+        seed=seed,
+        start_step=start,
+    )

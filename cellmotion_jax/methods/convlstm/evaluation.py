@@ -1,0 +1,178 @@
+"""What a video network reaches: pixels on validation windows, and cells of whole frames."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import numpy as np
+import tqdm
+from jaxtyping import Float32, Int32, Num
+
+from cellmotion_jax.data.annotated import AnnotatedImage
+from cellmotion_jax.data.annotated_image import read_finite_picture
+from cellmotion_jax.data.downsampling import enlarge_map
+from cellmotion_jax.data.pipeline import Source, gather
+from cellmotion_jax.inference.tiling import Tiling
+from cellmotion_jax.methods.convlstm.foreground import Memory, VideoModel, foreground_maps
+from cellmotion_jax.methods.convlstm.instances import InstanceSettings, find_instances
+from cellmotion_jax.metrics import FrameMatches, jaccard_index, match_frame, segmentation_score
+from cellmotion_jax.training.state import Best, TrainState
+from cellmotion_jax.training.step import Objective, side_by_side
+
+
+class FrameResult(NamedTuple):
+    """How one annotated frame went."""
+
+    image: AnnotatedImage
+    matches: FrameMatches
+    """Cells found against annotated ones, by the rule of SEG."""
+    jaccard: float
+    """Jaccard index of cell and background, over pixels that are annotated."""
+
+
+class PartResult(NamedTuple):
+    """How the frames of one part went."""
+
+    name: str
+    frames: tuple[FrameResult, ...]
+
+    @property
+    def seg(self) -> float:
+        """SEG over all cells of all frames."""
+        return segmentation_score(frame.matches for frame in self.frames).seg
+
+    @property
+    def jaccard(self) -> float:
+        """Mean Jaccard index of the frames."""
+        return float(np.mean([frame.jaccard for frame in self.frames]))
+
+
+def make_evaluation(
+    network: nn.Module,
+    objective: Objective,
+    windows: Source,
+    images: Sequence[AnnotatedImage],
+    *,
+    shrink: int,
+    instances: InstanceSettings,
+) -> Callable[[TrainState | Best], Mapping[str, np.ndarray]]:
+    """Makes the function that gives loss, Jaccard distance and SEG on validation frames, each of shape [1].
+
+    Args:
+        network: Linen module.
+        objective: The loss.
+        windows: One per image, read anew in every evaluation.
+        images: The annotated images.
+        shrink: Side of the blocks over which frames are averaged.
+        instances: How probabilities become cells.
+
+    Returns:
+        ``state -> metrics`` for a state with a leading member axis of length 1.
+    """
+
+    def answer(params, batch_stats, batch):
+        outputs: Any = network.apply(
+            {"params": params, "batch_stats": batch_stats}, batch["image"], train=False
+        )
+        loss, terms = objective(outputs, batch)
+        return {"loss": loss, **terms}, jax.nn.softmax(outputs.logits)[0, ..., 1]
+
+    of_window = side_by_side(answer)
+
+    def evaluate(state: TrainState | Best) -> Mapping[str, np.ndarray]:
+        rows, matches = [], []
+        for index, image in enumerate(images):
+            batch = gather(windows, np.array([[index]]))
+            terms, shown = jax.device_get(of_window(state.params, state.batch_stats, batch))
+            rows.append({name: float(value[0]) for name, value in terms.items()})
+            y, x = (side // shrink for side in image.shape)
+            # A network that has diverged finds nothing here; the training loop stops it.
+            foreground = np.nan_to_num(enlarge_map(shown[0, :y, :x], shrink, image.shape))
+            matches.append(match_frame(image.labels(), find_instances(foreground, settings=instances)))
+        means = {name: np.array([np.mean([row[name] for row in rows])]) for name in rows[0]}
+        return {**means, "SEG": np.array([segmentation_score(matches).seg])}
+
+    return evaluate
+
+
+def segmented(
+    model: VideoModel,
+    images: Sequence[AnnotatedImage],
+    *,
+    memory: Memory,
+    tiling: Tiling,
+) -> Iterator[tuple[AnnotatedImage, Float32[np.ndarray, "y x"], Int32[np.ndarray, "y x"]]]:
+    """Segments annotated images; those that follow each other in a movie are streamed as one.
+
+    The first window of a run of frames holds the frames before it in the movie.
+
+    Args:
+        model: The network.
+        images: In the order of their movies.
+        memory: What is known of earlier frames.
+        tiling: Tiles in shrunken pixels.
+
+    Yields:
+        Every image with the probability of a cell and the label image of cells.
+    """
+    for stretch in _stretches(images):
+        maps = foreground_maps(
+            model,
+            (_grey(image.image_file) for image in stretch),
+            before=(_grey(file) for file in stretch[0].window_files(model.window)[:-1]),
+            memory=memory,
+            tiling=tiling,
+        )
+        for image, foreground in zip(stretch, maps):
+            yield image, foreground, find_instances(foreground, settings=model.instances)
+
+
+def evaluate_part(
+    model: VideoModel,
+    name: str,
+    images: Sequence[AnnotatedImage],
+    *,
+    memory: Memory,
+    tiling: Tiling,
+) -> PartResult:
+    """Segments the frames of a part and holds them against what is annotated.
+
+    Args:
+        model: The network.
+        name: Of the part, for tables and the progress bar.
+        images: In the order of their movies.
+        memory: What is known of earlier frames.
+        tiling: Tiles in shrunken pixels.
+
+    Returns:
+        The result of every frame.
+    """
+    found = segmented(model, images, memory=memory, tiling=tiling)
+    results = []
+    for image, foreground, labels in tqdm.tqdm(
+        found, desc=name, total=len(images), unit="frame", leave=False, disable=None
+    ):
+        truth = image.labels()
+        jaccard = jaccard_index(foreground > model.instances.threshold, truth > 0, where=image.annotated())
+        results.append(FrameResult(image, match_frame(truth, labels), float(jaccard)))
+    return PartResult(name, tuple(results))
+
+
+def _stretches(images: Iterable[AnnotatedImage]) -> Iterator[list[AnnotatedImage]]:
+    """Runs of images that are consecutive frames of one movie; an image without a movie is one by itself."""
+    run: list[AnnotatedImage] = []
+    for image in images:
+        if run and not (image.movie_files and image.window_files(2)[0] == run[-1].image_file):
+            yield run
+            run = []
+        run.append(image)
+    if run:
+        yield run
+
+
+def _grey(file: pathlib.Path) -> Num[np.ndarray, "y x"]:
+    return read_finite_picture(file).mean(axis=-1)

@@ -1,0 +1,215 @@
+"""The ConvLSTM U-Net experiments: data, network, training, evaluation and report, in this order."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import pathlib
+from typing import Any
+
+import flax.traverse_util
+import jax
+import numpy as np
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.inference.tiling import Tiling
+from cellmotion_jax.methods.convlstm.augmentation import PatchSampling
+from cellmotion_jax.methods.convlstm.data import VideoData, VideoSamples, load_windows, training_batches
+from cellmotion_jax.methods.convlstm.evaluation import PartResult, evaluate_part, make_evaluation
+from cellmotion_jax.methods.convlstm.foreground import VIDEO_TILING, Memory, VideoModel
+from cellmotion_jax.methods.convlstm.instances import InstanceSettings, fit_instances
+from cellmotion_jax.methods.convlstm.model_file import save_video_model
+from cellmotion_jax.methods.convlstm.objective import SegmentationObjective
+from cellmotion_jax.methods.convlstm.results import write_results
+from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
+from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet
+from cellmotion_jax.report.figures import plot_curves
+from cellmotion_jax.training.checkpoint import check_same_configuration
+from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.loop import fit
+from cellmotion_jax.weights.convert import load_weights
+from cellmotion_jax.weights.fitting import variable_shapes
+
+ENCODER = "mobilenet-v2-0.35"
+"""The encoder's name in `cellmotion import-weights`."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VideoNetwork:
+    """The size of the network; see `models.convlstm_unet.ConvLSTMUNet`."""
+
+    base_filters: int = 16
+    """Filters of the finest level and of the ConvLSTM; 16, 25 or 50 in the paper."""
+    levels: int = 4
+    """Levels of the encoder, 3 to 5 in the paper."""
+    recurrent: bool = True
+    """Whether there is a ConvLSTM; without one every frame is segmented by itself."""
+    dropout: float = 0.05
+    """Share of activations dropped in the decoder while training."""
+
+    def __post_init__(self) -> None:
+        """Refuses networks that cannot be."""
+        if self.base_filters < 1:
+            raise InputError(f"network.base-filters is {self.base_filters}; it must be at least 1.")
+        if not 1 <= self.levels <= 5:
+            raise InputError(f"network.levels is {self.levels}; the encoder has 1 to 5.")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"network.dropout is {self.dropout}; it is a share in [0, 1).")
+
+
+def two_steps(*, pretrained: bool) -> tuple[Phase, ...]:
+    """The default phases: the decoder first, then everything; without pretrained weights all at once."""
+    encoder = ("encoder",) if pretrained else ()
+    return (
+        Phase(steps=300, learning_rate=5e-3, frozen=encoder, statistics_momentum=0.95),
+        Phase(
+            steps=300,
+            learning_rate=1e-3,
+            final_fraction=0.02,
+            fixed_statistics=encoder,
+            statistics_momentum=0.95,
+        ),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConvLSTMExperiment:
+    """Trains a network to segment the cells of a movie and tests it on later, or other, frames."""
+
+    network: VideoNetwork = VideoNetwork()
+    """Size of the network."""
+    weights: pathlib.Path | None = None
+    """Pretrained weights of the encoder, a file that `cellmotion import-weights --model mobilenet-v2-0.35`
+    wrote; None starts from random ones."""
+    data: VideoData = VideoData()
+    """Where the movies come from."""
+    sampling: PatchSampling = PatchSampling()
+    """How patches of the training frames are moved and drawn."""
+    objective: SegmentationObjective = SegmentationObjective()
+    """Weights of the loss."""
+    optimizer: Optimizer = AdamW()
+    """Optimiser."""
+    phases: tuple[Phase, ...] | None = None
+    """Stretches of training, one after another. None: 300 updates of the decoder on the pretrained encoder
+    (0.005), then 300 of everything (0.001, falling), with the encoder's statistics fixed; without weights the
+    same rates, and nothing frozen or fixed. The paper's last rate is 0.0001, over many more updates."""
+    precision: Precision = Precision.float32
+    """Compute type of the network."""
+    instances: InstanceSettings | None = None
+    """How probabilities become cells; None fits the smallest area, and the depth at which joined cells are
+    parted, to the training masks."""
+    memory: tuple[Memory, ...] = tuple(Memory)
+    """What is known of earlier frames in the test; each is tested."""
+    tiling: Tiling = VIDEO_TILING
+    """How whole frames are cut for the test."""
+    run: Run = Run(batch_size=2, evaluate_every=50, checkpoint_every=100)
+    """Cadence, seed, folder."""
+
+    def __post_init__(self) -> None:
+        """Refuses settings that leave nothing to do or cannot work together."""
+        for name in ("phases", "memory"):
+            if getattr(self, name) == ():
+                raise InputError(f"{name} is empty; name at least one.")
+        multiple = self._module().multiple
+        if self.sampling.patch % multiple:
+            raise InputError(
+                f"sampling.patch is {self.sampling.patch}; with network.levels {self.network.levels} it must "
+                f"be a multiple of {multiple}."
+            )
+        self.tiling.stride_for(SMALLEST_IMAGE)
+
+    def train(self) -> None:
+        """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
+        folder = (self.run.folder or pathlib.Path("runs/convlstm")).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
+        pretrained = self._pretrained()
+        # Without recurrence nothing but the last frame of a window is looked at.
+        data = self.data if self.network.recurrent else dataclasses.replace(self.data, window=1)
+        samples = load_windows(data, cache=folder / "data", seed=self.run.seed)
+        instances = self.instances or fit_instances(
+            samples.images.train, diameter=samples.cell_diameter * samples.shrink
+        )
+        network = self._module()
+        best = fit(
+            model=network,
+            objective=self.objective,
+            augment=self.sampling,
+            optimizer=self.optimizer,
+            phases=[
+                phase.in_steps(samples=len(samples.train), batch_size=self.run.batch_size)
+                for phase in self._phases()
+            ],
+            run=self.run,
+            folder=folder,
+            members=["convlstm" if self.network.recurrent else "one frame"],
+            batches=functools.partial(
+                training_batches, samples=samples, batch_size=self.run.batch_size, seed=self.run.seed
+            ),
+            evaluate=make_evaluation(
+                network,
+                self.objective,
+                samples.validation,
+                samples.images.validation,
+                shrink=samples.shrink,
+                instances=instances,
+            ),
+            best_metric="jaccard_distance",
+            pretrained=pretrained,
+        )
+        plot_curves(folder / "metrics.csv", folder / "curves.png")
+        model = self._trained(jax.tree.map(lambda leaf: np.asarray(leaf[0]), best), samples, instances)
+        save_video_model(folder / "model.safetensors", model)
+        write_results(folder, model, self._tested(model, samples), tiling=self.tiling)
+
+    def _tested(self, model: VideoModel, samples: VideoSamples) -> dict[Memory, tuple[PartResult, ...]]:
+        """Every part under every memory that differs for this network."""
+        parts = {"validation": samples.images.validation, "test": samples.images.test}
+        return {
+            memory: tuple(
+                evaluate_part(model, name, images, memory=memory, tiling=self.tiling)
+                for name, images in parts.items()
+            )
+            for memory in (self.memory if self.network.recurrent else (Memory.window,))
+        }
+
+    def _phases(self) -> tuple[Phase, ...]:
+        return two_steps(pretrained=self.weights is not None) if self.phases is None else self.phases
+
+    def _module(self) -> ConvLSTMUNet:
+        return ConvLSTMUNet(**dataclasses.asdict(self.network), dtype=self.precision.value)
+
+    def _trained(self, best: Any, samples: VideoSamples, instances: InstanceSettings) -> VideoModel:
+        """What goes into the model's file."""
+        return VideoModel(
+            network=self._module().clone(dtype=None),
+            variables={"params": best.params, "batch_stats": best.batch_stats},
+            window=self.data.window,
+            shrink=samples.shrink,
+            cell_diameter=samples.cell_diameter,
+            instances=instances,
+        )
+
+    def _pretrained(self) -> dict[str, Any]:
+        """The variables of the encoder's levels, in the place that they have in the network."""
+        if self.weights is None:
+            if any("encoder" in (*phase.frozen, *phase.fixed_statistics) for phase in self._phases()):
+                logging.getLogger(__name__).warning(
+                    "No --weights: the encoder has random values, and phases freeze it or its statistics."
+                )
+            return {}
+        loaded = load_weights(self.weights)
+        if loaded.model != ENCODER:
+            raise InputError(
+                f"{self.weights} holds {loaded.model}; the encoder is {ENCODER}, which `cellmotion "
+                "import-weights` writes."
+            )
+        flat: dict[str, Any] = flax.traverse_util.flatten_dict(
+            {kind: {"encoder": tree} for kind, tree in loaded.variables.items()}, sep="/"
+        )
+        # The layers beyond the last level that is used, and the classifier, are left behind.
+        wanted = variable_shapes(self._module(), (1, 32, 32, 1))
+        return flax.traverse_util.unflatten_dict(
+            {name: leaf for name, leaf in flat.items() if name in wanted}, sep="/"
+        )

@@ -1,0 +1,163 @@
+"""How likely every pixel of a movie is a cell, from a trained ConvLSTM U-Net, frame by frame."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32, Num
+
+from cellmotion_jax.data.downsampling import enlarge_map, shrink_image
+from cellmotion_jax.data.percentiles import normalize_percentiles
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.inference.tiling import Tiling, check_image, predict_tiled
+from cellmotion_jax.methods.convlstm.instances import InstanceSettings
+from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
+from cellmotion_jax.models.convlstm import ConvLSTMState
+from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet
+
+REFRESH_FRAMES = 8
+"""A state is carried so far: each frame is read 1.5 times for windows of 5, and the state is at most 12
+old."""
+VIDEO_TILING = Tiling(tile=1024, margin=96)
+"""The networks of the paper see 97 to 115 pixels around a pixel (Section 5), hardly anything of the last.
+Tiles are multiples of the smallest image that the encoder takes, 32 pixels, whatever its levels."""
+
+
+class Memory(enum.Enum):
+    """What the network knows of earlier frames."""
+
+    carried = "carried"
+    """All of them: the recurrent state goes from frame to frame and every frame is read once. A state that
+    has seen many more frames than a window of the training slowly goes stale."""
+    refreshed = "refreshed"
+    """As carried, but every eighth frame the state is begun anew from the last window."""
+    window = "window"
+    """The last few, as in the paper: each frame is segmented from a window that is read from an empty state.
+    About as many times slower as the window has frames."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class VideoModel:
+    """A trained network with everything that its use on a movie takes."""
+
+    network: ConvLSTMUNet
+    """The module."""
+    variables: dict[str, Any]
+    """``params`` and ``batch_stats``."""
+    window: int
+    """Frames of a window in training."""
+    shrink: int
+    """Frames are averaged over blocks of ``shrink x shrink`` pixels before the network sees them."""
+    cell_diameter: float
+    """Median equivalent diameter of the training cells, in shrunken pixels."""
+    instances: InstanceSettings
+    """How its probabilities become cells, as fitted to the training cells."""
+
+
+def foreground_maps(
+    model: VideoModel,
+    frames: Iterable[Num[np.ndarray, "_ _"]],
+    *,
+    before: Iterable[Num[np.ndarray, "_ _"]] = (),
+    memory: Memory = Memory.refreshed,
+    tiling: Tiling = VIDEO_TILING,
+) -> Iterator[Float32[np.ndarray, "_ _"]]:
+    """The probability of a cell at every pixel of every frame, in order.
+
+    A state begins by reading a window that ends with the first frame. Where no frames before it are given,
+    it is repeated, as in training. Memory does not grow with the number of frames: it is one window and one
+    state per tile.
+
+    Args:
+        model: The network.
+        frames: Grey frames of one size, in any unit.
+        before: The frames before the first one, as many of them as are known; none are predicted.
+        memory: What is known of earlier frames.
+        tiling: Tiles in shrunken pixels. A frame that fits into one tile is not cut and has no margin.
+
+    Yields:
+        Probabilities [y, x] of the size of the frame.
+
+    Raises:
+        InputError: If a frame is smaller than a block to be shrunken, of another size than the first, or has
+            pixels that are NaN or infinite.
+    """
+    variables = jax.device_put(model.variables)
+    length = model.window if model.network.recurrent else 1
+    seen: collections.deque[Float32[np.ndarray, "y x"]] = collections.deque(maxlen=length)
+    seen.extend(seen_by_network(frame, model.shrink) for frame in before)
+    states: list[ConvLSTMState] = []
+    shape: tuple[int, ...] | None = None
+    for number, frame in enumerate(frames):
+        shape = frame.shape if shape is None else shape
+        image = seen_by_network(frame, model.shrink)
+        if frame.shape != shape or any(other.shape != image.shape for other in seen):
+            raise InputError(f"a frame has shape {frame.shape}, but those before it have another.")
+        seen.append(image)
+        seen.extendleft([seen[0]] * (length - len(seen)))
+        tiled = functools.partial(predict_tiled, tiling=_fitted(tiling, image.shape), multiple=SMALLEST_IMAGE)
+        if memory is Memory.window or not model.network.recurrent:
+            predict = functools.partial(_of_windows, variables, network=model.network)
+            shown = tiled(predict, np.stack(seen, axis=-1))
+        else:
+            if memory is Memory.refreshed and number % REFRESH_FRAMES == 0:
+                states = []
+            for read in [image] if states else list(seen):
+                remember = _Remembering(model.network, variables, states)
+                shown = tiled(remember, read[..., None])
+                states = remember.after
+        yield enlarge_map(shown, model.shrink, shape)
+
+
+def seen_by_network(frame: Num[np.ndarray, "y x"], shrink: int) -> Float32[np.ndarray, "small_y small_x"]:
+    """A frame as the network sees it: averaged over blocks, brightness on the scale of its percentiles.
+
+    Raises:
+        InputError: If the frame is smaller than a block or a pixel is not finite.
+    """
+    check_image(frame[..., None])
+    return normalize_percentiles(shrink_image(frame[..., None], shrink)[..., 0])
+
+
+class _Remembering:
+    """Predicts the tiles of one frame, each from the state of the tile after the frame before.
+
+    `predict_tiled` asks for the tiles of frames of one size in one order.
+    """
+
+    def __init__(self, network: ConvLSTMUNet, variables: Any, before: list[ConvLSTMState]) -> None:
+        self._network, self._variables, self._before = network, variables, before
+        self.after: list[ConvLSTMState] = []
+
+    def __call__(self, tiles: Float[Array, "batch y x 1"]) -> Float[Array, "batch y x"]:
+        state = self._before[len(self.after)] if self._before else None
+        shown, state = _of_next(self._variables, tiles, state, network=self._network)
+        self.after.append(state)
+        return shown
+
+
+@functools.partial(jax.jit, static_argnames="network")
+def _of_windows(variables, tiles: Float[Array, "batch y x time"], *, network: ConvLSTMUNet) -> Array:
+    windows = jnp.moveaxis(tiles, -1, 1)[..., None]
+    logits = network.apply(variables, windows, train=False).logits  # type: ignore[union-attr]
+    return jax.nn.softmax(logits)[..., 1]
+
+
+@functools.partial(jax.jit, static_argnames="network")
+def _of_next(variables, tiles: Float[Array, "batch y x 1"], state, *, network: ConvLSTMUNet):
+    outputs, state = network.apply(variables, tiles, state, method="stream")  # type: ignore[misc]
+    return jax.nn.softmax(outputs.logits)[..., 1], state
+
+
+def _fitted(tiling: Tiling, shape: tuple[int, ...]) -> Tiling:
+    """Without margins where the whole frame is one tile: training has shown the network its own border."""
+    whole = all(-(-side // SMALLEST_IMAGE) * SMALLEST_IMAGE <= tiling.tile for side in shape)
+    return dataclasses.replace(tiling, margin=0, stride=None) if whole else tiling

@@ -1,0 +1,169 @@
+"""Frames of movies with the classes of their pixels as ArrayRecord files, and windows made of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any, SupportsIndex
+
+import numpy as np
+import tensorflow_datasets as tfds
+from jaxtyping import UInt8
+from tqdm import tqdm
+
+from cellmotion_jax.data.annotated import AnnotatedImage
+from cellmotion_jax.data.annotated_image import read_finite_picture
+from cellmotion_jax.data.downsampling import shrink_image, shrink_labels
+from cellmotion_jax.data.percentiles import normalize_percentiles
+from cellmotion_jax.data.records import digest, fingerprint, prepared, quiet
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.morphology.contacts import contact_map
+
+# What is stored of a pixel, in one byte.
+_CELL, _CONTACT, _UNKNOWN = 1, 2, 4
+# Sides are filled up to a multiple of this, which any network of up to five levels halves without loss.
+_MULTIPLE = 32
+CONTACT_REACH = 2
+"""Pixels that count as contact have two cells within this many pixels."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class FrameConfig(tfds.core.BuilderConfig):
+    """What is built; its name holds a digest of all of it, so that any change is built anew."""
+
+    images: Sequence[AnnotatedImage] = dataclasses.field(repr=False)
+    """The annotated images."""
+    window: int
+    """Frames that end with each of them."""
+    shrink: int
+    """Side of the blocks over which images are averaged."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of all stored frames."""
+        y, x = (max(sides) // self.shrink for sides in zip(*(image.shape for image in self.images)))
+        return -(-y // _MULTIPLE) * _MULTIPLE, -(-x // _MULTIPLE) * _MULTIPLE
+
+    def files(self) -> list[pathlib.Path]:
+        """Every frame of a window once."""
+        return list(dict.fromkeys(file for image in self.images for file in image.window_files(self.window)))
+
+
+class Frames(tfds.core.GeneratorBasedBuilder):
+    """Builder of one split, ``frames``, in the order of `FrameConfig.files`."""
+
+    # Part of the folder's name: raise it when the same configuration comes to mean other samples.
+    VERSION = tfds.core.Version("1.0.0")
+    # Nothing is downloaded. TFDS would look for checksums, by a package that it does not install.
+    url_infos = None
+    builder_config: FrameConfig
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        size = self.builder_config.size
+
+        def stored(dtype: type) -> tfds.features.Tensor:
+            return tfds.features.Tensor(shape=size, dtype=dtype, encoding="zlib")
+
+        features = tfds.features.FeaturesDict({"image": stored(np.float16), "region": stored(np.uint8)})
+        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        return {"frames": self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        config = self.builder_config
+        annotated = {image.image_file: image for image in config.images}
+        for key, file in enumerate(tqdm(config.files(), desc="frames", disable=None, leave=False)):
+            seen = normalize_percentiles(shrink_image(read_finite_picture(file), config.shrink).mean(axis=-1))
+            missing = [(0, wanted - had) for wanted, had in zip(config.size, seen.shape)]
+            region = (
+                _regions(annotated[file], config.shrink)
+                if file in annotated
+                else np.full(seen.shape, _UNKNOWN, np.uint8)
+            )
+            yield (
+                key,
+                {
+                    "image": np.pad(seen, missing, mode="symmetric").astype(np.float16),
+                    "region": np.pad(region, missing, constant_values=_UNKNOWN),
+                },
+            )
+
+
+class WindowSource:
+    """Windows of frames: ``len(source)``, and ``source[i]`` reads the one that ends with image i.
+
+    A window is a dictionary of ``image`` [time, y, x, 1], float32 on the scale of `normalize_percentiles`; of
+    its last frame ``cell`` and ``contact`` [y, x], whether there is a cell, and whether two cells come near;
+    and ``annotated`` [y, x], False where nothing is known. Pixels of a cell that touch another cell are
+    no cell, so that the two come apart.
+    """
+
+    def __init__(self, builder: Frames) -> None:
+        read: Any = builder.as_data_source
+        self._frames = read("frames")
+        config = builder.builder_config
+        place = {file: index for index, file in enumerate(config.files())}
+        self._windows = [[place[file] for file in it.window_files(config.window)] for it in config.images]
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def __getitem__(self, index: SupportsIndex) -> dict[str, np.ndarray]:
+        window = self._windows[index]
+        records = {place: self._frames[place] for place in dict.fromkeys(window)}
+        region = records[window[-1]]["region"]
+        return {
+            "image": np.stack([records[place]["image"] for place in window]).astype(np.float32)[..., None],
+            "cell": (region & _CELL) > 0,
+            "contact": (region & _CONTACT) > 0,
+            "annotated": (region & _UNKNOWN) == 0,
+        }
+
+
+def window_source(
+    images: Sequence[AnnotatedImage], *, window: int, shrink: int, data_dir: str | os.PathLike[str]
+) -> WindowSource:
+    """Prepares the frames that end with each of some annotated images, or finds what was prepared earlier.
+
+    Frames are averaged over blocks, colours are averaged, and brightness is brought to its percentiles; each
+    frame is stored once, however many windows it is in. Frames of several sizes are filled up at the bottom
+    and right by their mirror image, which does not count as annotated.
+
+    Args:
+        images: Annotated images, at least one. Frames before them come from their movies, without which the
+            image itself is repeated.
+        window: Frames of a window.
+        shrink: See `cellmotion_jax.data.downsampling.shrink_image`.
+        data_dir: Folder for the prepared frames; made if it is absent.
+
+    Returns:
+        One window per image.
+
+    Raises:
+        InputError: If there is no image, a length is no positive number, or an image is damaged, not finite,
+            or smaller than a block.
+    """
+    if not images:
+        raise InputError("There are no images to make windows of; give at least one.")
+    if window < 1:
+        raise InputError(f"window is {window}; a window has at least 1 frame.")
+    sources = [(image.margin, fingerprint((*image.files, *image.window_files(window)))) for image in images]
+    config = FrameConfig(
+        name=f"{window}-{shrink}-{digest(window, shrink, CONTACT_REACH, sources)}",
+        images=images,
+        window=window,
+        shrink=shrink,
+    )
+    with quiet():
+        return WindowSource(prepared(Frames, config, data_dir))
+
+
+def _regions(annotated: AnnotatedImage, shrink: int) -> UInt8[np.ndarray, "y x"]:
+    labels = shrink_labels(annotated.labels(), shrink)
+    known = shrink_labels(annotated.annotated(), shrink)
+    cell = (labels > 0) & ~contact_map(labels, reach=1)
+    contact = contact_map(labels, reach=CONTACT_REACH)
+    return (_CELL * cell + _CONTACT * contact + _UNKNOWN * ~known).astype(np.uint8)

@@ -1,0 +1,98 @@
+"""Tables and pictures of a finished video experiment, written beside its checkpoints."""
+
+from __future__ import annotations
+
+import csv
+import io
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from cellmotion_jax.files import write_text
+from cellmotion_jax.inference.tiling import Tiling
+from cellmotion_jax.methods.convlstm.evaluation import PartResult, segmented
+from cellmotion_jax.methods.convlstm.foreground import Memory, VideoModel
+from cellmotion_jax.metrics import optimal_matches, segmentation_score
+from cellmotion_jax.morphology import centroid_pixels
+from cellmotion_jax.report.cells import plot_cells
+
+HEADER = ("memory", "part", "frame", "cells", "SEG", "jaccard")
+
+
+def write_results(
+    folder: pathlib.Path,
+    model: VideoModel,
+    results: Mapping[Memory, tuple[PartResult, ...]],
+    *,
+    tiling: Tiling,
+) -> None:
+    """A row per frame as ``results.csv``, a summary on the screen, and pictures of two test frames.
+
+    Args:
+        folder: Of the experiment; the pictures are of the worst and the typical frame.
+        model: The trained network.
+        results: The parts under every memory that was tested.
+        tiling: How frames are cut.
+    """
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(HEADER)
+    lines = [f"{'memory':<10}{'part':<12}{'frames':>7}{'cells':>7}{'SEG':>8}{'Jaccard':>9}"]
+    for memory, parts in results.items():
+        known = memory.value if model.network.recurrent else "one frame"
+        for part in parts:
+            for frame in part.frames:
+                score = segmentation_score([frame.matches])
+                writer.writerow(
+                    (
+                        known,
+                        part.name,
+                        frame.image.name,
+                        score.cells,
+                        f"{score.seg:.4f}",
+                        f"{frame.jaccard:.4f}",
+                    )
+                )
+            cells = sum(len(frame.matches.reference) for frame in part.frames)
+            lines.append(
+                f"{known:<10}{part.name:<12}{len(part.frames):>7}{cells:>7}{part.seg:>8.3f}"
+                f"{part.jaccard:>9.3f}"
+            )
+    write_text(folder / "results.csv", table.getvalue())
+    print("\n".join(lines))  # noqa: T201
+    memory, (*_, test) = list(results.items())[-1]
+    _draw(folder, model, memory, test, tiling=tiling)
+    print(f"Tables and pictures: {folder}")  # noqa: T201
+
+
+def _draw(
+    folder: pathlib.Path,
+    model: VideoModel,
+    memory: Memory,
+    part: PartResult,
+    *,
+    tiling: Tiling,
+) -> None:
+    """The worst and the typical frame of a part; predicted once more, since maps are not kept."""
+    scores = [frame.jaccard for frame in part.frames]
+    order = np.argsort(scores, kind="stable")
+    wanted = {"worst": int(order[0]), "typical": int(order[len(order) // 2])}
+    images = [frame.image for frame in part.frames]
+    found = segmented(model, images, memory=memory, tiling=tiling)
+    for index, (image, foreground, labels) in enumerate(found):
+        for what in [what for what, chosen in wanted.items() if chosen == index]:
+            truth = image.labels()
+            points, markers = centroid_pixels(labels), centroid_pixels(truth)
+            radius = model.cell_diameter * model.shrink / 2
+            plot_cells(
+                image.image()[..., 0] if image.channels == 1 else image.image(),
+                [("cell", foreground)],
+                points,
+                optimal_matches(points, markers, radius=radius),
+                markers,
+                folder / f"cells-{part.name}-{what}.png",
+                labels=labels,
+                reference=truth,
+                title=image.name,
+            )

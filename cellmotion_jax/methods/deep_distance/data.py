@@ -1,0 +1,164 @@
+"""Annotated images for DeepDistance, cut into tiles, and in which order they are trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from cellmotion_jax.data.annotated import AnnotatedImage, ImageSplit, median_cell_diameter, open_annotated
+from cellmotion_jax.data.downsampling import shrink_for
+from cellmotion_jax.data.image_split import image_split
+from cellmotion_jax.data.pipeline import member_batches
+from cellmotion_jax.data.simulate import Simulation
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.deep_distance.records import TileSource, tile_source
+
+NETWORK_DIAMETER = 30.0
+"""Pixels across a cell to which images are shrunken: a network of three poolings sees all of such a cell."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DistanceData:
+    """Where the images come from and what the network is to learn of them."""
+
+    root: pathlib.Path | None = None
+    """Cell Tracking Challenge folder (01, 01_GT/TRA, and masks in 01_ST or 01_GT), or a folder with `images`
+    and `masks`; None simulates movies."""
+    independent: tuple[pathlib.Path, ...] = ()
+    """Folders of other cells, on whose test images the network is tested as well, without training on them;
+    they are shrunken by their own cell diameter."""
+    simulation: Simulation = Simulation(frames=8, cells=14, height=512, width=512)
+    """What is simulated where there is no root."""
+    movies: int = 8
+    """Number of simulated movies; the last is for testing, the one before it for validation."""
+    tile: int = 128
+    """Rows and columns of a tile in (shrunken) pixels; 512 in the paper, with larger cells. Small tiles buy
+    more updates for the same work."""
+    stride: int = 96
+    """Pixels from one tile to the next; 256 in the paper."""
+    shrink: int | None = None
+    """Images are averaged over blocks of this side before anything else; None: the whole number that brings
+    the median cell nearest to 30 pixels, 1 in the paper."""
+    alpha: float = 0.1
+    """Decay of the inner distance per (shrunken) pixel, Eq. (1)."""
+    squared: bool = False
+    """Square the distances, as Eq. (1) and (2) are printed."""
+    boundary_width: float = 2.0
+    """(Shrunken) pixels that are taken off every cell along its boundary in the classification map."""
+
+    def __post_init__(self) -> None:
+        """Refuses tiles without pixels."""
+        for name in ("tile", "stride", "shrink"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise InputError(f"data.{name} is {getattr(self, name)}; it must be at least 1.")
+
+
+class IndependentImages(NamedTuple):
+    """Images of other cells, to be tested on and nothing else."""
+
+    name: str
+    """Of the folder."""
+    images: tuple[AnnotatedImage, ...]
+    """The test images."""
+    diameter: float
+    """Median cell diameter in them, in their own pixels."""
+
+
+class DistanceSamples(NamedTuple):
+    """The images of an experiment and the tiles cut from them."""
+
+    images: ImageSplit
+    diameter: float
+    """Median cell diameter in the training images, in their own pixels."""
+    shrink: int
+    """Side of the blocks over which images are averaged."""
+    train: TileSource
+    """Tiles to learn from."""
+    validation: TileSource
+    """Tiles to choose by."""
+    independent: tuple[IndependentImages, ...]
+    """Images of other cells."""
+
+
+def load_tiles(data: DistanceData, *, cache: pathlib.Path, seed: int) -> DistanceSamples:
+    """Finds or simulates the images, computes what is to be learned of them, and keeps both for the next run.
+
+    Args:
+        data: Settings.
+        cache: Folder for simulated movies and prepared tiles.
+        seed: Seed of the simulation.
+
+    Returns:
+        The tiles of the training and validation images, and all images.
+
+    Raises:
+        InputError: Anything wrong with the folder, or no cell in it.
+    """
+    images = image_split(data.root, data.simulation, movies=data.movies, cache=cache, seed=seed)
+    independent = _independent(data)
+    for image in (*images.test, *(image for other in independent for image in other.images)):
+        _check_test_image(image, channels=images.train[0].channels)
+    diameter = median_cell_diameter(images.train)
+    shrink = data.shrink or shrink_for(diameter, NETWORK_DIAMETER)
+
+    def tiles(part: tuple[AnnotatedImage, ...], stride: int) -> TileSource:
+        return tile_source(
+            part,
+            tile=data.tile,
+            stride=stride,
+            shrink=shrink,
+            alpha=data.alpha,
+            squared=data.squared,
+            boundary_width=data.boundary_width,
+            data_dir=cache / "tiles",
+        )
+
+    # Of validation images every pixel counts once, or nearly so.
+    return DistanceSamples(
+        images=images,
+        diameter=diameter,
+        shrink=shrink,
+        train=tiles(images.train, data.stride),
+        validation=tiles(images.validation, data.tile),
+        independent=independent,
+    )
+
+
+def training_batches(
+    start: int, *, samples: DistanceSamples, batch_size: int, seed: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Batches from step ``start`` on, with leading axes [member, batch] of which the first has length 1."""
+    return member_batches(
+        samples.train,
+        members=[np.arange(len(samples.train))],
+        batch_size=batch_size,
+        seed=seed,
+        start_step=start,
+    )
+
+
+def _independent(data: DistanceData) -> tuple[IndependentImages, ...]:
+    others: list[IndependentImages] = []
+    for root in data.independent:
+        folder = root.resolve()
+        # A sequence of a challenge dataset is named 01 everywhere.
+        name = f"{folder.parent.name}-{folder.name}" if folder.name.isdecimal() else folder.name
+        if name in ("validation", "test", *(other.name for other in others)):
+            raise InputError(f"data.independent has {root}, but there is a part {name!r} already; rename it.")
+        images = open_annotated(folder).test
+        others.append(IndependentImages(name, images, median_cell_diameter(images)))
+    return tuple(others)
+
+
+def _check_test_image(image: AnnotatedImage, *, channels: int) -> None:
+    """Reads an image of the test once: what is wrong with it must not be found after the training."""
+    if image.channels != channels:
+        raise InputError(
+            f"{image.image_file} has {image.channels} channels, but the training images have {channels}."
+        )
+    image.image()
+    image.labels()

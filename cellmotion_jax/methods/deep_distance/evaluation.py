@@ -1,0 +1,159 @@
+"""What DeepDistance networks reach: the cells found in whole images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tqdm
+from jaxtyping import Bool, Int
+
+from cellmotion_jax.data.annotated import AnnotatedImage
+from cellmotion_jax.data.downsampling import image_points
+from cellmotion_jax.inference.tiling import Tiling
+from cellmotion_jax.methods.deep_distance.cells import CellModel, find_cells, predict_maps
+from cellmotion_jax.methods.deep_distance.detection import detect_cells
+from cellmotion_jax.metrics import (
+    Counts,
+    PointMatches,
+    one_to_one_matches,
+    optimal_matches,
+    segmentation_counts,
+    total_counts,
+)
+from cellmotion_jax.metrics.annotation import annotated_points, known_cells
+from cellmotion_jax.models.deep_distance import DistanceMaps, Task
+from cellmotion_jax.morphology import centroid_pixels
+
+HEIGHTS = (0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+"""Candidates for h; the paper's are 0.1, 0.2, 0.3, 0.4 and 0.5 (Section 4.3)."""
+AREAS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
+"""Candidates for the smallest cell of MultiClassificationBoundary, as shares of a disc of median diameter."""
+
+
+class ImageResult(NamedTuple):
+    """How one image went."""
+
+    image: AnnotatedImage
+    matches: PointMatches
+    """By the paper's one-to-one rule."""
+    counts: Mapping[str, Counts]
+    """Of detections by ``one-to-one`` and ``optimal``, of outlines (if there are any) by ``outlines``, one
+    per threshold of IoU."""
+
+
+class PartResult(NamedTuple):
+    """How the images of one part went."""
+
+    name: str
+    model: CellModel
+    """As it was used here."""
+    radius: float
+    """Pixels within which a detection and a marker match."""
+    images: tuple[ImageResult, ...]
+    f_by_parameter: tuple[float, ...]
+    """F-score by the one-to-one rule for every candidate of the detection's parameter."""
+
+    def counts(self, rule: str) -> Counts:
+        """All images together."""
+        return total_counts(result.counts[rule] for result in self.images)
+
+
+def candidates(model: CellModel) -> dict[float, CellModel]:
+    """The model with every value that its one free parameter is chosen from (Sections 4.3 and 4.4).
+
+    That is the height h, or, for the model that has a boundary map instead of peaks, the smallest area.
+    """
+    if Task.boundary in model.network.tasks:
+        disc = np.pi / 4 * model.cell_diameter**2
+        areas = [max(1, round(share * disc)) for share in AREAS]
+        return {float(area): dataclasses.replace(model, area_threshold=area) for area in areas}
+    return {
+        h: dataclasses.replace(model, detection=dataclasses.replace(model.detection, h=h)) for h in HEIGHTS
+    }
+
+
+def choose_parameter(
+    model: CellModel, images: Sequence[AnnotatedImage], *, radius: float, tiling: Tiling
+) -> tuple[float, CellModel]:
+    """The candidate with the highest F-score on validation images; of equals, the one in their middle.
+
+    Args:
+        model: Trained network.
+        images: Validation images.
+        radius: Pixels within which a detection and a marker match.
+        tiling: How images are cut.
+
+    Returns:
+        The parameter and the model with it.
+    """
+    counts: list[list[Counts]] = []
+    for image in tqdm.tqdm(images, desc="choosing", unit="image", leave=False, disable=None):
+        maps = predict_maps(model, image.image(), tiling=tiling)
+        markers = centroid_pixels(image.labels())
+        counts.append(_counts_by_parameter(model, maps, markers, image.annotated(), radius=radius))
+    scores = np.array(_scores(counts))
+    best = np.flatnonzero(scores == scores.max())
+    return list(candidates(model).items())[best[len(best) // 2]]
+
+
+def evaluate_part(
+    model: CellModel, name: str, images: Sequence[AnnotatedImage], *, radius: float, tiling: Tiling
+) -> PartResult:
+    """Finds the cells of all images of a part and holds them against what is annotated.
+
+    Detections on pixels of which nothing is known count neither way.
+
+    Args:
+        model: Trained network with the parameter chosen.
+        name: Of the part, for tables and the progress bar.
+        images: The images.
+        radius: Pixels within which a detection and a marker match.
+        tiling: How images are cut.
+
+    Returns:
+        The result of every image.
+    """
+    results: list[ImageResult] = []
+    by_parameter: list[list[Counts]] = []
+    for image in tqdm.tqdm(images, desc=name, unit="image", leave=False, disable=None):
+        labels, annotated = image.labels(), image.annotated()
+        markers = centroid_pixels(labels)
+        cells = find_cells(model, image.image(), segment=model.can_segment, tiling=tiling)
+        points = annotated_points(cells.points, annotated)
+        matches = one_to_one_matches(points, markers, radius=radius)
+        counts = {
+            "one-to-one": matches.counts,
+            "optimal": optimal_matches(points, markers, radius=radius).counts,
+        }
+        if cells.labels is not None:
+            # A predicted cell of which less than half lies where something is known is not judged.
+            judged = known_cells(cells.labels, annotated)
+            counts["outlines"] = segmentation_counts(judged, labels)
+        results.append(ImageResult(image, matches, counts))
+        by_parameter.append(_counts_by_parameter(model, cells.maps, markers, annotated, radius=radius))
+    return PartResult(name, model, radius, tuple(results), _scores(by_parameter))
+
+
+def _counts_by_parameter(
+    model: CellModel,
+    maps: DistanceMaps,
+    markers: Int[np.ndarray, "marker 2"],
+    annotated: Bool[np.ndarray, "y x"],
+    *,
+    radius: float,
+) -> list[Counts]:
+    """One-to-one counts of an image for every candidate; all of them search the same maps."""
+    counts = []
+    for variant in candidates(model).values():
+        found = detect_cells(maps, settings=variant.detection, area_threshold=variant.area_threshold)
+        points = annotated_points(image_points(found.points, variant.shrink), annotated)
+        counts.append(one_to_one_matches(points, markers, radius=radius).counts)
+    return counts
+
+
+def _scores(by_image: Sequence[Sequence[Counts]]) -> tuple[float, ...]:
+    """F-score of all images together, for every candidate."""
+    return tuple(float(total_counts(column).f_score) for column in zip(*by_image))

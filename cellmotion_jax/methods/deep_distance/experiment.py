@@ -1,0 +1,176 @@
+"""The DeepDistance experiments: data, network, training, evaluation and report, in this order."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+
+import jax
+import numpy as np
+
+from cellmotion_jax.data.downsampling import shrink_for
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.inference.tiling import Tiling
+from cellmotion_jax.methods.deep_distance.augmentation import TileAugmentation
+from cellmotion_jax.methods.deep_distance.cells import CellModel
+from cellmotion_jax.methods.deep_distance.data import (
+    DistanceData,
+    DistanceSamples,
+    load_tiles,
+    training_batches,
+)
+from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
+from cellmotion_jax.methods.deep_distance.evaluation import choose_parameter, evaluate_part
+from cellmotion_jax.methods.deep_distance.model_file import save_cell_model
+from cellmotion_jax.methods.deep_distance.objective import DistanceObjective
+from cellmotion_jax.methods.deep_distance.results import ModelResult, write_model_results, write_results
+from cellmotion_jax.models.deep_distance import DeepDistance, Table2
+from cellmotion_jax.report.figures import plot_curves
+from cellmotion_jax.training.checkpoint import check_same_configuration
+from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.loop import fit
+from cellmotion_jax.training.validation import make_validation
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """The size of the encoder and of every decoder; see `models.deep_distance.DeepDistance`."""
+
+    base_width: int = 16
+    """Channels of the first level; 64 in the paper. 16 train in minutes on two cores."""
+    depth: int = 3
+    """Number of poolings; 4 in the paper, whose cells are larger than the shrunken ones here."""
+    dropout: float = 0.0
+    """Share of activations dropped in training; 0.2 in the paper, whose network is wide and does not
+    normalise. Batches with dropped activations teach batch normalisation statistics that whole ones lack."""
+    batch_norm: bool = True
+    """Normalise after every convolution; not in the paper."""
+    compress: bool = True
+    """See arcsinh of the standardised image, so that very bright cells look like others; not in the paper."""
+
+    def __post_init__(self) -> None:
+        """Refuses networks that cannot be."""
+        for name in ("base_width", "depth"):
+            if getattr(self, name) < 1:
+                raise InputError(
+                    f"network.{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1."
+                )
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"network.dropout is {self.dropout}; it is a share in [0, 1).")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeepDistanceExperiment:
+    """Trains one or several models of Table 2 and tests how many cells of unseen images they find."""
+
+    models: tuple[Table2, ...] = (Table2.deep_distance_extended,)
+    """Which models of Table 2, trained one after another with the same budget."""
+    network: Architecture = Architecture()
+    """Size of the network."""
+    data: DistanceData = DistanceData()
+    """Where the images come from."""
+    objective: DistanceObjective = DistanceObjective()
+    """Weights of the tasks."""
+    augmentation: TileAugmentation = TileAugmentation()
+    """Random changes of the training tiles."""
+    optimizer: Optimizer = AdamW(weight_decay=1e-4)
+    """Optimiser."""
+    phases: tuple[Phase, ...] = (Phase(steps=2000, learning_rate=2e-3, warmup_steps=50, final_fraction=0.01),)
+    """Stretches of training, one after another."""
+    precision: Precision = Precision.float32
+    """Compute type of the network."""
+    tiling: Tiling = Tiling()
+    """How whole images are cut for the test."""
+    run: Run = Run(batch_size=4, evaluate_every=200, checkpoint_every=200)
+    """Cadence, seed, folder."""
+
+    def __post_init__(self) -> None:
+        """Refuses settings that leave nothing to do or cannot work together."""
+        for name in ("models", "phases"):
+            if not getattr(self, name):
+                raise InputError(f"{name} is empty; name at least one.")
+        multiple = self._network(self.models[0]).multiple
+        if self.data.tile % multiple:
+            raise InputError(
+                f"data.tile is {self.data.tile}; with network.depth {self.network.depth} it must be a "
+                f"multiple of {multiple}."
+            )
+        self.tiling.stride_for(multiple)
+
+    def train(self) -> None:
+        """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
+        folder = (self.run.folder or pathlib.Path("runs/deep-distance")).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
+        samples = load_tiles(self.data, cache=folder / "data", seed=self.run.seed)
+        results = []
+        for model in self.models:
+            inner = folder / model.name.replace("_", "-") if len(self.models) > 1 else folder
+            inner.mkdir(exist_ok=True)
+            results.append(self._train_one(model, samples, inner))
+        write_results(folder, results)
+
+    def _train_one(self, model: Table2, samples: DistanceSamples, folder: pathlib.Path) -> ModelResult:
+        """Trains and tests one model of Table 2 and writes its file, log and pictures."""
+        network = self._network(model)
+        best = fit(
+            model=network,
+            objective=self.objective,
+            augment=functools.partial(self.augmentation, squared=self.data.squared),
+            optimizer=self.optimizer,
+            phases=[
+                phase.in_steps(samples=len(samples.train), batch_size=self.run.batch_size)
+                for phase in self.phases
+            ],
+            run=self.run,
+            folder=folder,
+            members=[model.name.replace("_", " ")],
+            batches=functools.partial(
+                training_batches, samples=samples, batch_size=self.run.batch_size, seed=self.run.seed
+            ),
+            evaluate=make_validation(
+                network, self.objective, samples.validation, batch_size=self.run.batch_size
+            ),
+            best_metric="loss",
+        )
+        plot_curves(folder / "metrics.csv", folder / "curves.png")
+        trained = self._trained(network, jax.tree.map(lambda leaf: np.asarray(leaf[0]), best), samples)
+        radius = samples.diameter / 3
+        parameter, trained = choose_parameter(
+            trained, samples.images.validation, radius=radius, tiling=self.tiling
+        )
+        save_cell_model(folder / "model.safetensors", trained)
+
+        parts = [
+            evaluate_part(trained, name, images, radius=radius, tiling=self.tiling)
+            for name, images in (("validation", samples.images.validation), ("test", samples.images.test))
+        ]
+        for other in samples.independent:
+            fitted = dataclasses.replace(trained, shrink=shrink_for(other.diameter, trained.cell_diameter))
+            parts.append(
+                evaluate_part(fitted, other.name, other.images, radius=other.diameter / 3, tiling=self.tiling)
+            )
+        result = ModelResult(model, trained, parameter, tuple(parts))
+        write_model_results(folder, result, tiling=self.tiling)
+        return result
+
+    def _network(self, model: Table2) -> DeepDistance:
+        return DeepDistance(
+            **model.value._asdict(),
+            **dataclasses.asdict(self.network),
+            dtype=self.precision.value,
+        )
+
+    def _trained(self, network: DeepDistance, best, samples: DistanceSamples) -> CellModel:
+        """What goes into the model's file; the parameter of the detection is still to be chosen."""
+        return CellModel(
+            network=network.clone(dtype=None),
+            variables={"params": best.params, "batch_stats": best.batch_stats},
+            channels=samples.images.train[0].channels,
+            shrink=samples.shrink,
+            cell_diameter=samples.diameter / samples.shrink,
+            boundary_width=self.data.boundary_width,
+            detection=DetectionSettings(),
+            area_threshold=1,
+        )

@@ -1,0 +1,62 @@
+"""The loss of a DeepDistance network: a weighted sum over the tasks of Table 2."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.losses import (
+    probability_squared_error,
+    rectified_squared_error,
+)
+from cellmotion_jax.models.deep_distance import DistanceOutputs, Task
+from cellmotion_jax.ops.numerics import masked_mean
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DistanceObjective:
+    """Weighted sum of the mean squared errors of all tasks of a network (Koyuncu et al. 2020, Section 3.2).
+
+    The weight of the classification is small since its map is 1 on all of a cell, where the distances reach
+    that only at one point, and its error would drown theirs. The paper names no weight for the boundary; the
+    two classifications of that model weigh the same, so that their common weight is without effect but for
+    its scale.
+    """
+
+    inner: float = 1.0
+    """Weight of the inner distance."""
+    outer: float = 1.0
+    """Weight of the normalised outer distance."""
+    classification: float = 0.1
+    """Weight of the cell pixels."""
+    boundary: float = 0.1
+    """Weight of the widened boundaries."""
+
+    def __post_init__(self) -> None:
+        """Refuses weights that are no weights."""
+        for task in Task:
+            weight = getattr(self, task.value)
+            if not 0 <= weight < float("inf"):
+                raise InputError(f"objective.{task.value} is {weight}; a weight is a number from 0 on.")
+
+    def __call__(
+        self, outputs: DistanceOutputs, batch: Mapping[str, Array]
+    ) -> tuple[Array, dict[str, Array]]:
+        """The loss of a batch, and the mean squared error of every task without its weight.
+
+        ``batch`` has the target of every task under its name and ``annotated``, all [batch, y, x]; pixels
+        that are not annotated do not count.
+        """
+        where = batch["annotated"]
+        terms: dict[str, Array] = {}
+        for task in Task:
+            raw = getattr(outputs.raw, task.value)
+            if raw is not None:
+                error = rectified_squared_error if task.is_distance else probability_squared_error
+                terms[task.value] = masked_mean(error(raw, batch[task.value], where=where), where)
+        loss = sum((getattr(self, name) * term for name, term in terms.items()), start=jnp.zeros(()))
+        return loss, terms

@@ -1,0 +1,42 @@
+"""Random changes of crops and the classes of their pixels, inside the compiled step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.ops.warp import _turned
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PixelAugmentation:
+    """Random turns and mirroring of a crop with the classes of its pixels, and random contrast.
+
+    The authors of DeepCell turn by any angle and shear as well; classes cannot be interpolated.
+    """
+
+    turns: bool = True
+    """Turn by a random quarter and mirror in half of the cases."""
+    contrast: float = 0.3
+    """Largest change of contrast either way: the image is multiplied by the exponential of it. Its unit is
+    the background, to which stains of another movie have another ratio."""
+
+    def __post_init__(self) -> None:
+        """Refuses a range that is none."""
+        if not 0 <= self.contrast < float("inf"):
+            raise InputError(f"augmentation.contrast is {self.contrast}; it is a number from 0 on.")
+
+    def __call__(self, key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
+        """Changes square crops [batch, y, x, ...]: ``image``, ``target`` and ``annotated`` move together."""
+        return jax.vmap(self._one)(jax.random.split(key, batch["image"].shape[0]), dict(batch))
+
+    def _one(self, key: Array, crop: dict[str, Array]) -> dict[str, Array]:
+        position_key, contrast_key = jax.random.split(key)
+        crop = _turned(position_key, crop, turns=self.turns)
+        gain = jnp.exp(self.contrast * jax.random.uniform(contrast_key, minval=-1, maxval=1))
+        return {**crop, "image": gain * crop["image"]}

@@ -1,0 +1,275 @@
+"""Nuclei of an image of any size, from DeepCell's feature nets with their published weights.
+
+    ensemble = load_ensemble(["nuclei_0.safetensors", ..., "nuclei_4.safetensors"])
+    nuclei = find_nuclei(ensemble, image)  # labels, points, probabilities
+
+The files are what ``cellmotion import-weights`` makes of the published ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.ndimage
+from jaxtyping import Array, Float, Float32, Int32, Num
+
+from cellmotion_jax.data.downsampling import enlarge_labels, image_points, shrink_image
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.inference.tiling import Tiling, check_image, predict_tiled
+from cellmotion_jax.models.feature_net import INTERIOR, FeatureNet, ensemble_probabilities
+from cellmotion_jax.morphology.marker_growth import flood_markers
+from cellmotion_jax.ops.intensity import local_contrast
+from cellmotion_jax.ops.labels import number_cells
+from cellmotion_jax.ops.peaks import label_components
+from cellmotion_jax.weights.catalogue import CATALOGUE
+from cellmotion_jax.weights.convert import load_weights
+
+# The lowest number of an image of signed 16-bit numbers that were stored as unsigned ones.
+SIGNED_AS_UNSIGNED = 32768
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class DeepCellEnsemble:
+    """Networks of one kind, trained from different random numbers."""
+
+    network: FeatureNet
+    """The module."""
+    variables: dict[str, Any]
+    """Its variables, each array with a leading ``member`` axis."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NucleiSettings:
+    """From an image to nuclei. Sizes are in pixels of the shrunken image."""
+
+    shrink: int = 1
+    """Average blocks of ``shrink x shrink`` pixels first. The published nuclear networks find nuclei of 20 to
+    30 pixels across."""
+    offset: float | None = None
+    """Intensity where there is no light. Without one it is 32,768 if no pixel is below that, as in
+    Fluo-N2DL-HeLa, and 0 otherwise."""
+    stride: int = 2
+    """Ask for every ``stride``-th pixel along y and x, a power of two up to 8, and interpolate between them:
+    with 2 the work is a quarter."""
+    seed: float = 0.85
+    """Probability of the interior above which a piece of the image is a nucleus of its own."""
+    extent: float = 0.25
+    """Probability of the interior down to which nuclei grow: their boundary is partly their own."""
+    smallest: int = 20
+    """Fewest pixels of a nucleus before it grows."""
+
+    def __post_init__(self) -> None:
+        if self.shrink < 1 or self.smallest < 1:
+            raise InputError(f"shrink and smallest are at least 1, got {self.shrink} and {self.smallest}.")
+        if not 0 <= self.extent <= self.seed < 1:
+            raise InputError(
+                f"nuclei grow from probabilities of {self.seed} down to {self.extent}; the second must not "
+                "exceed the first, and both lie between 0 and 1."
+            )
+
+
+class Nuclei(NamedTuple):
+    """The nuclei of one image."""
+
+    labels: Int32[np.ndarray, "y x"]
+    """1, 2, ... on the pixels of each nucleus, in reading order of where they begin."""
+    points: Float32[np.ndarray, "nucleus 2"]
+    """Centroid (y, x) of nucleus i + 1, in pixels of the image."""
+    probabilities: Float32[np.ndarray, "small_y small_x class"]
+    """Boundary, interior, background on the shrunken grid."""
+
+
+def load_ensemble(paths: Sequence[str | os.PathLike[str]]) -> DeepCellEnsemble:
+    """Loads one network or several replicates of it; the published ones come in fives.
+
+    Args:
+        paths: Files that ``cellmotion import-weights --model deepcell-...`` wrote.
+
+    Returns:
+        The ensemble, its variables on the default device.
+
+    Raises:
+        InputError: No file, a file that cannot be read, or files of different or other networks.
+    """
+    if not paths:
+        raise InputError("an ensemble needs the weights of at least one network.")
+    loaded = [load_weights(path) for path in paths]
+    for path, weights in zip(paths, loaded):
+        if weights.model != loaded[0].model:
+            raise InputError(f"{path} holds {weights.model}, but {paths[0]} {loaded[0].model}.")
+    network = CATALOGUE[loaded[0].model].module
+    if not isinstance(network, FeatureNet):
+        known = ", ".join(name for name, entry in CATALOGUE.items() if isinstance(entry.module, FeatureNet))
+        raise InputError(f"{paths[0]} holds {loaded[0].model}; right would be one of {known}.")
+    variables = jax.tree.map(lambda *members: jnp.stack(members), *(w.variables for w in loaded))
+    return DeepCellEnsemble(network=network, variables=variables)
+
+
+def find_nuclei(
+    ensemble: DeepCellEnsemble,
+    image: Num[np.ndarray, "..."],
+    *,
+    settings: NucleiSettings = NucleiSettings(),
+    tile: int = 640,
+) -> Nuclei:
+    """Outlines the nuclei of a fluorescence image.
+
+    Connected pixels (by their sides) whose interior is more likely than ``seed`` are nuclei, and they grow
+    over the pixels beside them down to ``extent``, the most likely first (a watershed where two meet).
+
+    Args:
+        ensemble: Networks for nuclei.
+        image: Image ``[y x channel]`` of one channel, bright nuclei on a dark ground.
+        settings: How nuclei are found.
+        tile: Largest side of what is computed at once, in shrunken pixels: memory.
+
+    Returns:
+        Labels and centroids on the grid of the image, and the probabilities.
+
+    Raises:
+        ValueError: If the image is not of shape ``[y x channel]``.
+        InputError: As :func:`predict_probabilities`.
+    """
+    probabilities = predict_probabilities(ensemble, image, settings=settings, tile=tile)
+    labels = label_nuclei(probabilities[..., INTERIOR], settings=settings)
+    return Nuclei(
+        labels=enlarge_labels(labels, settings.shrink, image.shape[:2]),
+        points=image_points(_centroids(labels), settings.shrink).astype(np.float32),
+        probabilities=probabilities,
+    )
+
+
+def predict_probabilities(
+    ensemble: DeepCellEnsemble,
+    image: Num[np.ndarray, "..."],
+    *,
+    settings: NucleiSettings = NucleiSettings(),
+    tile: int = 640,
+) -> Float32[np.ndarray, "small_y small_x class"]:
+    """Mean of the members' probabilities of boundary, interior and background for every pixel.
+
+    The image is normalised as a whole, see :func:`~cellmotion_jax.ops.intensity.local_contrast`, goes on as
+    its mirror image beyond its border, and is cut into tiles that overlap by as much as the network sees, so
+    that the result does not depend on them.
+
+    Args:
+        ensemble: Networks.
+        image: Image ``[y x channel]`` of one channel.
+        settings: ``shrink``, ``offset`` and ``stride`` of them.
+        tile: Largest side of a tile, in shrunken pixels.
+
+    Returns:
+        Probabilities on the shrunken grid.
+
+    Raises:
+        ValueError: If the image is not of shape ``[y x channel]``.
+        InputError: If it has several channels, a pixel that is not finite, is smaller than a block to be
+            shrunken, or if more than half of it is not above the offset; or if the stride is none of the
+            network's.
+    """
+    check_image(image)
+    if image.shape[-1] != 1:
+        raise InputError(f"the image has {image.shape[-1]} channels; give the one that shows the nuclei.")
+    network, stride = ensemble.network, settings.stride
+    if stride not in [2**n for n in range(network.coarsest.bit_length())]:
+        raise InputError(f"stride is {stride}; it is a power of two up to {network.coarsest}.")
+    field = network.receptive_field
+    contrast = nuclei_contrast(image, field=field, shrink=settings.shrink, offset=settings.offset)
+    margin = field // 2 + stride - 1  # A pixel of the result lies between two that were asked for.
+    tiling = Tiling(tile=max(tile, 4 * margin) // stride * stride, margin=margin)
+    predict = functools.partial(_tile_probabilities, ensemble.variables, network=network, stride=stride)
+    return np.stack(predict_tiled(predict, contrast, tiling=tiling, multiple=stride), axis=-1)
+
+
+def nuclei_contrast(
+    image: Num[np.ndarray, "y x channel"], *, field: int, shrink: int, offset: float | None
+) -> Float32[np.ndarray, "small_y small_x channel"]:
+    """What the networks see of an image, see :func:`~cellmotion_jax.ops.intensity.local_contrast`.
+
+    Args:
+        image: Intensities.
+        field: Side of what the network sees at once, in shrunken pixels.
+        shrink: Side of the blocks that are averaged first.
+        offset: Intensity where there is no light; see `NucleiSettings`.
+
+    Returns:
+        Local contrast on the shrunken grid.
+
+    Raises:
+        InputError: If the image is smaller than a block, or more than half of it is not above the offset.
+    """
+    if offset is None:
+        offset = SIGNED_AS_UNSIGNED if image.min() >= SIGNED_AS_UNSIGNED else 0
+    small = shrink_image(image, shrink)
+    if np.median(small) <= offset:
+        raise InputError(
+            f"half of the image is not above {offset:g}; the offset is the intensity where there is no light."
+        )
+    return np.asarray(_contrast(jnp.asarray(small), jnp.float32(offset), window=field))
+
+
+def label_nuclei(
+    interior: Float[np.ndarray, "y x"], *, settings: NucleiSettings = NucleiSettings()
+) -> Int32[np.ndarray, "y x"]:
+    """Nuclei in a map of the probability of their interior.
+
+    Args:
+        interior: Probabilities.
+        settings: ``seed``, ``extent`` and ``smallest`` of them.
+
+    Returns:
+        Labels 1, 2, ... in reading order of where the nuclei begin.
+    """
+    pieces = number_cells(np.asarray(_pieces(jnp.asarray(interior), jnp.float32(settings.seed)))).number
+    areas = np.bincount(pieces.ravel())
+    markers = np.where(areas >= settings.smallest, np.arange(areas.size), 0)[pieces]
+    grown = flood_markers(markers, interior, interior > settings.extent)
+    return number_cells(grown).number.astype(np.int32)
+
+
+@functools.partial(jax.jit, static_argnames=("network", "stride"))
+def _tile_probabilities(
+    variables: dict[str, Any], tiles: Float[Array, "batch y x 1"], *, network: FeatureNet, stride: int
+) -> tuple[Array, ...]:
+    """One map per class of the size of the tiles; nothing is said of their margins."""
+    probabilities = ensemble_probabilities(network, variables, tiles, stride=stride)
+    for axis in (1, 2):
+        probabilities = _between(probabilities, stride, axis=axis)
+        before = network.receptive_field // 2
+        sides = [(0, 0)] * 4
+        sides[axis] = (before, max(0, tiles.shape[axis] - before - probabilities.shape[axis]))
+        padded = jnp.pad(probabilities, sides)
+        probabilities = jax.lax.slice_in_dim(padded, 0, tiles.shape[axis], axis=axis)
+    return tuple(jnp.moveaxis(probabilities, -1, 0))
+
+
+def _between(values: Array, stride: int, *, axis: int) -> Array:
+    """Linear interpolation to ``stride`` times as many values; the last goes on as it is."""
+    end = values.shape[axis]
+    last = jax.lax.slice_in_dim(values, end - 1, end, axis=axis)
+    following = jnp.concatenate([jax.lax.slice_in_dim(values, 1, end, axis=axis), last], axis=axis)
+    steps = [values + i / stride * (following - values) for i in range(stride)]
+    shape = (*values.shape[:axis], end * stride, *values.shape[axis + 1 :])
+    return jnp.stack(steps, axis=axis + 1).reshape(shape)
+
+
+@functools.partial(jax.jit, static_argnames="window")
+def _contrast(image: Array, offset: Array, *, window: int) -> Array:
+    return local_contrast(image, window=window, offset=offset)
+
+
+@jax.jit
+def _pieces(interior: Array, seed: Array) -> Array:
+    return label_components(interior > seed, connectivity=4)
+
+
+def _centroids(labels: Int32[np.ndarray, "y x"]) -> Float[np.ndarray, "nucleus 2"]:
+    numbers = np.arange(1, labels.max() + 1)
+    return np.reshape(scipy.ndimage.center_of_mass(labels > 0, labels, numbers), (-1, 2))

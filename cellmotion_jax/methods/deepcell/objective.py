@@ -1,0 +1,45 @@
+"""The loss of a feature net: which class a pixel has."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from cellmotion_jax.losses import softmax_cross_entropy
+from cellmotion_jax.models.feature_net import FeatureMaps
+from cellmotion_jax.ops.numerics import masked_mean, select
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PixelObjective:
+    """Softmax cross-entropy over the classes of pixels, each weighted, so that rare ones are not drowned."""
+
+    margin: int
+    """Pixels on each side of an image for which the network has no answer."""
+    stride: int
+    """The network answers for every ``stride``-th pixel of the rest."""
+    weights: tuple[float, ...]
+    """One per class; with a mean of 1 over the pixels the loss has the scale of the unweighted one."""
+
+    def __call__(self, outputs: FeatureMaps, batch: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+        """The loss of a batch, and the weighted share of its pixels that are wrong.
+
+        ``batch`` has the class of every pixel under ``target`` and under ``annotated`` whether it is known,
+        both [batch, y, x] and as large as the image.
+        """
+        assert outputs.logits is not None
+        labels, where = (self._answered(batch[name]) for name in ("target", "annotated"))
+        weights = select(where, jnp.asarray(self.weights)[labels])
+        loss = masked_mean(weights * softmax_cross_entropy(outputs.logits, labels, where=where), where)
+        wrong = jnp.argmax(outputs.logits, axis=-1) != labels
+        # Of the weights in this batch, which may hold more or fewer rare pixels than others.
+        error = jnp.sum(weights * wrong) / jnp.maximum(jnp.sum(weights), min(self.weights))
+        return loss, {"balanced_error_rate": error}
+
+    def _answered(self, values: Array) -> Array:
+        y, x = values.shape[1:]
+        rows, columns = (slice(self.margin, side - self.margin, self.stride) for side in (y, x))
+        return values[:, rows, columns]

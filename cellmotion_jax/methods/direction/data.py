@@ -1,0 +1,147 @@
+"""Cells with known directions, and who trains on which of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cellmotion_jax.data.ctc import open_dataset
+from cellmotion_jax.data.image_split import simulated_movies
+from cellmotion_jax.data.pipeline import member_batches
+from cellmotion_jax.data.simulate import Simulation
+from cellmotion_jax.methods.direction.records import DirectionSource, direction_source
+from cellmotion_jax.methods.direction.splits import Split, split_by_group, split_by_image
+
+
+class Protocol(enum.Enum):
+    """How samples are divided into 40 % training, 10 % validation and 50 % test."""
+
+    by_image = "by image"
+    """The paper's: at random, neighbouring frames of one cell fall on both sides."""
+    by_track = "by track"
+    """Leak-free within a movie: all frames of a cell on one side."""
+    by_movie = "by movie"
+    """Leak-free: whole movies on one side."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DirectionData:
+    """Where the cells come from and what counts as their direction."""
+
+    root: pathlib.Path | None = None
+    """Cell Tracking Challenge folder (with 01, 01_GT, ...); None simulates movies."""
+    simulation: Simulation = Simulation(frames=16, cells=9, height=640, width=640)
+    """What is simulated where there is no root."""
+    movies: int = 30
+    """Number of simulated movies."""
+    threshold_um: float = 5.0
+    """The direction of a cell is that of its net displacement the first time this exceeds the threshold
+    (5 um in Bruns et al., 18 um in Nishimoto et al. 2019)."""
+    crop_um: float = 110.5
+    """Side of the square crop around a cell (170 px at 0.65 um/px in Nishimoto et al.)."""
+    image_size: int = 128
+    """Pixels to which a crop is resized by area interpolation."""
+    pixel_size_um: float | None = None
+    """Pixel size; None takes it from the TIFF files or from the name of a known CTC data set."""
+
+
+class DirectionSamples(NamedTuple):
+    """All samples of an experiment: images on demand, everything else in memory."""
+
+    source: DirectionSource
+    angle: np.ndarray
+    movie: np.ndarray
+    """Movie of each sample, an integer."""
+    track: np.ndarray
+    """Cell of each sample, an integer unique over the movies."""
+    frame: np.ndarray
+
+
+class Member(NamedTuple):
+    """One of the trainings that run side by side."""
+
+    name: str
+    objective: int
+    """Index of its objective."""
+    protocol: Protocol
+    fold: int
+    split: Split
+
+
+def load_samples(data: DirectionData, *, cache: pathlib.Path, seed: int) -> DirectionSamples:
+    """Finds or simulates the movies, cuts out the cells, and keeps both for the next run.
+
+    Args:
+        data: Settings.
+        cache: Folder for simulated movies and prepared records.
+        seed: Seed of the simulation.
+
+    Returns:
+        The samples.
+
+    Raises:
+        InputError: Anything wrong with the folder, or no sample left.
+    """
+    if data.root is not None:
+        sequences = open_dataset(data.root)
+    else:
+        folders = simulated_movies(data.simulation, movies=data.movies, cache=cache, seed=seed)
+        sequences = [sequence for folder in folders for sequence in open_dataset(folder)]
+    source = direction_source(
+        sequences,
+        threshold_um=data.threshold_um,
+        pixel_size_um=data.pixel_size_um,
+        crop_um=data.crop_um,
+        image_size=data.image_size,
+        data_dir=cache / "records",
+    )
+    _, movie = np.unique(source.columns["sequence"], return_inverse=True)
+    cells = np.stack([movie, source.columns["track"]], axis=1)
+    _, track = np.unique(cells, axis=0, return_inverse=True)
+    return DirectionSamples(source, source.columns["angle"], movie, track, source.columns["frame"])
+
+
+def make_members(
+    samples: DirectionSamples,
+    *,
+    protocols: Sequence[Protocol],
+    folds: int,
+    objectives: Sequence[str],
+    seed: int,
+) -> list[Member]:
+    """Every objective on every fold of every protocol."""
+    members = []
+    for index, label in enumerate(objectives):
+        for protocol in protocols:
+            for fold in range(folds):
+                name = f"{protocol.value} fold {fold}" + (f", {label}" if len(objectives) > 1 else "")
+                split = _split(samples, protocol, fold=fold, seed=seed)
+                members.append(Member(name, index, protocol, fold, split))
+    return members
+
+
+def training_batches(
+    start: int, *, samples: DirectionSamples, members: Sequence[Member], batch_size: int, seed: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Batches from step ``start`` on, with leading axes [member, batch]."""
+    objective = np.array([[member.objective] * batch_size for member in members], np.int32)
+    for batch in member_batches(
+        samples.source,
+        members=[member.split.train for member in members],
+        batch_size=batch_size,
+        seed=seed,
+        start_step=start,
+    ):
+        yield {"image": batch["image"], "angle": batch["angle"], "objective": objective}
+
+
+def _split(samples: DirectionSamples, protocol: Protocol, *, fold: int, seed: int) -> Split:
+    if protocol is Protocol.by_image:
+        return split_by_image(len(samples.angle), fold=fold, seed=seed)
+    groups = samples.track if protocol is Protocol.by_track else samples.movie
+    return split_by_group(groups, fold=fold, seed=seed)

@@ -1,0 +1,192 @@
+"""The ``siecmd`` experiments: data, members, training, evaluation and report, in this order."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import pathlib
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.direction.augmentation import DirectionAugmentation
+from cellmotion_jax.methods.direction.data import (
+    DirectionData,
+    DirectionSamples,
+    Member,
+    Protocol,
+    load_samples,
+    make_members,
+    training_batches,
+)
+from cellmotion_jax.methods.direction.evaluation import Evaluator, MemberPredictions
+from cellmotion_jax.methods.direction.objective import CircleObjective, DirectionObjective, ObjectivePerMember
+from cellmotion_jax.methods.direction.results import write_results
+from cellmotion_jax.models.direction import FineTunedCNN, ProbingCNN
+from cellmotion_jax.report.figures import plot_curves
+from cellmotion_jax.training.checkpoint import check_same_configuration
+from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Phase, Precision, Run
+from cellmotion_jax.training.loop import fit
+from cellmotion_jax.weights.convert import load_weights
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DirectionExperiment:
+    """Trains a direction network for every objective, protocol and fold, and tests it on unseen cells."""
+
+    model: tyro.conf.Suppress[ProbingCNN | FineTunedCNN] = ProbingCNN()
+    """The network; its output neurons follow from the objective."""
+    weights: pathlib.Path | None = None
+    """Pretrained weights of the backbone, a file that `cellmotion import-weights` wrote; None starts from
+    random ones."""
+    objectives: tuple[DirectionObjective, ...] = (CircleObjective(),)
+    """Encoding, output activation and loss; several are trained side by side."""
+    data: DirectionData = DirectionData()
+    """Where the cells come from."""
+    protocols: tuple[Protocol, ...] | None = None
+    """How samples are split; None: by movie for simulated data, by image and by track for real data."""
+    folds: int | None = None
+    """Random splits per protocol; None: 1 for simulated data, 4 (as in the paper) for real data."""
+    augmentation: DirectionAugmentation = DirectionAugmentation(shift=0.05)
+    """Random similarity transforms of the training images. Crops are centred on their cells, so that shifts
+    as large as the paper's 0.2 only bring in the neighbours."""
+    optimizer: AdamW = AdamW(weight_decay=1e-4)
+    """Optimiser."""
+    phases: tuple[Phase, ...] = (Phase(steps=600, warmup_steps=50, final_fraction=0.02),)
+    """Stretches of training, one after another."""
+    precision: Precision = Precision.float32
+    """Compute type of the network."""
+    test_time_rotations: int = 14
+    """Versions of a test image, the original included, for test-time augmentation (Table 5); 1 for none."""
+    run: Run = Run()
+    """Cadence, seed, folder."""
+
+    def __post_init__(self) -> None:
+        """Refuses settings that leave nothing to do."""
+        for name in ("objectives", "phases"):
+            if not getattr(self, name):
+                raise InputError(f"{name} is empty; name at least one.")
+        for name in ("test_time_rotations", "folds"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise InputError(f"{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
+
+    def train(self) -> None:
+        """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
+        folder = (self.run.folder or pathlib.Path("runs/direction")).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
+        pretrained = self._pretrained()
+        samples = load_samples(self.data, cache=folder / "data", seed=self.run.seed)
+
+        predictions: list[MemberPredictions] = []
+        groups = self._groups()
+        for name, objectives in groups.items():
+            members = make_members(
+                samples,
+                protocols=self._protocols(),
+                folds=self.folds or (1 if self.data.root is None else 4),
+                objectives=[objective.label for objective in objectives],
+                seed=self.run.seed,
+            )
+            inner = folder / name if len(groups) > 1 else folder
+            inner.mkdir(exist_ok=True)
+            predictions += self._train_group(samples, objectives, members, inner, pretrained)
+            plot_curves(inner / "metrics.csv", inner / "curves.png")
+        write_results(folder, samples, predictions, simulated=self.data.root is None)
+
+    def _train_group(
+        self,
+        samples: DirectionSamples,
+        objectives: tuple[DirectionObjective, ...],
+        members: list[Member],
+        folder: pathlib.Path,
+        pretrained: dict[str, Any],
+    ) -> list[MemberPredictions]:
+        """Trains all members that share one architecture side by side."""
+        model = self._model(objectives[0])
+        largest = max(len(member.split.train) for member in members)
+        objective = ObjectivePerMember(objectives)
+        evaluator = Evaluator(model, objective, samples, members, batch_size=self.run.batch_size)
+        best = fit(
+            model=model,
+            objective=objective,
+            augment=self.augmentation,
+            optimizer=self.optimizer,
+            phases=[phase.in_steps(samples=largest, batch_size=self.run.batch_size) for phase in self.phases],
+            run=self.run,
+            folder=folder,
+            members=[member.name for member in members],
+            batches=functools.partial(
+                training_batches,
+                samples=samples,
+                members=members,
+                batch_size=self.run.batch_size,
+                seed=self.run.seed,
+            ),
+            evaluate=evaluator.validate,
+            best_metric="E_deg",
+            pretrained=pretrained,
+        )
+        return evaluator.test(best, versions=self.test_time_rotations, seed=self.run.seed)
+
+    def _model(self, objective: DirectionObjective) -> nn.Module:
+        """The network with the outputs that an objective reads, in the compute type asked for."""
+        dtype = self.precision.value
+        model = self.model.clone(neurons=objective.neurons, kappa_head=objective.kappa_head, dtype=dtype)
+        return (
+            model.clone(backbone=model.backbone.clone(dtype=dtype))
+            if isinstance(model, FineTunedCNN)
+            else model
+        )
+
+    def _shapes(self) -> dict[str, Any]:
+        """Shapes of all variables, asked for before any image is cut out: the network may refuse its size."""
+        size = self.data.image_size
+        model = self._model(self.objectives[0])
+        images = jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32)
+        try:
+            return jax.eval_shape(lambda images: model.init(jax.random.key(0), images, train=False), images)
+        except ValueError as error:
+            raise InputError(f"data.image-size {size} does not suit the network: {error}.") from error
+
+    def _pretrained(self) -> dict[str, Any]:
+        """The variables of the backbone, in the place that they have in the network."""
+        shapes = self._shapes()
+        if self.weights is None:
+            if isinstance(self.model, FineTunedCNN):
+                logging.getLogger(__name__).warning("No --weights: the backbone starts from random values.")
+            return {}
+        if not isinstance(self.model, FineTunedCNN):
+            name = type(self.model).__name__
+            raise InputError(f"--weights {self.weights} has no use: the {name} has no backbone.")
+        loaded = load_weights(self.weights)
+        pretrained = {kind: {"backbone": tree} for kind, tree in loaded.variables.items()}
+        expected = {
+            kind: {"backbone": tree["backbone"]} for kind, tree in shapes.items() if "backbone" in tree
+        }
+        same = jax.tree.map(np.shape, pretrained) == jax.tree.map(np.shape, expected)
+        if not same or loaded.scaling != self.model.scaling:
+            raise InputError(
+                f"{self.weights} holds {loaded.model}, which is not the backbone of this experiment, "
+                f"{type(self.model.backbone).__name__}; choose the experiment direction-{loaded.model}."
+            )
+        return pretrained
+
+    def _protocols(self) -> tuple[Protocol, ...]:
+        if self.protocols:
+            return self.protocols
+        return (Protocol.by_movie,) if self.data.root is None else (Protocol.by_image, Protocol.by_track)
+
+    def _groups(self) -> dict[str, tuple[DirectionObjective, ...]]:
+        """Objectives that share an architecture, and so a compiled step, under the name of that."""
+        groups: dict[str, tuple[DirectionObjective, ...]] = {}
+        for objective in self.objectives:
+            name = f"neurons-{objective.neurons}" + ("-kappa" if objective.kappa_head else "")
+            groups[name] = (*groups.get(name, ()), objective)
+        return groups

@@ -1,0 +1,178 @@
+"""Direction samples as ArrayRecord files, written once by TFDS (without TensorFlow) and read at random."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any, SupportsIndex
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from cellmotion_jax.data.ctc import CtcSequence
+from cellmotion_jax.data.records import digest, fingerprint, prepared, quiet
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.direction.crops import direction_crops, direction_targets
+
+_COLUMNS = {
+    "angle": np.float32,
+    "displacement_um": np.float32,
+    "threshold_um": np.float32,
+    "track": np.int32,
+    "frame": np.int32,
+    "frames_ahead": np.int32,
+}
+
+
+@dataclasses.dataclass(kw_only=True)
+class DirectionConfig(tfds.core.BuilderConfig):
+    """What is built; its name holds a digest of all of it, so that any change is built anew.
+
+    Attributes:
+        sequences: The annotated movies.
+        pixel_sizes_um: Side of a pixel of each.
+        threshold_um: Displacement from which a direction counts.
+        crop_um: Side of the crops.
+        image_size: Rows and columns of the stored images.
+    """
+
+    sequences: Sequence[CtcSequence] = dataclasses.field(repr=False)
+    pixel_sizes_um: Sequence[float]
+    threshold_um: float
+    crop_um: float
+    image_size: int
+
+
+class Directions(tfds.core.GeneratorBasedBuilder):
+    """Builder of one split, ``samples``, in the order of the sequences, frames and tracks."""
+
+    # Part of the folder's name: raise it when the same configuration comes to mean other samples.
+    VERSION = tfds.core.Version("1.1.0")
+    # Nothing is downloaded. TFDS would look for checksums, by a package that it does not install.
+    url_infos = None
+    builder_config: DirectionConfig
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        size = self.builder_config.image_size
+        image = tfds.features.Tensor(shape=(size, size, 1), dtype=np.float32, encoding="zlib")
+        features = tfds.features.FeaturesDict(
+            {
+                "image": image,
+                "sequence": tfds.features.Text(),
+                **{name: tfds.features.Scalar(dtype) for name, dtype in _COLUMNS.items()},
+            }
+        )
+        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        return {"samples": self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        config, key = self.builder_config, 0
+        for sequence, pixel_size_um in zip(config.sequences, config.pixel_sizes_um):
+            targets = direction_targets(
+                sequence,
+                threshold_um=config.threshold_um,
+                pixel_size_um=pixel_size_um,
+                crop_um=config.crop_um,
+            )
+            crops = direction_crops(sequence, targets, image_size=config.image_size)
+            for sample, image in enumerate(crops):
+                columns = {name: getattr(targets, name)[sample] for name in _COLUMNS}
+                yield key, {"image": image[..., None], "sequence": sequence.full_name, **columns}
+                key += 1
+
+
+class DirectionSource:
+    """Prepared direction samples: ``len(source)``, and ``source[i]`` reads one from the disk.
+
+    A sample is a dictionary with the ``image`` [y, x, 1] in the movie's own intensities and one value of
+    each column.
+
+    Attributes:
+        columns: Everything but the images, in memory, one array per feature: ``angle``,
+            ``displacement_um``, ``threshold_um``, ``sequence`` (e.g. ``PhC-C2DH-U373/01``), ``track``,
+            ``frame`` and ``frames_ahead``.
+    """
+
+    def __init__(self, builder: Directions) -> None:
+        read: Any = builder.as_data_source
+        self._records = read("samples")
+        records = [*read("samples", decoders={"image": tfds.decode.SkipDecoding()})]
+        self.columns = {
+            name: np.asarray([record[name] for record in records], dtype) for name, dtype in _COLUMNS.items()
+        }
+        self.columns["sequence"] = np.asarray([record["sequence"].decode() for record in records])
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: SupportsIndex) -> dict[str, np.ndarray]:
+        columns = {name: column[index] for name, column in self.columns.items()}
+        return {"image": self._records[index]["image"], **columns}
+
+
+def direction_source(
+    sequences: Sequence[CtcSequence],
+    *,
+    threshold_um: float,
+    pixel_size_um: float | None = None,
+    crop_um: float,
+    image_size: int,
+    data_dir: str | os.PathLike[str],
+) -> DirectionSource:
+    """Prepares direction samples, or finds those that an earlier call has prepared.
+
+    The samples lie in a folder whose name holds a digest of the options and of the path, size and time of
+    every source file, so that a change of either prepares them anew.
+
+    Args:
+        sequences: Annotated movies, each with a name of its own.
+        threshold_um: See `cellmotion_jax.methods.direction.crops.direction_targets`.
+        pixel_size_um: Side of a pixel in micrometres, for all movies; None takes each movie's own.
+        crop_um: See `cellmotion_jax.methods.direction.crops.direction_targets`.
+        image_size: Rows and columns of the images.
+        data_dir: Folder for the prepared samples; made if it is absent.
+
+    Returns:
+        The samples of all movies, by movie, then by frame, then by track.
+
+    Raises:
+        InputError: If a movie leaves no sample or is damaged, its pixel size is not known, or two movies
+            have the same name.
+    """
+    names = [sequence.full_name for sequence in sequences]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{name} is given more than once; every sequence needs a name of its own.")
+    pixel_sizes_um = [
+        _known_pixel_size_um(sequence) if pixel_size_um is None else pixel_size_um for sequence in sequences
+    ]
+    options = (threshold_um, crop_um, image_size, pixel_sizes_um)
+    sources = [fingerprint(_files(sequence)) for sequence in sequences]
+    config = DirectionConfig(
+        name=f"{threshold_um:g}um-{crop_um:g}um-{image_size}px-{digest(*options, sources)}",
+        sequences=sequences,
+        pixel_sizes_um=pixel_sizes_um,
+        threshold_um=threshold_um,
+        crop_um=crop_um,
+        image_size=image_size,
+    )
+    with quiet():
+        return DirectionSource(prepared(Directions, config, data_dir))
+
+
+def _known_pixel_size_um(sequence: CtcSequence) -> float:
+    if sequence.pixel_size_um is None:
+        raise InputError(
+            f"{sequence.movie.path} does not say how large its pixels are; give pixel_size_um in micrometres."
+        )
+    return sequence.pixel_size_um
+
+
+def _files(sequence: CtcSequence) -> list[pathlib.Path]:
+    """Every file that a sample can depend on."""
+    headers = [header for header, _ in (*sequence.movie.planes, *sequence.tracking_masks.planes)]
+    return [header.path for header in headers] + [sequence.tracking_masks.path / "man_track.txt"]

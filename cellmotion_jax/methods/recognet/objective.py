@@ -1,0 +1,30 @@
+"""The loss of RecogNet: which nucleus a window shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from cellmotion_jax.losses import softmax_cross_entropy
+from cellmotion_jax.models.recognet import RecogOutputs
+from cellmotion_jax.ops.numerics import masked_mean
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class IdentityObjective:
+    """Softmax cross-entropy over the nuclei (Jackson-Smith, CellTrack, Section 6)."""
+
+    def __call__(self, outputs: RecogOutputs, batch: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+        """The loss of a batch, and the share of its windows for which another nucleus has the highest logit.
+
+        ``batch`` has the number of the nucleus under ``identity`` and under ``counts`` whether the window
+        counts, both [batch].
+        """
+        assert outputs.logits is not None
+        where, labels = batch["counts"], batch["identity"]
+        loss = masked_mean(softmax_cross_entropy(outputs.logits, labels, where=where), where)
+        wrong = jnp.argmax(outputs.logits, axis=-1) != labels
+        return loss, {"error_rate": masked_mean(wrong.astype(jnp.float32), where)}

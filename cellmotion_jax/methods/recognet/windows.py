@@ -1,0 +1,123 @@
+"""Windows around tracked nuclei and which nucleus each of them shows: what RecogNet learns from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float16, Float32, Int
+from tqdm import tqdm
+
+from cellmotion_jax.data.ctc import CtcSequence
+from cellmotion_jax.data.downsampling import shrink_for, shrink_image
+from cellmotion_jax.data.trajectories import Trajectories, read_trajectories
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.ops.intensity import standardize
+
+FILLED = 0.75
+"""Share of a window's side that the median nucleus spans at most, after shrinking."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class NucleusWindows:
+    """Every window of the nuclei that are to be told apart, by movie, then by frame, then by track."""
+
+    images: Float16[np.ndarray, "sample y x 1"]
+    """Windows of standardised frames, so that they do not depend on a movie's intensities."""
+    identity: Int[np.ndarray, " sample"]
+    """Number of the nucleus, from 0 on; the nucleus followed longest first."""
+    frame: Int[np.ndarray, " sample"]
+    """Frame of the movie."""
+    names: tuple[str, ...]
+    """Movie and track of each nucleus, e.g. ``Fluo-N2DL-HeLa/01 track 7``."""
+    shrink: int
+    """Side of the blocks over which frames were averaged."""
+
+
+def nucleus_windows(
+    sequences: Sequence[CtcSequence], *, identities: int, window: int, shrink: int | None = None
+) -> NucleusWindows:
+    """Cuts windows centred on the nuclei that are followed longest.
+
+    Frames are averaged over blocks, standardised, and repeat their nearest pixel beyond the border. Without
+    ``shrink`` it is chosen so that the median nucleus, by the boxes of the tracking masks, spans three
+    quarters of the window at most; smaller ones are not enlarged. Where those masks are mere markers the
+    boxes say nothing, and ``shrink`` should be given.
+
+    Args:
+        sequences: Annotated movies.
+        identities: Most nuclei to take, of all movies together.
+        window: Side of the windows, in pixels of the shrunken frames.
+        shrink: Side of the blocks, or None.
+
+    Returns:
+        Windows of as many nuclei as there are, and no more than asked for.
+
+    Raises:
+        InputError: If there are fewer than two nuclei, or a movie is damaged.
+    """
+    trajectories = [read_trajectories(sequence) for sequence in sequences]
+    chosen = _longest(trajectories, identities)
+    if len(chosen) < 2:
+        raise InputError(
+            f"{', '.join(sequence.full_name for sequence in sequences)} has {len(chosen)} tracked nuclei; "
+            "at least two are needed to tell them apart."
+        )
+    if shrink is None:
+        shrink = shrink_for(_median_side(trajectories), FILLED * window)
+    images, identity, frames = [], [], []
+    for movie, (sequence, cells) in enumerate(zip(sequences, trajectories)):
+        members = [(number, cell) for number, (of_movie, cell) in enumerate(chosen) if of_movie == movie]
+        progress = tqdm(
+            range(len(sequence.movie)), desc=f"windows of {sequence.name}", disable=None, leave=False
+        )
+        for frame in progress:
+            present = [
+                (number, cell) for number, cell in members if cells.begin[cell] <= frame <= cells.end[cell]
+            ]
+            points = np.array([cells.points[frame, cell] for _, cell in present]).reshape(-1, 2)
+            small = shrink_image(sequence.movie[frame][..., None], shrink)
+            standardised = np.asarray(standardize(jnp.asarray(small)))
+            images.append(_cut(standardised, (points + 0.5) / shrink - 0.5, window))
+            identity += [number for number, _ in present]
+            frames += [frame] * len(present)
+    return NucleusWindows(
+        images=np.concatenate(images),
+        identity=np.array(identity),
+        frame=np.array(frames),
+        names=tuple(
+            f"{sequences[movie].full_name} track {trajectories[movie].labels[it]}" for movie, it in chosen
+        ),
+        shrink=shrink,
+    )
+
+
+def _longest(trajectories: Sequence[Trajectories], most: int) -> list[tuple[int, int]]:
+    """Movie and column of the longest tracks; of equals, the earlier movie and track first."""
+    every = [(movie, cell) for movie, cells in enumerate(trajectories) for cell in range(len(cells))]
+
+    def length(which: tuple[int, int]) -> int:
+        movie, cell = which
+        return int(trajectories[movie].end[cell] - trajectories[movie].begin[cell])
+
+    return sorted(every, key=length, reverse=True)[:most]
+
+
+def _median_side(trajectories: Sequence[Trajectories]) -> float:
+    """Median of the mean side of all boxes."""
+    boxes = np.concatenate([cells.boxes[cells.present] for cells in trajectories])
+    return float(np.median(np.mean(boxes[:, 2:] - boxes[:, :2], axis=1)))
+
+
+def _cut(
+    image: Float32[np.ndarray, "y x 1"], points: Float32[np.ndarray, "cell 2"], size: int
+) -> Float16[np.ndarray, "cell size size 1"]:
+    """Windows whose entry ``size // 2`` is the pixel nearest to each point."""
+    offsets = np.arange(size) - size // 2
+    rows, columns = (
+        np.clip(np.round(points[:, axis, None]).astype(int) + offsets, 0, image.shape[axis] - 1)
+        for axis in (0, 1)
+    )
+    return image[rows[:, :, None], columns[:, None, :]].astype(np.float16)

@@ -1,0 +1,119 @@
+"""Tips of protrusions followed through a movie, as one table; tables of cells and tips as CSV files."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Integer
+
+from cellmotion_jax.files import written_beside
+from cellmotion_jax.morphology.behaviour import CellTable
+from cellmotion_jax.morphology.protrusions import Protrusions
+from cellmotion_jax.morphology.tip_tracks import angle_to_migration, follow_tips, forget_tips
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TipTable:
+    """A row per tip and frame, by frame, then label.
+
+    Attributes:
+        frame: Frame, counted from 0.
+        track: Track of the cell.
+        tip: Number of the tip within its track; the same tip has it in consecutive frames.
+        y: Row of the tip in pixels.
+        x: Column of it.
+        length_um: Way inside the cell from its centre, in micrometres.
+        orientation: Direction from the centre to the tip, radians in [0, 2 pi), counter-clockwise from +x.
+        to_migration: Turn from the heading of the cell to that direction, radians in [-pi, pi); 0 is in
+            front. NaN where the cell has no heading.
+        touching: Whether another cell touches the tip.
+    """
+
+    frame: Int[np.ndarray, " tip"]
+    track: Int[np.ndarray, " tip"]
+    tip: Int[np.ndarray, " tip"]
+    y: Float[np.ndarray, " tip"]
+    x: Float[np.ndarray, " tip"]
+    length_um: Float[np.ndarray, " tip"]
+    orientation: Float[np.ndarray, " tip"]
+    to_migration: Float[np.ndarray, " tip"]
+    touching: Bool[np.ndarray, " tip"]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def tip_table(
+    protrusions: Sequence[Protrusions],
+    tracks: Sequence[Integer[np.ndarray, " _"]],
+    cells: CellTable,
+    *,
+    pixel_size_um: float,
+    gate_um: float = 15.0,
+) -> TipTable:
+    """Names the tips of all frames by their tracks and holds them against how their cells migrate.
+
+    Args:
+        protrusions: Of every frame.
+        tracks: Of every frame the track of label 1, 2, ..., as `inference.linking.linker.Links.tracks`.
+        cells: The cells, for their headings.
+        pixel_size_um: Side of a pixel in micrometres.
+        gate_um: See `follow_tips`.
+
+    Returns:
+        The table; empty without tips.
+    """
+    columns: dict[str, list[np.ndarray]] = {field.name: [] for field in dataclasses.fields(TipTable)}
+    memory = forget_tips()
+    for frame, (found, ids) in enumerate(zip(protrusions, tracks)):
+        number, memory = follow_tips(
+            found, ids[found.cell_label - 1], memory, pixel_size_um=pixel_size_um, gate_um=gate_um
+        )
+        track = ids[found.label - 1]
+        here = np.flatnonzero(cells.frame == frame)
+        # A track has one cell in a frame.
+        here = here[np.argsort(cells.track[here])]
+        heading = cells.heading[here[np.searchsorted(cells.track[here], track)]]
+        row = {
+            "frame": np.full(len(track), frame),
+            "track": track,
+            "tip": number,
+            "to_migration": heading,
+        }
+        for name, column in columns.items():
+            column.append(row[name] if name in row else getattr(found, name))
+    joined = {name: np.concatenate(column) for name, column in columns.items()}
+    # At once for all frames: a compiled program serves one number of tips.
+    joined["to_migration"] = angle_to_migration(joined["orientation"], joined["to_migration"])
+    return TipTable(**joined)
+
+
+def write_table(path: str | os.PathLike[str], table: CellTable | TipTable) -> None:
+    """Writes the columns of a table under their names, a row per line; what does not exist stays empty.
+
+    Args:
+        path: The CSV file, replaced if it exists; it is either complete or as it was before.
+        table: Cells, whose speed has its unit in the name, or tips.
+    """
+    columns: dict[str, np.ndarray] = {}
+    for field in dataclasses.fields(table):
+        column = getattr(table, field.name)
+        if isinstance(column, np.ndarray):
+            columns[field.name] = column
+    if isinstance(table, CellTable):
+        unit = table.speed_unit.replace("/", "_per_")
+        columns = {f"speed_{unit}" if name == "speed" else name: it for name, it in columns.items()}
+    with written_beside(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*(map(_text, column.tolist()) for column in columns.values())))
+
+
+def _text(value: float | int | bool) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    return "" if value != value else f"{value:.6g}" if isinstance(value, float) else str(value)

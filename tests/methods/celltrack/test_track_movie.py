@@ -1,0 +1,203 @@
+"""A movie followed on the host: places in image pixels, one compiled program, births, and bad input."""
+
+import dataclasses
+
+import flax.struct
+import numpy as np
+import pytest
+
+from cellmotion_jax.data.movie import open_movie
+from cellmotion_jax.data.tiff import read_header, read_plane
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.celltrack.seeds import starts_from_labels
+from cellmotion_jax.methods.celltrack.track_movie import track_movie
+from cellmotion_jax.tracking import Exclusion, Intensity, Tracker
+from tests.blob_movies import draw, movie_of, starts_of, straight
+
+TRACKER = Tracker(size=32, exclusion=Exclusion())
+ALONE = Tracker(size=32)
+PATHS = np.stack([straight((20, 16), (1, 2), 12), straight((44, 50), (0, -1), 12)], axis=1)
+TRACED = []
+
+
+@flax.struct.dataclass
+class Counted(Intensity):
+    """Intensities that write down when they are traced."""
+
+    def prepare(self, frame):
+        TRACED.append(frame.shape)
+        return super().prepare(frame)
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory):
+    """Two cells that cross no border."""
+    return movie_of(tmp_path_factory.mktemp("blobs") / "blobs.tif", draw(PATHS))
+
+
+def errors(tracks, paths):
+    return np.abs(tracks.points - paths).max()
+
+
+def test_cells_are_followed_where_they_go(movie):
+    result = track_movie(movie, starts_of(PATHS[0], ids=[7, 3]), TRACKER, diameter=16.0)
+    tracks = result.tracks
+    assert errors(tracks, PATHS) < 0.5
+    assert tracks.ids.tolist() == [7, 3]
+    assert tracks.present.all()
+    assert not tracks.lost.any()
+    np.testing.assert_allclose(tracks.boxes[..., 2] - tracks.boxes[..., 0], 16, rtol=1e-5)
+    assert result.filters.identities.tolist() == [3, 7]
+    np.testing.assert_allclose(result.filters.positions, PATHS[-1, ::-1], atol=0.5)
+    assert not result.sights
+
+
+def test_chunks_change_nothing(movie):
+    starts = starts_of(PATHS[0])
+    by_ones, by_eights = (track_movie(movie, starts, TRACKER, diameter=16.0, chunk=chunk) for chunk in (1, 8))
+    np.testing.assert_allclose(by_ones.tracks.points, by_eights.tracks.points, atol=1e-3)
+    assert by_ones.tracks.lost.tolist() == by_eights.tracks.lost.tolist()
+    numerators = [result.filters.layers[0]["numerator"] for result in (by_ones, by_eights)]
+    np.testing.assert_allclose(*numerators, atol=1e-3 * np.abs(numerators[0]).max())
+
+
+def test_movies_of_any_length_and_number_of_cells_share_one_program(tmp_path):
+    long = movie_of(tmp_path / "long.tif", draw(np.stack([straight((30, 12), (0, 2), 20)], axis=1)))
+    short = movie_of(tmp_path / "short.tif", draw(PATHS[:7]))
+    tracker = Tracker(features=Counted(), size=32)
+    track_movie(long, starts_of([[30, 12]]), tracker, diameter=16.0)
+    after_first = len(TRACED)
+    assert after_first
+    track_movie(short, starts_of(PATHS[0]), tracker, diameter=16.0)
+    # Asking for the shapes of an empty state traces the features, once a movie, and compiles nothing.
+    assert len(TRACED) == after_first + 1
+
+
+def test_a_rescaled_grid_gives_places_and_boxes_in_image_pixels(tmp_path):
+    paths = np.stack([straight((41, 33), (2, 4), 6), straight((90, 100), (-2, 0), 6)], axis=1)
+    fine = draw(paths // 2).repeat(2, axis=1).repeat(2, axis=2)
+    labels = np.zeros((128, 128), int)
+    labels[24:57, 16:51] = 5
+    labels[74:107, 84:117] = 9
+    starts = starts_from_labels(labels)
+    result = track_movie(movie_of(tmp_path / "fine.tif", fine), starts, TRACKER, diameter=32.0)
+    moved = result.tracks.points - result.tracks.points[0]
+    assert np.abs(moved - (paths - paths[0]) // 2 * 2).max() < 1.0
+    np.testing.assert_allclose(result.tracks.boxes[0], starts.boxes, atol=1e-3)
+
+
+def test_slots_double_when_more_cells_are_born(tmp_path):
+    grid = np.stack(np.meshgrid([12, 31, 50], [12, 31, 50], indexing="ij"), axis=-1).reshape(-1, 2)
+    paths = np.repeat(grid[None].astype(float), 5, axis=0)
+    paths[:3, 4:] = np.nan
+    movie = movie_of(tmp_path / "many.tif", draw(paths))
+    starts = starts_of(grid, frames=[0] * 4 + [3] * 5)
+    tracks = track_movie(movie, starts, ALONE, diameter=16.0).tracks
+    assert tracks.present.sum(axis=0).tolist() == [5] * 4 + [2] * 5
+    assert np.nanmax(np.abs(tracks.points - grid)) < 0.5
+    assert np.isnan(tracks.points[:3, 4:]).all()
+
+
+def test_a_detector_begins_cells_in_the_frame_in_which_they_appear(tmp_path):
+    paths = np.stack([straight((20, 16), (1, 2), 6), straight((46, 50), (0, -2), 6)], axis=1)
+    paths = paths.astype(float)
+    paths[:3, 1] = np.nan
+    movie = movie_of(tmp_path / "born.tif", draw(paths))
+
+    def detect(number, image):
+        assert image.shape == movie.shape
+        return paths[number][~np.isnan(paths[number, :, 0])]
+
+    for starts in (starts_of(np.zeros((0, 2))), starts_of(paths[0, :1])):
+        tracks = track_movie(movie, starts, TRACKER, diameter=16.0, detect=detect).tracks
+        assert tracks.ids.tolist() == [1, 2]
+        assert tracks.present.sum(axis=0).tolist() == [6, 3]
+        assert np.nanmax(np.abs(tracks.points - paths)) < 0.5
+        np.testing.assert_array_equal(tracks.points[3, 1], paths[3, 1])
+    with pytest.raises(InputError, match="no cell was found to follow"):
+        track_movie(
+            movie, starts_of([]), TRACKER, diameter=16.0, detect=lambda number, image: np.zeros((0, 2))
+        )
+
+
+def test_a_cell_born_on_a_track_is_its_daughter(movie):
+    starts = starts_of([PATHS[0, 0], PATHS[4, 0]], frames=[0, 4], ids=[6, 8])
+    tracks = track_movie(movie, starts, TRACKER, diameter=16.0).tracks
+    assert tracks.parents.tolist() == [0, 6]
+    assert tracks.present.sum(axis=0).tolist() == [4, 8]
+
+
+def test_a_watched_filter_answers_in_the_middle_of_its_window(movie):
+    starts = starts_of(PATHS[[0, 3], [0, 1]], frames=[0, 3])
+    result = track_movie(movie, starts, TRACKER, diameter=16.0, watch=2)
+    assert len(result.sights) == len(movie)
+    for number, sight in enumerate(result.sights):
+        assert sight.window.shape == sight.response.shape == (32, 32)
+        if number < 3:
+            assert not sight.response.any()
+            assert np.isnan(sight.psr)
+        else:
+            peak = np.array(np.unravel_index(sight.response.argmax(), (32, 32))) - 16
+            assert np.abs(sight.centre + peak - PATHS[number, 1]).max() < 1
+            assert sight.psr > 5
+
+
+def test_a_movie_of_one_frame_is_its_starts(tmp_path):
+    movie = movie_of(tmp_path / "one.tif", draw(PATHS[:1]))
+    tracks = track_movie(movie, starts_of(PATHS[0]), TRACKER, diameter=16.0).tracks
+    np.testing.assert_allclose(tracks.points, PATHS[:1])
+
+
+def test_nothing_to_see_is_lost_but_no_nan(tmp_path):
+    movie = movie_of(tmp_path / "flat.tif", np.full((4, 64, 64), 7, np.uint8))
+    tracks = track_movie(movie, starts_of([[15, 15]]), TRACKER, diameter=16.0).tracks
+    assert np.isfinite(tracks.points).all()
+    assert tracks.lost[:, 0].tolist() == [False, True, True, True]
+
+
+def test_a_window_may_be_larger_than_the_image(movie):
+    tracker = dataclasses.replace(ALONE, size=96)
+    tracks = track_movie(movie, starts_of(PATHS[0]), tracker, diameter=16.0).tracks
+    assert errors(tracks, PATHS) < 1
+
+
+@pytest.mark.parametrize(
+    ("starts", "named"),
+    [
+        (starts_of([]), "no cell to follow"),
+        (
+            starts_of([[10, 10], [70, 5]]),
+            r"cell 2 starts at \(y, x\) = \(70, 5\), .* outside the image of 64 x 64",
+        ),
+        (starts_of([[10, np.nan]]), "outside the image"),
+        (starts_of([[10, 10]], frames=[12]), r"cell 1 starts in frame 12, but .* the frames 0 to 11"),
+    ],
+)
+def test_starts_that_cannot_be_followed_are_named(movie, starts, named):
+    with pytest.raises(InputError, match=named):
+        track_movie(movie, starts, TRACKER, diameter=16.0)
+
+
+def test_a_watched_cell_must_be_followed_and_pixels_finite(movie, tmp_path):
+    with pytest.raises(InputError, match="cell 9 is to be watched"):
+        track_movie(movie, starts_of(PATHS[0]), TRACKER, diameter=16.0, watch=9)
+    frames = draw(PATHS)
+    frames[2, 3, 3] = np.nan
+    with pytest.raises(InputError, match=r"bad.tif page 2 has pixels that are NaN"):
+        track_movie(movie_of(tmp_path / "bad.tif", frames), starts_of(PATHS[0]), TRACKER, diameter=16.0)
+
+
+@pytest.mark.real_data
+def test_a_rolled_real_movie_is_tracked_without_error(real_data, tmp_path):
+    root = real_data / "Fluo-N2DL-HeLa"
+    image = open_movie(root / "01")[0][380:, :400]
+    labels = read_plane(read_header(root / "01_ST" / "SEG" / "man_seg000.tif"))[380:, :400]
+    starts = starts_from_labels(labels)
+    shifts = np.array([[0, 0], [3, -2], [7, 1], [5, 6], [0, 9], [-4, 7]])
+    movie = movie_of(tmp_path / "rolled.tif", [np.roll(image, tuple(shift), (0, 1)) for shift in shifts])
+    away = ((starts.points > 40) & (starts.points < np.array(image.shape) - 40)).all(axis=-1)
+    starts = starts.select(np.flatnonzero(away))
+    assert len(starts) > 5
+    tracks = track_movie(movie, starts, Tracker(), diameter=20.0).tracks
+    np.testing.assert_allclose(tracks.points, starts.points[None] + shifts[:, None], atol=1.0)
+    assert not tracks.lost.any()

@@ -1,0 +1,99 @@
+"""Trained embeddings as files, and as features of a frame."""
+
+import dataclasses
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.celltrack_embedding.features import (
+    EMBEDDING_KEY,
+    EmbeddingModel,
+    load_embedding,
+    save_embedding,
+)
+from cellmotion_jax.models.embedding import TrackingEmbedding
+from cellmotion_jax.weights.safetensors_files import read_metadata
+
+FRAME = jax.random.normal(jax.random.key(1), (21, 30))
+
+
+@functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+def prepare(features, frame):
+    return features.prepare(frame)
+
+
+@pytest.fixture(scope="module")
+def model():
+    network = TrackingEmbedding(features=3, base_width=2)
+    # Random variables of the right shapes: the drawing of real ones takes long to compile.
+    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros((1, 4, 4, 1)), train=False))
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(np.float32), shapes["params"])
+    return EmbeddingModel(
+        network=network,
+        params=params,
+        diameter=16.0,
+        window=48,
+        filter_sigma=1.5,
+        regularization=0.013,
+        sharpness=9.4,
+        spread=4.2,
+    )
+
+
+def test_a_file_gives_back_the_model(model, tmp_path):
+    save_embedding(tmp_path / "model.safetensors", model)
+    loaded = load_embedding(tmp_path / "model.safetensors")
+    for field in dataclasses.fields(model):
+        if field.name != "params":
+            assert getattr(loaded, field.name) == getattr(model, field.name), field.name
+    one, other = (prepare(it.as_features(with_intensity=True), FRAME) for it in (model, loaded))
+    for expected, found in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_levels_are_the_features_and_if_wanted_the_intensity(model):
+    plain = model.as_features(with_intensity=False)
+    both = model.as_features(with_intensity=True)
+    maps = prepare(both, FRAME)
+    assert (plain.strides, both.strides) == ((1,), (1, 1))
+    assert [level.shape for level in maps.levels] == [(21, 30, 3), (21, 30, 1)]
+    assert maps.centre.shape == (21, 30)
+    np.testing.assert_array_equal(maps.levels[1][..., 0], FRAME)
+    [alone] = prepare(plain, FRAME).levels
+    np.testing.assert_allclose(alone, maps.levels[0], atol=1e-5)
+
+
+def test_windows_are_cut_from_all_maps(model):
+    features = model.as_features(with_intensity=True)
+    maps = prepare(features, FRAME)
+    cut = features.windows(maps, jnp.array([[10.0, 12.0]]), None, size=8)
+    for level, windows in zip(maps.levels, cut.levels):
+        np.testing.assert_array_equal(windows[0], level[6:14, 8:16])
+    np.testing.assert_array_equal(cut.centre[0], maps.centre[6:14, 8:16])
+
+
+def test_files_that_hold_no_such_model_are_refused(model, tmp_path):
+    with pytest.raises(InputError, match="is no file"):
+        load_embedding(tmp_path / "absent.safetensors")
+    path = tmp_path / "model.safetensors"
+    save_embedding(path, model)
+    tensors, described = load_file(path), json.loads(read_metadata(path)[EMBEDDING_KEY])
+
+    def refused(tensors, metadata, words):
+        other = tmp_path / "other.safetensors"
+        save_file(tensors, other, metadata=metadata)
+        with pytest.raises(InputError, match=words):
+            load_embedding(other)
+
+    refused(tensors, {}, "not a tracking embedding")
+    without = {name: value for name, value in described.items() if name != "spread"}
+    refused(tensors, {EMBEDDING_KEY: json.dumps(without)}, "cannot build .*spread")
+    wider = described | {"network": described["network"] | {"base_width": 3}}
+    refused(tensors, {EMBEDDING_KEY: json.dumps(wider)}, "does not fit .*params/")
