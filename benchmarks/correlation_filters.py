@@ -38,9 +38,9 @@ from cellmotion_jax.tracking import (
     TrackState,
     empty_state,
     follow,
-    look,
     normalized_entropy,
     peak_to_sidelobe_ratio,
+    search,
     update_levels,
 )
 
@@ -185,7 +185,7 @@ def beside_the_transform(scene: Scene) -> None:
 
     windows = cut(prepared.levels[0])
     planes = jnp.moveaxis(windows, -1, 1)
-    search = jax.jit(look)(PLAIN, state, prepared)
+    maps = jax.jit(search)(PLAIN, state, prepared)
     rates = jnp.full(SLOTS, 0.01)
 
     @jax.jit
@@ -205,10 +205,10 @@ def beside_the_transform(scene: Scene) -> None:
             ),
             "standardise the frame": compiled(lambda frame: PLAIN.features.prepare(frame), frame[0]),
             "cut windows": functools.partial(cut, prepared.levels[0]),
-            "search: windows, transform, filter, inverse, prior": compiled(look, PLAIN, state, prepared),
-            "highest place": compiled(first_maximum, search.logits),
-            "peak-to-sidelobe ratio": compiled(peak_to_sidelobe_ratio, search.response),
-            "entropy": compiled(normalized_entropy, search.logits),
+            "search: windows, transform, filter, inverse, prior": compiled(search, PLAIN, state, prepared),
+            "highest place": compiled(first_maximum, maps.logits),
+            "peak-to-sidelobe ratio": compiled(peak_to_sidelobe_ratio, maps.response),
+            "entropy": compiled(normalized_entropy, maps.logits),
             "learn: transform, averages": functools.partial(learn, state, windows),
         },
         rounds=5,

@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=3)
     options = parser.parse_args()
     model, movie = load_cell_model(options.model), open_movie(options.movie)
-    radius = model.cell_diameter * model.shrink / 3
+    radius = model.cell_diameter * model.downsample / 3
 
     seconds = {name: [] for name in TILINGS}
     means, largest, counts = ({name: [] for name in TILINGS} for _ in range(3))
@@ -58,7 +58,9 @@ def main() -> None:
             largest[name].append(difference.max())
             counts[name].append(optimal_matches(cells.points, found[PAPER].points, radius=radius).counts)
 
-    print(f"{options.frames} frames of {movie.shape[0]} x {movie.shape[1]}, shrunken by {model.shrink}\n")
+    print(
+        f"{options.frames} frames of {movie.shape[0]} x {movie.shape[1]}, downsampled by {model.downsample}\n"
+    )
     print("| tiling | s / frame | / paper | mean difference | largest | F-score against the paper's cells |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name in TILINGS:

@@ -32,7 +32,7 @@ from cellmotion_jax.methods.celltrack.network_features import (
     MobileNetFeatures,
     recognet_features,
 )
-from cellmotion_jax.methods.celltrack.seeds import Starts
+from cellmotion_jax.methods.celltrack.seeds import Seeds
 from cellmotion_jax.methods.celltrack.track_movie import track_movie
 from cellmotion_jax.methods.celltrack_embedding.features import load_embedding
 from cellmotion_jax.methods.recognet.model_file import load_recognition_model
@@ -104,11 +104,11 @@ def main() -> None:
     print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
     for number, root in enumerate(options.datasets):
         case = _case(root)
-        curves = {name: {} for name in options.starts}
+        curves = {name: {} for name in options.seeds}
         for features, option, tracker, grid in _configurations(options, number):
             if options.only and options.only not in f"{features}, {option}":
                 continue
-            for name in options.starts:
+            for name in options.seeds:
                 truth = case.truth if name == "births" else case.truth.of_first_frame()
                 scores = _scores(case, truth, tracker, grid)
                 row = (case.sequence.full_name, name, features, option, *scores.row())
@@ -121,7 +121,7 @@ def main() -> None:
                         LOST_THRESHOLDS,
                         scores.lost_curve,
                         place.with_name(f"{place.name}-lost-{features}-{option}.png"),
-                        chosen=tracker.trust.lost,
+                        chosen=tracker.confidence.lost,
                         confidence="confidence",
                     )
 
@@ -136,7 +136,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--offset", type=float, default=0.0, help="intensity without light, for DeepCell")
     parser.add_argument("--pictures", type=pathlib.Path, help="folder for the curves")
     parser.add_argument("--only", help="configurations whose features and options hold this text")
-    parser.add_argument("--starts", nargs="+", default=["first", "births"], choices=["first", "births"])
+    parser.add_argument("--seeds", nargs="+", default=["first", "births"], choices=["first", "births"])
     return parser.parse_args()
 
 
@@ -158,9 +158,9 @@ def _configurations(options: argparse.Namespace, number: int) -> Iterator[Config
     yield "intensity", "none, as in the paper", _unaided(BASE), 16.0
     yield "intensity", "motion", change(BASE, exclusion=None), 16.0
     yield "intensity", "motion, assignment", BASE, 16.0
-    yield "intensity", "and not normalised", change(BASE, form=LinearFilter(normalize=False)), 16.0
-    yield "intensity", "and eta 0.05", change(BASE, form=LinearFilter(learning_rate=0.05)), 16.0
-    yield "intensity", "and Gaussian kernel", change(BASE, form=KernelFilter()), 16.0
+    yield "intensity", "and not normalised", change(BASE, filter=LinearFilter(normalize=False)), 16.0
+    yield "intensity", "and eta 0.05", change(BASE, filter=LinearFilter(learning_rate=0.05)), 16.0
+    yield "intensity", "and Gaussian kernel", change(BASE, filter=KernelFilter()), 16.0
     yield "intensity", "and scale", change(BASE, scales=(0.95, 1.0, 1.05)), 16.0
     yield "intensity", "and re-detection", change(BASE, redetection=Redetection()), 16.0
     yield "intensity, gradient", "motion, assignment", change(BASE, features=IntensityAndGradient()), 16.0
@@ -172,7 +172,7 @@ def _configurations(options: argparse.Namespace, number: int) -> Iterator[Config
                 BASE,
                 features=model.as_features(with_intensity=with_intensity),
                 weights=(1.0, 1.0)[: 1 + with_intensity],
-                form=LinearFilter(regularization=model.regularization, sigma=model.filter_sigma),
+                filter=LinearFilter(regularization=model.regularization, sigma=model.filter_sigma),
                 size=model.window,
                 sharpness=model.sharpness,
                 motion=change(BASE.motion, spread=model.spread),
@@ -180,7 +180,7 @@ def _configurations(options: argparse.Namespace, number: int) -> Iterator[Config
             yield name, "motion", change(tracker, exclusion=None), model.diameter
             yield name, "motion, assignment", tracker, model.diameter
             yield name, "and no centring", change(tracker, centring=None), model.diameter
-            quick = change(tracker, form=change(tracker.form, learning_rate=0.03))
+            quick = change(tracker, filter=change(tracker.filter, learning_rate=0.03))
             yield name, "and eta 0.03", quick, model.diameter
             yield name, "and re-detection", change(tracker, redetection=Redetection()), model.diameter
     if options.deepcell:
@@ -225,7 +225,7 @@ def _scores(
     """Follows the cells and holds the tracks against the truth, cell by cell."""
     cells = np.arange(len(truth.labels))
     begin = truth.begin
-    starts = Starts(
+    seeds = Seeds(
         begin,
         truth.labels,
         truth.points[begin, cells],
@@ -234,7 +234,7 @@ def _scores(
     )
     wanted = case.diameter if grid_diameter is None else grid_diameter
     tracks = track_movie(
-        case.sequence.movie, starts, tracker, diameter=case.diameter, grid_diameter=wanted
+        case.sequence.movie, seeds, tracker, diameter=case.diameter, grid_diameter=wanted
     ).tracks
     column = np.searchsorted(tracks.ids, truth.labels, sorter=np.argsort(tracks.ids))
     order = np.argsort(tracks.ids)[column]

@@ -141,7 +141,7 @@ def random_model(base_width: int) -> CellModel:
         network=network,
         variables=jax.tree.map(lambda leaf: rng.uniform(0.01, 0.02, leaf.shape).astype(np.float32), shapes),
         channels=1,
-        shrink=1,
+        downsample=1,
         cell_diameter=30.0,
         boundary_width=2.0,
         detection=DetectionSettings(),

@@ -128,7 +128,7 @@ EXPERIMENTS: dict[str, Entry] = {
         "accelerator",
         DeepDistanceExperiment(
             network=Architecture(base_width=64, depth=4, dropout=0.2, batch_norm=False, compress=False),
-            data=DistanceData(tile=512, stride=256, shrink=1),
+            data=DistanceData(tile=512, stride=256, downsample=1),
             augmentation=NO_AUGMENTATION,
             optimizer=AdaDelta(),
             phases=(Phase(epochs=100, learning_rate=1.0),),
@@ -164,7 +164,7 @@ EXPERIMENTS: dict[str, Entry] = {
             "accelerator",
             ConvLSTMExperiment(
                 network=VideoNetwork(**Table1[name].value._asdict()),
-                data=VideoData(shrink=1),
+                data=VideoData(downsample=1),
                 sampling=PatchSampling(patch=512),
                 phases=TWO_STEPS,
                 run=Run(batch_size=batch, evaluate_every=500, checkpoint_every=500),

@@ -48,7 +48,7 @@ def _remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def refuse_full_folder(folder: pathlib.Path) -> None:
+def require_empty_folder(folder: pathlib.Path) -> None:
     """Leaves what is there alone: a folder to write is absent or empty.
 
     Raises:

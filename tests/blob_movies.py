@@ -5,13 +5,13 @@ import scipy.ndimage
 import tifffile
 
 from cellmotion_jax.data.movie import open_movie
-from cellmotion_jax.methods.celltrack.seeds import Starts
+from cellmotion_jax.methods.celltrack.seeds import Seeds
 
 
 def starts_of(points, *, frames=None, ids=None):
     points = np.asarray(points, np.float32).reshape(-1, 2)
     count = len(points)
-    return Starts(
+    return Seeds(
         frame=np.zeros(count, np.int64) if frames is None else np.asarray(frames, np.int64),
         ids=np.arange(1, count + 1) if ids is None else np.asarray(ids, np.int64),
         points=points,

@@ -36,7 +36,7 @@ def cell_model(network=Brightness(depth=2), variables=None, **changes) -> CellMo
     """A model of the network; without one, of `Brightness`."""
     settings = {
         "channels": 1,
-        "shrink": 1,
+        "downsample": 1,
         "cell_diameter": 12.0,
         "boundary_width": 1.0,
         "detection": DetectionSettings(),

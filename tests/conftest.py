@@ -8,6 +8,16 @@ import hypothesis
 import jax
 import pytest
 
+from tests.annotated_movie import (
+    dataset,
+    every_decoder,
+    frames,
+    masks,
+    tracks,
+    without_imagecodecs,
+    write_frames,
+)
+
 # Collecting what JAX keeps while it traces finds nothing to free and takes a tenth of the time.
 gc.set_threshold(100_000, 50, 100)
 

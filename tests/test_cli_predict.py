@@ -103,7 +103,7 @@ def test_settings_out_of_range_are_refused(capsys, tmp_path, movie, model, optio
     assert named in refusal(capsys, movie, model, tmp_path / "out", option, value)
 
 
-def test_cells_of_another_size_are_shrunken_to_those_of_the_training(capsys, tmp_path, movie, model):
+def test_cells_of_another_size_are_downsampled_to_those_of_the_training(capsys, tmp_path, movie, model):
     predict(movie, model, tmp_path / "same")
     predict(movie, model, tmp_path / "half", "--cell-diameter", str(2 * tiny_cell_model().cell_diameter))
     found = [int(number) for number in re.findall(r"(\d+) cells", capsys.readouterr().out)]

@@ -42,7 +42,7 @@ def write_movie(folder, frames=range(FRAMES), *, image=lambda labels: 1000 + 300
 def bright_model(monkeypatch):
     """A model that is right on these movies stands in for the one in the file."""
     monkeypatch.setattr("cellmotion_jax.cli.segment.load_video_model", lambda path: video_model())
-    monkeypatch.setattr("cellmotion_jax.cli.segment.keep_compiled_programs", lambda: None)
+    monkeypatch.setattr("cellmotion_jax.cli.segment.enable_compilation_cache", lambda: None)
 
 
 def segment(movie, out, *options):
@@ -179,7 +179,7 @@ def test_files_of_other_models_are_refused(tmp_path, capsys, monkeypatch):
 
 def test_the_file_of_a_model_is_all_that_is_needed(tmp_path, monkeypatch, capsys):
     monkeypatch.undo()
-    monkeypatch.setattr("cellmotion_jax.cli.segment.keep_compiled_programs", lambda: None)
+    monkeypatch.setattr("cellmotion_jax.cli.segment.enable_compilation_cache", lambda: None)
     save_video_model(tmp_path / "model.safetensors", tiny_video_model())
     movie = write_movie(tmp_path / "movie", [0, 1])
     command = ["segment", str(movie), "--model", str(tmp_path / "model.safetensors")]

@@ -35,7 +35,7 @@ def video_model(network=Brightness(levels=1), variables=None, **changes) -> Vide
     """A model of the network; without one, of `Brightness`."""
     settings = {
         "window": 3,
-        "shrink": 1,
+        "downsample": 1,
         "cell_diameter": 12.0,
         "instances": InstanceSettings(smallest_area=20),
     }

@@ -7,11 +7,11 @@ import pathlib
 
 import tyro
 
-from cellmotion_jax.cli.compiled_programs import keep_compiled_programs
-from cellmotion_jax.data.downsampling import shrink_for
+from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
+from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import refuse_full_folder, written_beside
+from cellmotion_jax.files import require_empty_folder, written_beside
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.deep_distance.model_file import load_cell_model
 from cellmotion_jax.methods.deep_distance.predict_movie import predict_movie
@@ -48,7 +48,7 @@ class _PredictOptions:
     """Side of a pixel in micrometres, where the movie's files do not say it or say it wrong."""
     cell_diameter: float | None = None
     """Pixels across a typical cell of the movie, if these are other cells, or another magnification, than the
-    network was trained on: images are shrunken accordingly. They are not enlarged for smaller cells."""
+    network was trained on: images are downsampled accordingly. They are not enlarged for smaller cells."""
     detection: _DetectionOptions = dataclasses.field(default_factory=_DetectionOptions)
     tiling: Tiling = dataclasses.field(default_factory=Tiling)
 
@@ -56,7 +56,7 @@ class _PredictOptions:
 def predict_cells(arguments: list[str]) -> None:
     """Detects and outlines the cells of a movie."""
     options = tyro.cli(_PredictOptions, args=arguments, prog="cellmotion predict")
-    refuse_full_folder(options.out)
+    require_empty_folder(options.out)
     model = load_cell_model(options.model)
     if model.channels != 1:
         raise InputError(
@@ -68,9 +68,11 @@ def predict_cells(arguments: list[str]) -> None:
     if options.cell_diameter is not None:
         if not 0 < options.cell_diameter < float("inf"):
             raise InputError(f"cell-diameter is {options.cell_diameter}; it is a positive number of pixels.")
-        model = dataclasses.replace(model, shrink=shrink_for(options.cell_diameter, model.cell_diameter))
+        model = dataclasses.replace(
+            model, downsample=downsampling_for(options.cell_diameter, model.cell_diameter)
+        )
     movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
-    keep_compiled_programs()
+    enable_compilation_cache()
     with written_beside(options.out) as partial:
         partial.mkdir()
         prediction = predict_movie(movie, model, partial, tiling=options.tiling)

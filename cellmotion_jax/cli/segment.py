@@ -11,11 +11,11 @@ import numpy as np
 import tqdm
 import tyro
 
-from cellmotion_jax.cli.compiled_programs import keep_compiled_programs
+from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
 from cellmotion_jax.data.drift.correct import CorrectedMovie, Correction, drift_corrected, write_drift
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import refuse_full_folder, written_beside
+from cellmotion_jax.files import require_empty_folder, written_beside
 from cellmotion_jax.methods.convlstm.model_file import load_video_model
 from cellmotion_jax.methods.convlstm.segment_movie import SegmentSettings, segment_movie
 from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
@@ -72,7 +72,7 @@ class _SegmentOptions(SegmentSettings):
 def segment_cells(arguments: list[str]) -> None:
     """Segments, links and measures the cells of a movie."""
     options = tyro.cli(_SegmentOptions, args=arguments, prog="cellmotion segment")
-    refuse_full_folder(options.out)
+    require_empty_folder(options.out)
     interval = options.frame_interval_s
     if interval is not None and not (math.isfinite(interval) and interval > 0):
         raise InputError(f"frame-interval-s is {interval}; it is a positive number of seconds.")
@@ -85,7 +85,7 @@ def segment_cells(arguments: list[str]) -> None:
     movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
     if options.drift is not None:
         movie = drift_corrected(movie, correction=options.drift)
-    keep_compiled_programs()
+    enable_compilation_cache()
     with written_beside(options.out) as partial:
         result = segment_movie(movie, model, partial, settings=options, frame_interval_s=interval)
         write_table(partial / "cells.csv", result.cells)

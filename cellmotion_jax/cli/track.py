@@ -10,28 +10,29 @@ from typing import Any
 import numpy as np
 import tyro
 
-from cellmotion_jax.cli.compiled_programs import keep_compiled_programs
+from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
 from cellmotion_jax.data.ctc_masks import MAX_WRITTEN_LABEL, frame_digits
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import refuse_full_folder, written_beside
+from cellmotion_jax.files import require_empty_folder, written_beside
 from cellmotion_jax.methods.celltrack.ctc_result import write_ctc_result
 from cellmotion_jax.methods.celltrack.filters_file import save_filters
 from cellmotion_jax.methods.celltrack.grid import CELL_DIAMETER, grid_frame, grid_shape, grid_zoom
 from cellmotion_jax.methods.celltrack.seeds import (
-    Starts,
-    choose_starts,
-    starts_at_points,
-    starts_from_labels,
+    Seeds,
+    choose_seeds,
+    seeds_at_points,
+    seeds_from_labels,
     typical_diameter,
 )
-from cellmotion_jax.methods.celltrack.seeds_file import find_starts, open_labels, read_all
+from cellmotion_jax.methods.celltrack.seeds_file import open_labels, read_all, read_seeds
 from cellmotion_jax.methods.celltrack.track_movie import TrackedMovie, track_movie
 from cellmotion_jax.methods.celltrack.tracks import write_track_table
 from cellmotion_jax.methods.celltrack_embedding.features import EmbeddingModel, load_embedding
-from cellmotion_jax.report.live_view import Glimpse, write_live_view
+from cellmotion_jax.report.live_view import LiveFrame, write_live_view
 from cellmotion_jax.report.trajectories import plot_trajectories
 from cellmotion_jax.tracking import (
+    ConfidenceSettings,
     Exclusion,
     Intensity,
     KernelFilter,
@@ -39,7 +40,6 @@ from cellmotion_jax.tracking import (
     Motion,
     Redetection,
     Tracker,
-    Trust,
 )
 
 MOST_IDS_DRAWN = 100
@@ -97,7 +97,7 @@ class _TrackOptions:
     kernel_filter: KernelFilter = dataclasses.field(default_factory=KernelFilter)
     """The same with Gaussian kernels."""
     motion: Motion = dataclasses.field(default_factory=Motion)
-    trust: Trust = dataclasses.field(default_factory=Trust)
+    confidence: ConfidenceSettings = dataclasses.field(default_factory=ConfidenceSettings)
     compete: bool = True
     """Give no place to two tracks, and end tracks on whose place a cell is born; exclusion says how."""
     exclusion: Exclusion = dataclasses.field(default_factory=Exclusion)
@@ -109,24 +109,24 @@ class _TrackOptions:
 def follow_cells(arguments: list[str]) -> None:
     """Follows the cells of a movie."""
     options = tyro.cli(_TrackOptions, args=arguments, prog="cellmotion track")
-    refuse_full_folder(options.out)
+    require_empty_folder(options.out)
     model = None
     if options.model is not None:
         model = load_embedding(options.model)
         options = tyro.cli(_TrackOptions, args=arguments, default=_as_trained(model), prog="cellmotion track")
     movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
     segmentation = None if options.segmentation is None else open_labels(options.segmentation, movie)
-    starts, diameter = _starts(options, movie, segmentation)
-    if options.live is not None and options.live not in starts.ids:
-        raise InputError(f"live is {options.live}, which is none of the {len(starts)} cells to follow.")
+    seeds, diameter = _seeds(options, movie, segmentation)
+    if options.live is not None and options.live not in seeds.ids:
+        raise InputError(f"live is {options.live}, which is none of the {len(seeds)} cells to follow.")
     tracker = _tracker(options, model)
     wanted = CELL_DIAMETER if model is None else model.diameter
     zoom = grid_zoom(diameter, wanted=wanted)
-    keep_compiled_programs()
+    enable_compilation_cache()
     with written_beside(options.out) as partial:
         result = track_movie(
             movie,
-            starts,
+            seeds,
             tracker,
             diameter=diameter,
             grid_diameter=wanted,
@@ -134,7 +134,7 @@ def follow_cells(arguments: list[str]) -> None:
             watch=options.live,
         )
         tracks = result.tracks
-        known = dict(zip(starts.ids.tolist(), starts.diameters.tolist()))
+        known = dict(zip(seeds.ids.tolist(), seeds.diameters.tolist()))
         discs = np.array([known.get(label, np.nan) for label in tracks.ids.tolist()])
         write_ctc_result(
             partial,
@@ -155,7 +155,7 @@ def follow_cells(arguments: list[str]) -> None:
             ids=tracks.ids if len(tracks) <= MOST_IDS_DRAWN else None,
         )
         if options.live is not None:
-            write_live_view(_glimpses(movie, result, options.live, zoom), partial / "live.gif")
+            write_live_view(_live_frames(movie, result, options.live, zoom), partial / "live.gif")
     share = tracks.lost.sum() / tracks.present.sum()
     print(  # noqa: T201
         f"Wrote {options.out}: {len(tracks)} tracks in {len(movie)} frames, "
@@ -177,7 +177,7 @@ def _as_trained(model: EmbeddingModel) -> _TrackOptions:
     )
 
 
-def _starts(options: _TrackOptions, movie: Movie, segmentation: Movie | None) -> tuple[Starts, float]:
+def _seeds(options: _TrackOptions, movie: Movie, segmentation: Movie | None) -> tuple[Seeds, float]:
     """Cells to follow, and pixels across a typical one."""
     if options.every_birth and segmentation is None and not (options.start and options.start.is_dir()):
         raise InputError(
@@ -185,24 +185,24 @@ def _starts(options: _TrackOptions, movie: Movie, segmentation: Movie | None) ->
         )
     at = options.at
     if options.start is not None:
-        starts = find_starts(options.start, movie, every_birth=options.every_birth)
+        seeds = read_seeds(options.start, movie, every_birth=options.every_birth)
     elif segmentation is not None:
-        starts = starts_from_labels(segmentation[0])
+        seeds = seeds_from_labels(segmentation[0])
     elif at:
-        starts, at = starts_at_points(at), ()
+        seeds, at = seeds_at_points(at), ()
     else:
         raise InputError("start is missing; give start, segmentation, or places with at to begin from.")
-    if not len(starts) and not (options.every_birth and segmentation is not None):
+    if not len(seeds) and not (options.every_birth and segmentation is not None):
         raise InputError(
             "there is no cell to follow where cells begin; give an image with at least one label."
         )
-    if len(starts) and starts.ids.max() > MAX_WRITTEN_LABEL:
+    if len(seeds) and seeds.ids.max() > MAX_WRITTEN_LABEL:
         raise InputError(
-            f"a cell to follow has the id {starts.ids.max()}; a result of the Cell Tracking Challenge holds "
+            f"a cell to follow has the id {seeds.ids.max()}; a result of the Cell Tracking Challenge holds "
             f"ids up to {MAX_WRITTEN_LABEL}."
         )
-    diameter = typical_diameter(starts, options.cell_diameter)
-    return choose_starts(starts, ids=options.ids, at=at, reach=diameter), diameter
+    diameter = typical_diameter(seeds, options.cell_diameter)
+    return choose_seeds(seeds, ids=options.ids, at=at, reach=diameter), diameter
 
 
 def _detector(options: _TrackOptions, segmentation: Movie | None) -> Any:
@@ -211,36 +211,36 @@ def _detector(options: _TrackOptions, segmentation: Movie | None) -> Any:
         return None
     if options.ids or options.at:
         raise InputError("every-birth follows all cells of the segmentation; leave out ids and at.")
-    return lambda frame, image: starts_from_labels(segmentation[frame]).points
+    return lambda frame, image: seeds_from_labels(segmentation[frame]).points
 
 
 def _tracker(options: _TrackOptions, model: EmbeddingModel | None) -> Tracker:
     return Tracker(
         features=Intensity() if model is None else model.as_features(with_intensity=False),
-        form=options.kernel_filter if options.kernel else options.filter,
+        filter=options.kernel_filter if options.kernel else options.filter,
         size=options.window,
         sharpness=options.sharpness,
         motion=options.motion,
         exclusion=options.exclusion if options.compete else None,
         redetection=options.redetection if options.redetect else None,
-        trust=options.trust,
+        confidence=options.confidence,
     )
 
 
-def _glimpses(movie: Movie, result: TrackedMovie, watched: int, zoom: float) -> Iterator[Glimpse]:
+def _live_frames(movie: Movie, result: TrackedMovie, watched: int, zoom: float) -> Iterator[LiveFrame]:
     """One per frame, on the grid."""
     tracks = result.tracks
     ratio = np.array(grid_shape(movie.shape, zoom)) / np.array(movie.shape)
     chosen = int(np.flatnonzero(tracks.ids == watched)[0])
-    for frame, sight in enumerate(result.sights):
-        yield Glimpse(
+    for frame, view in enumerate(result.filter_views):
+        yield LiveFrame(
             image=grid_frame(movie[frame], zoom),
             boxes=tracks.boxes[frame] * np.tile(ratio, 2),
             ids=tracks.ids,
             lost=tracks.lost[frame],
             chosen=chosen,
-            window=sight.window,
-            response=sight.response,
-            psr=sight.psr,
-            window_centre=(float(sight.centre[0]), float(sight.centre[1])),
+            window=view.window,
+            response=view.response,
+            psr=view.psr,
+            window_centre=(float(view.centre[0]), float(view.centre[1])),
         )

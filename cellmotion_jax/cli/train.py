@@ -7,7 +7,7 @@ import pathlib
 
 import tyro
 
-from cellmotion_jax.cli.compiled_programs import keep_compiled_programs
+from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
 from cellmotion_jax.cli.names import closest
 from cellmotion_jax.experiments import DEFAULT, EXPERIMENTS
 
@@ -34,5 +34,5 @@ def train_experiment(arguments: list[str]) -> None:
     if experiment.run.folder is None:
         run = dataclasses.replace(experiment.run, folder=pathlib.Path("runs") / name)
         experiment = dataclasses.replace(experiment, run=run)
-    keep_compiled_programs()
+    enable_compilation_cache()
     experiment.train()

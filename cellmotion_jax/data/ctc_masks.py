@@ -15,7 +15,7 @@ from cellmotion_jax.data.centroids import frame_centroids
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.data.track_table import TrackTable, check_track_table
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import refuse_full_folder, written_beside
+from cellmotion_jax.files import require_empty_folder, written_beside
 
 MAX_WRITTEN_LABEL = 32767
 
@@ -52,7 +52,7 @@ def write_masks(
             it the reference tools misread uint16 masks), or the folder holds something already.
     """
     folder = pathlib.Path(folder)
-    refuse_full_folder(folder)
+    require_empty_folder(folder)
     check_track_table(tracks, frames=frames, source="tracks")
     if tracks.label.max() > MAX_WRITTEN_LABEL:
         raise InputError(

@@ -10,12 +10,12 @@ from jaxtyping import Float, Float32, Int32, Num, Shaped
 from cellmotion_jax.errors import InputError
 
 
-def shrink_for(diameter: float, wanted: float) -> int:
+def downsampling_for(diameter: float, wanted: float) -> int:
     """The side of the blocks over which an image is averaged, for its cells to come out near a diameter.
 
     Args:
         diameter: Of a cell in the image, in pixels.
-        wanted: After shrinking. Smaller cells are left as they are.
+        wanted: After downsampling. Smaller cells are left as they are.
 
     Returns:
         A whole number from 1 on.
@@ -23,14 +23,14 @@ def shrink_for(diameter: float, wanted: float) -> int:
     return max(1, round(diameter / wanted))
 
 
-def shrink_image(
-    image: Num[np.ndarray, "y x channel"], shrink: int
+def downsample_image(
+    image: Num[np.ndarray, "y x channel"], downsample: int
 ) -> Float32[np.ndarray, "small_y small_x channel"]:
     """Averages an image over blocks; rows and columns at the end that fill no block are dropped.
 
     Args:
         image: Image of any type.
-        shrink: Side of a block, from 1 to the shorter side of the image.
+        downsample: Side of a block, from 1 to the shorter side of the image.
 
     Returns:
         One pixel per block.
@@ -38,20 +38,22 @@ def shrink_image(
     Raises:
         InputError: If the block is empty or larger than the image.
 
-    >>> shrink_image(np.arange(10.0).reshape(2, 5, 1), 2)[..., 0].tolist()
+    >>> downsample_image(np.arange(10.0).reshape(2, 5, 1), 2)[..., 0].tolist()
     [[3.0, 5.0]]
     """
-    y, x = _blocks(image.shape, shrink)
-    blocks = image[: y * shrink, : x * shrink].reshape(y, shrink, x, shrink, -1)
+    y, x = _blocks(image.shape, downsample)
+    blocks = image[: y * downsample, : x * downsample].reshape(y, downsample, x, downsample, -1)
     return blocks.mean(axis=(1, 3), dtype=np.float32)
 
 
-def shrink_labels(labels: Shaped[np.ndarray, "y x"], shrink: int) -> Shaped[np.ndarray, "small_y small_x"]:
-    """Takes the centre pixel of every block of `shrink_image`; of an even block, the one after the middle.
+def downsample_labels(
+    labels: Shaped[np.ndarray, "y x"], downsample: int
+) -> Shaped[np.ndarray, "small_y small_x"]:
+    """Takes the centre pixel of every block of `downsample_image`; of even blocks, the one after it.
 
     Args:
         labels: Label image or mask. A cell that is smaller than a block may vanish.
-        shrink: Side of a block, from 1 to the shorter side of the image.
+        downsample: Side of a block, from 1 to the shorter side of the image.
 
     Returns:
         One pixel per block.
@@ -59,53 +61,54 @@ def shrink_labels(labels: Shaped[np.ndarray, "y x"], shrink: int) -> Shaped[np.n
     Raises:
         InputError: If the block is empty or larger than the image.
     """
-    y, x = _blocks(labels.shape, shrink)
-    return labels[shrink // 2 :: shrink, shrink // 2 :: shrink][:y, :x]
+    y, x = _blocks(labels.shape, downsample)
+    return labels[downsample // 2 :: downsample, downsample // 2 :: downsample][:y, :x]
 
 
-def _blocks(shape: tuple[int, ...], shrink: int) -> tuple[int, int]:
+def _blocks(shape: tuple[int, ...], downsample: int) -> tuple[int, int]:
     """Number of whole blocks along y and x."""
-    if not 1 <= shrink <= min(shape[:2]):
+    if not 1 <= downsample <= min(shape[:2]):
         raise InputError(
-            f"shrink is {shrink}; blocks of an image of {shape[0]} x {shape[1]} have 1 to {min(shape[:2])}."
+            f"downsample is {downsample}; blocks of an image of {shape[0]} x {shape[1]} have sides of 1 to "
+            f"{min(shape[:2])}."
         )
-    return shape[0] // shrink, shape[1] // shrink
+    return shape[0] // downsample, shape[1] // downsample
 
 
-def image_points(points: Float[np.ndarray, "cell 2"], shrink: int) -> Float[np.ndarray, "cell 2"]:
-    """Where points (y, x) of the shrunken grid lie in the image: its pixel ``p`` is centred on its block.
+def image_points(points: Float[np.ndarray, "cell 2"], downsample: int) -> Float[np.ndarray, "cell 2"]:
+    """Where points (y, x) of the downsampled grid lie in the image: its pixel ``p`` is centred on its block.
 
     >>> image_points(np.array([[0.0, 3.0]]), 2).tolist()
     [[0.5, 6.5]]
     """
-    return (points + 0.5) * shrink - 0.5
+    return (points + 0.5) * downsample - 0.5
 
 
-def enlarge_labels(
-    labels: Int32[np.ndarray, "y x"], shrink: int, shape: tuple[int, ...]
+def upsample_labels(
+    labels: Int32[np.ndarray, "y x"], downsample: int, shape: tuple[int, ...]
 ) -> Int32[np.ndarray, "y2 x2"]:
-    """Labels of the shrunken grid on that of the image, whose last row and column may be repeated further.
+    """Labels of the downsampled grid on that of the image, whose last row and column may be repeated further.
 
-    >>> enlarge_labels(np.array([[1, 2]], np.int32), 2, (2, 5)).tolist()
+    >>> upsample_labels(np.array([[1, 2]], np.int32), 2, (2, 5)).tolist()
     [[1, 1, 2, 2, 2], [1, 1, 2, 2, 2]]
     """
-    repeated = labels.repeat(shrink, axis=0).repeat(shrink, axis=1)
+    repeated = labels.repeat(downsample, axis=0).repeat(downsample, axis=1)
     missing = [(0, wanted - had) for wanted, had in zip(shape, repeated.shape)]
     return np.pad(repeated, missing, mode="edge")
 
 
-def enlarge_map(
-    shown: Float32[np.ndarray, "small_y small_x"], shrink: int, shape: tuple[int, ...]
+def upsample_map(
+    shown: Float32[np.ndarray, "small_y small_x"], downsample: int, shape: tuple[int, ...]
 ) -> Float32[np.ndarray, "y x"]:
-    """A map of the shrunken grid on that of the image, interpolated between the centres of blocks.
+    """A map of the downsampled grid on that of the image, interpolated between the centres of blocks.
 
     Rows and columns of the image that filled no block repeat the last ones.
 
-    >>> enlarge_map(np.array([[0.0, 1.0]], np.float32), 2, (2, 5)).tolist()[0]
+    >>> upsample_map(np.array([[0.0, 1.0]], np.float32), 2, (2, 5)).tolist()[0]
     [0.0, 0.25, 0.75, 1.0, 1.0]
     """
-    if shrink == 1:
+    if downsample == 1:
         return shown
-    size = tuple(side * shrink for side in shown.shape)
+    size = tuple(side * downsample for side in shown.shape)
     enlarged = np.asarray(jax.image.resize(jnp.asarray(shown), size, "linear"))
     return np.pad(enlarged, [(0, wanted - had) for wanted, had in zip(shape, size)], mode="edge")

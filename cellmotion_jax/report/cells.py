@@ -71,7 +71,7 @@ def plot_cells(
 
     Args:
         image: [y, x], [y, x, 1] or [y, x, 3] of any real type; its contrast is stretched.
-        maps: Predictions by name, each [y, x] on the grid of the image or on that of the image shrunk by
+        maps: Predictions by name, each [y, x] on the grid of the image or on that of the image downsampled by
             a whole number. The colours reach from 0 to 1, the range of all targets of DeepDistance, so
             that pictures compare; values beyond are cut off.
         points: Centres of the detected cells, (y, x) in pixels of the image.

@@ -161,15 +161,15 @@ def draw_map(axes: Axes, values: Float[np.ndarray, "y x"], shape: tuple[int, ...
 
     Args:
         axes: Where to; they get the coordinates of the image.
-        values: One value per pixel, or per block of s x s pixels where the image was shrunk by s and rows
-            and columns that do not fill a block were dropped.
+        values: One value per pixel, or per block of s x s pixels where the image was downsampled by s and
+            rows and columns that do not fill a block were dropped.
         shape: That of the image.
 
     Returns:
         What a colour bar can be made for.
 
     Raises:
-        ValueError: If ``values`` is not of the shape of the image shrunk by a whole number.
+        ValueError: If ``values`` is not of the shape of the image downsampled by a whole number.
     """
     step = min(whole // max(part, 1) for whole, part in zip(shape, values.shape))
     if step < 1 or any(whole // step != part for whole, part in zip(shape, values.shape)):

@@ -30,7 +30,7 @@ _GAP = 6
 _TRACKED, _CHOSEN, _LOST = range(GREYS + RESPONSE_COLORS, GREYS + RESPONSE_COLORS + 3)
 
 
-class Glimpse(NamedTuple):
+class LiveFrame(NamedTuple):
     """What a tracker sees in one frame."""
 
     image: Shaped[np.ndarray, "y x"]
@@ -54,7 +54,7 @@ class Glimpse(NamedTuple):
 
 
 def write_live_view(
-    glimpses: Iterable[Glimpse], out: pathlib.Path, *, side: int = 560, frames_per_s: float = 8.0
+    live_frames: Iterable[LiveFrame], out: pathlib.Path, *, side: int = 560, frames_per_s: float = 8.0
 ) -> int:
     """Writes an animated GIF: the whole frame with boxes, the window of one cell, and its filter's response.
 
@@ -66,7 +66,7 @@ def write_live_view(
     grey. Dark frames are brightened. Frames are written as they come; memory does not grow with the movie.
 
     Args:
-        glimpses: One per frame, at least one, of frames of one size.
+        live_frames: One per frame, at least one, of frames of one size.
         out: The picture, which ends in ``.gif``.
         side: Longest side of the view of the whole frame in pixels of the picture.
         frames_per_s: How fast it plays, 1 to 50.
@@ -75,50 +75,50 @@ def write_live_view(
         The number of frames.
 
     Raises:
-        ValueError: If frames differ in size or an array of a glimpse does not fit the others.
+        ValueError: If frames differ in size or an array of a live_frame does not fit the others.
         InputError: If there is no frame, ``out`` does not end in ``.gif``, ``side`` is below 120 or the speed
             out of its range.
     """
     if side < 120:
         raise InputError(f"side is {side}; at least 120 pixels are right.")
-    return write_gif(_pictures(glimpses, side), out, frames_per_s=frames_per_s)
+    return write_gif(_pictures(live_frames, side), out, frames_per_s=frames_per_s)
 
 
-def _pictures(glimpses: Iterable[Glimpse], side: int) -> Iterator[PIL.Image.Image]:
+def _pictures(live_frames: Iterable[LiveFrame], side: int) -> Iterator[PIL.Image.Image]:
     first, of_image, of_window = None, NOTHING_SEEN, NOTHING_SEEN
-    for frame, glimpse in enumerate(glimpses):
+    for frame, live_frame in enumerate(live_frames):
         if first is None:
-            first = glimpse
-        if glimpse.image.shape != first.image.shape:
+            first = live_frame
+        if live_frame.image.shape != first.image.shape:
             raise ValueError(
-                f"image {frame} has shape {glimpse.image.shape}, but the first has {first.image.shape}"
+                f"image {frame} has shape {live_frame.image.shape}, but the first has {first.image.shape}"
             )
         if of_image.is_constant:
-            of_image = contrast_of(glimpse.image)
+            of_image = contrast_of(live_frame.image)
         if of_window.is_constant:
-            of_window = contrast_of(glimpse.window)
-        yield _compose(glimpse, frame, (of_image, of_window), side)
+            of_window = contrast_of(live_frame.window)
+        yield _compose(live_frame, frame, (of_image, of_window), side)
 
 
 def _compose(
-    glimpse: Glimpse, frame: int, contrasts: tuple[Contrast, Contrast], side: int
+    live_frame: LiveFrame, frame: int, contrasts: tuple[Contrast, Contrast], side: int
 ) -> PIL.Image.Image:
     """One picture in the numbers of the palette; the contrasts are those of the frame and of the window."""
-    _check(glimpse)
-    scale = side / max(glimpse.image.shape)
-    height, width = (max(1, round(axis * scale)) for axis in glimpse.image.shape)
+    _check(live_frame)
+    scale = side / max(live_frame.image.shape)
+    height, width = (max(1, round(axis * scale)) for axis in live_frame.image.shape)
     panel = max(height - _GAP - TEXT_HEIGHT, 2 * 100) // 2
     total = max(height, 2 * panel + _GAP + TEXT_HEIGHT)
     canvas = PIL.Image.new("P", (width + _GAP + panel, TEXT_HEIGHT + total))
     canvas.putpalette(_palette())
 
-    view = grey_picture(glimpse.image, (height, width), contrasts[0])
+    view = grey_picture(live_frame.image, (height, width), contrasts[0])
     canvas.paste(PIL.Image.fromarray(view), (0, TEXT_HEIGHT))
-    _draw_boxes(canvas, glimpse, scale)
+    _draw_boxes(canvas, live_frame, scale)
     left, above, below = width + _GAP, TEXT_HEIGHT, 2 * TEXT_HEIGHT + _GAP + panel
-    window = grey_picture(glimpse.window, (panel, panel), contrasts[1])
+    window = grey_picture(live_frame.window, (panel, panel), contrasts[1])
     canvas.paste(PIL.Image.fromarray(window), (left, above))
-    response = np.clip(np.nan_to_num(glimpse.response), 0, 1)
+    response = np.clip(np.nan_to_num(live_frame.response), 0, 1)
     colors = (GREYS + np.round(response * (RESPONSE_COLORS - 1))).astype(np.uint8)
     canvas.paste(
         PIL.Image.fromarray(colors).resize((panel, panel), PIL.Image.Resampling.NEAREST), (left, below)
@@ -128,15 +128,15 @@ def _compose(
         y, x = (round((at + 0.5) * panel / size) for at, size in zip(peak, response.shape))
         _cross(canvas, (left + x, corner + y))
 
-    state = f"PSR {glimpse.psr:.1f}" if np.isfinite(glimpse.psr) else "not followed"
-    lost = "   LOST" if glimpse.lost[glimpse.chosen] else ""
-    write_letters(canvas, (2, 3), f"frame {frame}   cell {glimpse.ids[glimpse.chosen]}   {state}{lost}")
+    state = f"PSR {live_frame.psr:.1f}" if np.isfinite(live_frame.psr) else "not followed"
+    lost = "   LOST" if live_frame.lost[live_frame.chosen] else ""
+    write_letters(canvas, (2, 3), f"frame {frame}   cell {live_frame.ids[live_frame.chosen]}   {state}{lost}")
     write_letters(canvas, (left, 3), "search window")
     write_letters(canvas, (left, below - TEXT_HEIGHT + 3), "response")
     return canvas
 
 
-def _draw_boxes(canvas: PIL.Image.Image, glimpse: Glimpse, scale: float) -> None:
+def _draw_boxes(canvas: PIL.Image.Image, live_frame: LiveFrame, scale: float) -> None:
     """All boxes over the view of the whole frame, the chosen one last."""
     pen = PIL.ImageDraw.Draw(canvas)
 
@@ -147,21 +147,23 @@ def _draw_boxes(canvas: PIL.Image.Image, glimpse: Glimpse, scale: float) -> None
             (x0, y0 + TEXT_HEIGHT, max(x1, x0), max(y1, y0) + TEXT_HEIGHT), outline=color, width=width
         )
 
-    for track in np.flatnonzero(np.isfinite(glimpse.boxes).all(axis=-1)):
-        if track != glimpse.chosen:
-            rectangle(glimpse.boxes[track], _LOST if glimpse.lost[track] else _TRACKED, 1)
-    if glimpse.window_centre is not None:
-        half = np.array(glimpse.window.shape) / 2
-        middle = np.array(glimpse.window_centre) + 0.5
+    for track in np.flatnonzero(np.isfinite(live_frame.boxes).all(axis=-1)):
+        if track != live_frame.chosen:
+            rectangle(live_frame.boxes[track], _LOST if live_frame.lost[track] else _TRACKED, 1)
+    if live_frame.window_centre is not None:
+        half = np.array(live_frame.window.shape) / 2
+        middle = np.array(live_frame.window_centre) + 0.5
         rectangle(np.concatenate([middle - half, middle + half]), _CHOSEN, 1)
-    if np.isfinite(glimpse.boxes[glimpse.chosen]).all():
-        rectangle(glimpse.boxes[glimpse.chosen], _LOST if glimpse.lost[glimpse.chosen] else _CHOSEN, 2)
+    if np.isfinite(live_frame.boxes[live_frame.chosen]).all():
+        rectangle(
+            live_frame.boxes[live_frame.chosen], _LOST if live_frame.lost[live_frame.chosen] else _CHOSEN, 2
+        )
     # What sticks out into the line of text and the gap beside the frame is rubbed out.
-    width = round(glimpse.image.shape[1] * scale)
+    width = round(live_frame.image.shape[1] * scale)
     pen.rectangle((0, 0, canvas.width, TEXT_HEIGHT - 1), fill=0)
     pen.rectangle((width, 0, canvas.width, canvas.height), fill=0)
     pen.rectangle(
-        (0, TEXT_HEIGHT + round(glimpse.image.shape[0] * scale), canvas.width, canvas.height), fill=0
+        (0, TEXT_HEIGHT + round(live_frame.image.shape[0] * scale), canvas.width, canvas.height), fill=0
     )
 
 
@@ -177,10 +179,12 @@ def _palette() -> bytes:
     return palette_of(np.concatenate([response, [to_rgb(color) for color in (SKY, ORANGE, VERMILLION)]]))
 
 
-def _check(glimpse: Glimpse) -> None:
-    tracks: Int[np.ndarray, " 3"] = np.array([len(glimpse.boxes), len(glimpse.ids), len(glimpse.lost)])
-    if len(set(tracks.tolist())) > 1 or not 0 <= glimpse.chosen < tracks[0]:
+def _check(live_frame: LiveFrame) -> None:
+    tracks: Int[np.ndarray, " 3"] = np.array(
+        [len(live_frame.boxes), len(live_frame.ids), len(live_frame.lost)]
+    )
+    if len(set(tracks.tolist())) > 1 or not 0 <= live_frame.chosen < tracks[0]:
         raise ValueError(
-            f"a glimpse has {tracks[0]} boxes, {tracks[1]} ids, {tracks[2]} lost flags and the chosen cell "
-            f"{glimpse.chosen}; one of each per track, and chosen is one of them"
+            f"a live frame has {tracks[0]} boxes, {tracks[1]} ids, {tracks[2]} lost flags and the chosen "
+            f"cell {live_frame.chosen}; one of each per track, and chosen is one of them"
         )

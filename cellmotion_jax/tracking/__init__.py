@@ -1,7 +1,7 @@
 """Cells followed through a movie by correlation filters, all of them in one compiled program."""
 
 from cellmotion_jax.tracking.assignment import Exclusion, Places, exclusive_places
-from cellmotion_jax.tracking.centring import Centring, settle
+from cellmotion_jax.tracking.centring import Centring, refine_centres
 from cellmotion_jax.tracking.confidence import normalized_entropy, peak_to_sidelobe_ratio
 from cellmotion_jax.tracking.correlation_filter import CorrelationFilter, LinearFilter, LinearState
 from cellmotion_jax.tracking.features import (
@@ -32,14 +32,14 @@ from cellmotion_jax.tracking.linking import (
     measure_instances,
 )
 from cellmotion_jax.tracking.redetection import Redetection
-from cellmotion_jax.tracking.search import Search, look
+from cellmotion_jax.tracking.search import Search, search
 from cellmotion_jax.tracking.state import (
     Births,
+    ConfidenceSettings,
     Motion,
     Observation,
     Tracker,
     TrackState,
-    Trust,
     empty_state,
 )
 from cellmotion_jax.tracking.tracker import follow, step
@@ -48,6 +48,7 @@ __all__ = [
     "PAPER_WEIGHTS",
     "Births",
     "Centring",
+    "ConfidenceSettings",
     "CorrelationFilter",
     "DenseFeatures",
     "Exclusion",
@@ -69,7 +70,6 @@ __all__ = [
     "Search",
     "TrackState",
     "Tracker",
-    "Trust",
     "Windows",
     "begin_linking",
     "empty_state",
@@ -79,12 +79,12 @@ __all__ = [
     "intersections",
     "link_frames",
     "link_next",
-    "look",
     "measure_instances",
     "normalized_entropy",
     "peak_to_sidelobe_ratio",
+    "refine_centres",
     "respond_levels",
-    "settle",
+    "search",
     "similarity_levels",
     "step",
     "update_levels",

@@ -12,7 +12,7 @@ from cellmotion_jax.tracking.assignment import Exclusion
 from cellmotion_jax.tracking.state import Births, TrackState
 
 
-def hand_over(
+def end_replaced_tracks(
     exclusion: Exclusion | None, state: TrackState, births: Births
 ) -> tuple[TrackState, Int[Array, " birth"]]:
     """Ends tracks on whose place a cell is born, and those that divide.
@@ -86,6 +86,6 @@ def begin(state: TrackState, births: Births, slot: Int[Array, " birth"]) -> Trac
         scale=put(state.scale, 1.0),
         confidence=put(state.confidence, 1.0),
         # Half of what a filter answers to the window that it has just learned.
-        usual=put(state.usual, 0.5),
-        doubtful=put(state.doubtful, 0),
+        mean_response=put(state.mean_response, 0.5),
+        frames_unseen=put(state.frames_unseen, 0),
     )

@@ -23,7 +23,7 @@ class Centring:
     """Pixels around the peak that count."""
 
 
-def settle(
+def refine_centres(
     centre: Float[Array, "cell y x"],
     shifts: Float[Array, "cell 2"],
     steps: Float[Array, " cell"],

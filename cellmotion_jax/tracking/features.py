@@ -32,7 +32,7 @@ class Features(Protocol):
 
     @property
     def compressed(self) -> bool:
-        """Whether frames are to be given compressed (`methods.celltrack.compressed`) and not in their own intensities."""
+        """Whether frames are given compressed (`methods.celltrack.grid`), not in their own intensities."""
         ...
 
     @property

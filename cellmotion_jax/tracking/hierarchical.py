@@ -16,7 +16,7 @@ PAPER_WEIGHTS = (1.0, 0.5, 0.2, 0.2)
 
 
 def init_levels(
-    form: CorrelationFilter,
+    filter: CorrelationFilter,
     levels: Sequence[Float[Array, "cell _y _x _channel"]],
     offsets: Float[Array, "cell 2"],
     *,
@@ -25,7 +25,7 @@ def init_levels(
     """Learns one filter per layer from a window of each cell.
 
     Args:
-        form: The filter.
+        filter: The filter.
         levels: Windows of each layer, from fine to coarse.
         offsets: Place (y, x) of the cell relative to the centre of the window, in pixels.
         strides: Pixels between the samples of each layer.
@@ -33,11 +33,11 @@ def init_levels(
     Returns:
         The state of each layer's filter.
     """
-    return tuple(form.init(windows, offsets / stride) for windows, stride in zip(levels, strides))
+    return tuple(filter.init(windows, offsets / stride) for windows, stride in zip(levels, strides))
 
 
 def update_levels(
-    form: CorrelationFilter,
+    filter: CorrelationFilter,
     states: Sequence[Any],
     levels: Sequence[Float[Array, "cell _y _x _channel"]],
     offsets: Float[Array, "cell 2"],
@@ -47,13 +47,13 @@ def update_levels(
 ) -> tuple[Any, ...]:
     """Blends a new window of each cell into the filters; arguments as in `init_levels`."""
     return tuple(
-        form.update(state, windows, offsets / stride, rates)
+        filter.update(state, windows, offsets / stride, rates)
         for state, windows, stride in zip(states, levels, strides)
     )
 
 
 def respond_levels(
-    form: CorrelationFilter,
+    filter: CorrelationFilter,
     states: Sequence[Any],
     levels: Sequence[Float[Array, "cell _y _x _channel"]],
     *,
@@ -69,7 +69,7 @@ def respond_levels(
     added before the one inverse transform.
 
     Args:
-        form: The filter.
+        filter: The filter.
         states: State of each layer's filter.
         levels: Windows of each layer, from fine to coarse.
         weights: Gamma of each layer.
@@ -80,7 +80,7 @@ def respond_levels(
     shape = _side_lengths(levels[0])
     total: Complex[Array, "cell y frequency"] | float = 0.0
     for state, windows, weight in zip(states, levels, weights):
-        spectrum = form.respond(state, windows)
+        spectrum = filter.respond(state, windows)
         total = total + weight / sum(weights) * pad_spectrum(
             spectrum, shape=_side_lengths(windows), fine_shape=shape
         )
@@ -88,7 +88,7 @@ def respond_levels(
 
 
 def similarity_levels(
-    form: CorrelationFilter,
+    filter: CorrelationFilter,
     states: Sequence[Any],
     levels: Sequence[Float[Array, "cell _y _x _channel"]],
     *,
@@ -97,7 +97,7 @@ def similarity_levels(
     """How much windows look like what was learned, the weighted mean of all layers.
 
     Args:
-        form: The filter.
+        filter: The filter.
         states: State of each layer's filter.
         levels: Windows of each layer, from fine to coarse.
         weights: Gamma of each layer.
@@ -107,7 +107,7 @@ def similarity_levels(
     """
     total = jnp.zeros(levels[0].shape[0])
     for state, windows, weight in zip(states, levels, weights):
-        total = total + weight / sum(weights) * form.similarity(state, windows)
+        total = total + weight / sum(weights) * filter.similarity(state, windows)
     return total
 
 

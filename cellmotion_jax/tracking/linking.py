@@ -1,7 +1,7 @@
 """Instances of one frame joined to those of the next, compiled, for movies that are linked as they come.
 
 The label images of a movie are given frame by frame; an instance is a number from 1 to `slots` within its
-frame. Gaps, divisions and merges need more than two frames: `inference.linking.linker` closes them afterwards.
+frame. Gaps, divisions and merges need more than two frames: `inference.linking` closes them afterwards.
 """
 
 from __future__ import annotations

@@ -36,24 +36,24 @@ class Found(NamedTuple):
     Attributes:
         slot: Slots that were searched for.
         position: The best place (y, x) of each.
-        height: Response there.
+        peak_response: Response there.
         accepted: Whether the cell is there.
     """
 
     slot: Int[Array, " sought"]
     position: Float[Array, "sought 2"]
-    height: Float[Array, " sought"]
+    peak_response: Float[Array, " sought"]
     accepted: Bool[Array, " sought"]
 
 
 def redetect(
     settings: Redetection,
     features: Features,
-    form: CorrelationFilter,
+    filter: CorrelationFilter,
     filters: Any,
     prepared: Any,
     positions: Float[Array, "slot 2"],
-    doubtful: Int[Array, " slot"],
+    frames_unseen: Int[Array, " slot"],
     followed: Bool[Array, " slot"],
     *,
     scales: Float[Array, " slot"] | None,
@@ -67,11 +67,11 @@ def redetect(
     Args:
         settings: When and how.
         features: What the filters look at.
-        form: The filter.
+        filter: The filter.
         filters: State of the filters of every layer.
         prepared: Features of the frame.
         positions: Last places (y, x) of all tracks.
-        doubtful: Frames for which each track has been lost; 0 for those that are not, and for free slots.
+        frames_unseen: Frames for which each track has been lost; 0 for others and for free slots.
         followed: Tracks whose places are taken.
         scales: Size of each cell relative to its first frame; None if windows have a fixed size.
         weights: Gamma of each layer.
@@ -81,28 +81,29 @@ def redetect(
         One place for each of the tracks that were looked for. Two lost tracks never find the same cell: the
         higher response has it.
     """
-    tracks = min(settings.tracks, len(doubtful))
-    lost_for, slot = jax.lax.top_k(doubtful, tracks)
+    tracks = min(settings.tracks, len(frames_unseen))
+    lost_for, slot = jax.lax.top_k(frames_unseen, tracks)
     zooms = jnp.ones(tracks) if scales is None else scales[slot]
     centres = jnp.round(positions[slot][:, None] + RING[None] * (size // 2) * zooms[:, None, None])
     centres = centres.reshape(-1, 2)
     repeats = jnp.repeat(zooms, len(RING))
     windows = features.windows(prepared, centres, None if scales is None else repeats, size=size)
     repeated = jax.tree.map(lambda leaf: jnp.repeat(leaf[slot], len(RING), axis=0), filters)
-    response = respond_levels(form, repeated, windows.levels, weights=weights)
+    response = respond_levels(filter, repeated, windows.levels, weights=weights)
     shifts, heights = peak_shifts(response)
     places = (centres + shifts * features.strides[0] * repeats[:, None]).reshape(tracks, len(RING), 2)
     heights = heights.reshape(tracks, len(RING))
     best = jnp.argmax(heights, axis=1)
     row = jnp.arange(tracks)
-    place, height = places[row, best], heights[row, best]
-    height = jnp.where(lost_for > 0, height, -jnp.inf)
+    place, peak_response = places[row, best], heights[row, best]
+    peak_response = jnp.where(lost_for > 0, peak_response, -jnp.inf)
     taken = _near(place, positions, settings.apart) & followed[None]
     rival = _near(place, place, settings.apart) & (
-        (height[None] > height[:, None]) | ((height[None] == height[:, None]) & (row[None] < row[:, None]))
+        (peak_response[None] > peak_response[:, None])
+        | ((peak_response[None] == peak_response[:, None]) & (row[None] < row[:, None]))
     )
-    accepted = (height >= settings.accept) & ~taken.any(axis=1) & ~rival.any(axis=1)
-    return Found(slot, place, height, accepted)
+    accepted = (peak_response >= settings.accept) & ~taken.any(axis=1) & ~rival.any(axis=1)
+    return Found(slot, place, peak_response, accepted)
 
 
 def _near(

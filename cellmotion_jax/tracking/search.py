@@ -36,13 +36,13 @@ class Search(NamedTuple):
     centre: Float[Array, "slot y x"] | None
 
 
-def look(tracker: Tracker, state: TrackState, prepared: Any) -> Search:
+def search(tracker: Tracker, state: TrackState, prepared: Any) -> Search:
     r"""Correlates every filter with the window around the place where its cell is expected.
 
     .. math:: \log p(s) = \beta f(s) + u(s) - \frac{\|s - v\|^2}{2 \sigma^2 (1 + n)} + const
 
     with the response f, what the features say of a centre there u, the expected displacement v and the
-    number of doubtful frames n: the longer a cell has not been seen, the further it may have gone.
+    number of unseen frames n: the longer a cell has not been seen, the further it may have gone.
 
     Args:
         tracker: The configuration.
@@ -54,7 +54,9 @@ def look(tracker: Tracker, state: TrackState, prepared: Any) -> Search:
     """
     expected = state.position + tracker.motion.momentum * state.velocity
     origin = jnp.round(expected)
-    searches = [_look_at_scale(tracker, state, prepared, expected, origin, scale) for scale in tracker.scales]
+    searches = [
+        _search_at_scale(tracker, state, prepared, expected, origin, scale) for scale in tracker.scales
+    ]
     if len(searches) == 1:
         return searches[0]
     evidence = [_scale_evidence(tracker, state, prepared, origin, scale) for scale in tracker.scales]
@@ -71,18 +73,18 @@ def _scale_evidence(
     the likelihood :math:`(1 - \rho^2)^{-n / 2}`; the changes have a log-normal prior.
     """
     windows = windows_at(tracker, prepared, origin, state.scale * change)
-    rho = similarity_levels(tracker.form, state.filters, windows.levels, weights=tracker.weights)
+    rho = similarity_levels(tracker.filter, state.filters, windows.levels, weights=tracker.weights)
     unexplained = jnp.maximum(1 - jnp.square(rho), LEAST_UNEXPLAINED)
     prior = -0.5 * (np.log(change) / tracker.scale_spread) ** 2
     return prior - 0.5 * tracker.scale_samples * jnp.log(unexplained)
 
 
-def _look_at_scale(
+def _search_at_scale(
     tracker: Tracker, state: TrackState, prepared: Any, expected: Array, origin: Array, change: float
 ) -> Search:
     scale = state.scale * change
     windows = windows_at(tracker, prepared, origin, scale)
-    response = respond_levels(tracker.form, state.filters, windows.levels, weights=tracker.weights)
+    response = respond_levels(tracker.filter, state.filters, windows.levels, weights=tracker.weights)
     logits = tracker.sharpness * response
     centre = None if windows.centre is None else jnp.fft.ifftshift(windows.centre, axes=(1, 2))
     if centre is not None:
@@ -99,7 +101,7 @@ def _motion_prior(
     The sum over both axes is a product of matrices: it is computed once, where XLA would work out a plain sum
     again, divisions and all, for every pixel and everyone who reads the map.
     """
-    precision = 0.5 / (tracker.motion.spread**2 * (1.0 + state.doubtful)[:, None])
+    precision = 0.5 / (tracker.motion.spread**2 * (1.0 + state.frames_unseen)[:, None])
     sides = []
     for axis, size in enumerate(shape):
         shift = signed_shifts(size)[None] * tracker.features.strides[0] * scale[:, None]

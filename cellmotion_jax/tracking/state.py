@@ -36,7 +36,7 @@ class Motion:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Trust:
+class ConfidenceSettings:
     """When a track is believed, when its filter learns, when it ends."""
 
     lost: float = 0.2
@@ -63,7 +63,7 @@ class Tracker:
 
     Attributes:
         features: What the filters look at.
-        form: The filter.
+        filter: The filter.
         weights: Gamma of each layer of the features.
         size: Side of the search window in pixels, a multiple of every layer's stride.
         sharpness: Log probability of a place per unit of response.
@@ -76,11 +76,11 @@ class Tracker:
         centring: How tracks keep to the middle of their cells, if the features say where that is; None
             leaves them at the peak of the response.
         redetection: How a lost cell is looked for beyond its window; None for not at all.
-        trust: When a track is believed.
+        confidence: When a track is believed.
     """
 
     features: Features = Intensity()
-    form: CorrelationFilter = flax.struct.field(pytree_node=False, default=LinearFilter())
+    filter: CorrelationFilter = flax.struct.field(pytree_node=False, default=LinearFilter())
     weights: tuple[float, ...] = flax.struct.field(pytree_node=False, default=(1.0,))
     size: int = flax.struct.field(pytree_node=False, default=48)
     sharpness: float = flax.struct.field(pytree_node=False, default=10.0)
@@ -91,7 +91,7 @@ class Tracker:
     exclusion: Exclusion | None = flax.struct.field(pytree_node=False, default=None)
     centring: Centring | None = flax.struct.field(pytree_node=False, default=Centring())
     redetection: Redetection | None = flax.struct.field(pytree_node=False, default=None)
-    trust: Trust = flax.struct.field(pytree_node=False, default=Trust())
+    confidence: ConfidenceSettings = flax.struct.field(pytree_node=False, default=ConfidenceSettings())
 
 
 @flax.struct.dataclass
@@ -103,9 +103,9 @@ class TrackState:
         position: Place (y, x) in pixels.
         velocity: Moving average of the displacement per frame.
         scale: Size of the cell relative to its first frame.
-        confidence: Lowest belief so far, see `Trust`.
-        usual: Moving average of the responses.
-        doubtful: Frames in a row without a place or with a response below `Trust.pause`.
+        confidence: Lowest belief so far, see `ConfidenceSettings`.
+        mean_response: Moving average of the responses.
+        frames_unseen: Frames in a row without a place or with a response below `ConfidenceSettings.pause`.
         filters: State of the filter of every layer.
     """
 
@@ -114,8 +114,8 @@ class TrackState:
     velocity: Float[Array, "slot 2"]
     scale: Float[Array, " slot"]
     confidence: Float[Array, " slot"]
-    usual: Float[Array, " slot"]
-    doubtful: Int[Array, " slot"]
+    mean_response: Float[Array, " slot"]
+    frames_unseen: Int[Array, " slot"]
     filters: Any
 
 
@@ -138,19 +138,19 @@ class Observation(NamedTuple):
         identity: Id of the track in the slot, 0 for a free slot.
         position: Place (y, x) in pixels.
         scale: Size relative to the first frame.
-        height: Response of the filter at the place; about 1 for a cell that has not changed.
+        peak_response: Response of the filter at the place; about 1 for a cell that has not changed.
         psr: Peak-to-sidelobe ratio of the response; NaN in the frame of birth, when nothing was looked for.
         entropy: Entropy of the places that response and motion allow, 0 (certain) to 1; NaN likewise.
-        confidence: Lowest belief of the track so far, see `Trust`.
+        confidence: Lowest belief of the track so far, see `ConfidenceSettings`.
         lost: Whether the track says that it has no place, or does not believe it.
-        parent: Id of the track that ended because this one was born, see `births.hand_over`; 0 elsewhere.
+        parent: Id of the track that ended because this one was born, see `end_replaced_tracks`; 0 elsewhere.
         dropped: Number of births for which there was no free slot, the same in every slot.
     """
 
     identity: Int[Array, " slot"]
     position: Float[Array, "slot 2"]
     scale: Float[Array, " slot"]
-    height: Float[Array, " slot"]
+    peak_response: Float[Array, " slot"]
     psr: Float[Array, " slot"]
     entropy: Float[Array, " slot"]
     confidence: Float[Array, " slot"]
@@ -187,7 +187,7 @@ def empty_state(tracker: Tracker, *, slots: int, shape: tuple[int, int]) -> Trac
         # Only the shapes are wanted: nothing that leads to them is left in the compiled program.
         frame = tracker.features.prepare(jnp.zeros(shape))
         windows = windows_at(tracker, frame, nowhere, jnp.ones(slots))
-        states = init_levels(tracker.form, windows.levels, nowhere, strides=strides)
+        states = init_levels(tracker.filter, windows.levels, nowhere, strides=strides)
         return jax.tree.map(jnp.zeros_like, states)
 
     return TrackState(
@@ -196,8 +196,8 @@ def empty_state(tracker: Tracker, *, slots: int, shape: tuple[int, int]) -> Trac
         velocity=nowhere,
         scale=jnp.ones(slots),
         confidence=jnp.zeros(slots),
-        usual=jnp.zeros(slots),
-        doubtful=jnp.zeros(slots, jnp.int32),
+        mean_response=jnp.zeros(slots),
+        frames_unseen=jnp.zeros(slots, jnp.int32),
         filters=blank(tracker),
     )
 

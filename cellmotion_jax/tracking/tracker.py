@@ -18,15 +18,15 @@ from jaxtyping import Array, Float
 
 from cellmotion_jax.ops.fourier import first_maximum, refine_shifts
 from cellmotion_jax.tracking.assignment import exclusive_places
-from cellmotion_jax.tracking.births import begin, free_slots, hand_over
-from cellmotion_jax.tracking.centring import settle
+from cellmotion_jax.tracking.births import begin, end_replaced_tracks, free_slots
+from cellmotion_jax.tracking.centring import refine_centres
 from cellmotion_jax.tracking.confidence import normalized_entropy, peak_to_sidelobe_ratio
 from cellmotion_jax.tracking.hierarchical import update_levels
 from cellmotion_jax.tracking.redetection import redetect
-from cellmotion_jax.tracking.search import look
+from cellmotion_jax.tracking.search import search
 from cellmotion_jax.tracking.state import Births, Observation, Tracker, TrackState, windows_at
 
-LEAST_USUAL = 0.05
+LEAST_MEAN_RESPONSE = 0.05
 """A response below this is never what is usual for a cell, so that noise is not held against noise."""
 
 
@@ -50,39 +50,40 @@ def step(
     """
     shape = np.array([frame.shape], np.float32)
     prepared = tracker.features.prepare(frame)
-    search = look(tracker, state, prepared)
+    maps = search(tracker, state, prepared)
     active = state.identity > 0
     slots = len(active)
-    steps = tracker.features.strides[0] * search.scale
+    steps = tracker.features.strides[0] * maps.scale
     if tracker.exclusion is None:
-        index, seen = first_maximum(search.logits), active
+        index, seen = first_maximum(maps.logits), active
     else:
-        index, seen = exclusive_places(search.logits, search.origin, steps, active, tracker.exclusion)
-    shift = refine_shifts(search.logits, index)
-    if tracker.centring is not None and search.centre is not None:
-        shift = settle(search.centre, shift, steps, tracker.centring)
-    place = jnp.where(seen[:, None], search.origin + shift * steps[:, None], state.position)
+        index, seen = exclusive_places(maps.logits, maps.origin, steps, active, tracker.exclusion)
+    shift = refine_shifts(maps.logits, index)
+    if tracker.centring is not None and maps.centre is not None:
+        shift = refine_centres(maps.centre, shift, steps, tracker.centring)
+    place = jnp.where(seen[:, None], maps.origin + shift * steps[:, None], state.position)
     place = jnp.clip(place, 0.0, shape - 1)
-    height = jnp.take_along_axis(search.response.reshape(slots, -1), index[:, None], axis=1)[:, 0]
-    height = jnp.where(seen, height, 0.0)
-    # Whoever was not seen for a while may have gone further, as `look` allows.
-    allowed = tracker.motion.spread**2 * (1 + state.doubtful)
+    peak_response = jnp.take_along_axis(maps.response.reshape(slots, -1), index[:, None], axis=1)[:, 0]
+    peak_response = jnp.where(seen, peak_response, 0.0)
+    # Whoever was not seen for a while may have gone further, as `search` allows.
+    allowed = tracker.motion.spread**2 * (1 + state.frames_unseen)
     jump = jnp.sum(jnp.square(place - state.position), axis=1) / allowed
-    belief = height / jnp.maximum(state.usual, LEAST_USUAL) - tracker.trust.jump * jump
-    regained = state.confidence + tracker.trust.recovery * jnp.maximum(belief - state.confidence, 0.0)
+    relative = peak_response / jnp.maximum(state.mean_response, LEAST_MEAN_RESPONSE)
+    belief = relative - tracker.confidence.jump * jump
+    regained = state.confidence + tracker.confidence.recovery * jnp.maximum(belief - state.confidence, 0.0)
     # A frame without a place is lost, and tells nothing of the places before and after it.
     confidence = jnp.where(seen, jnp.minimum(regained, belief), state.confidence)
-    sure = seen & (height >= tracker.trust.pause)
+    sure = seen & (peak_response >= tracker.confidence.pause)
     fits = seen
     if tracker.redetection is not None:
         found = redetect(
             tracker.redetection,
             tracker.features,
-            tracker.form,
+            tracker.filter,
             state.filters,
             prepared,
             place,
-            jnp.where(active & ~sure, state.doubtful + 1, 0),
+            jnp.where(active & ~sure, state.frames_unseen + 1, 0),
             active & sure,
             scales=None if len(tracker.scales) == 1 else state.scale,
             weights=tracker.weights,
@@ -91,14 +92,15 @@ def step(
         again = jnp.where(found.accepted, found.slot, slots)
         fits = seen & ~jnp.zeros(slots, bool).at[again].set(True, mode="drop")
         place = place.at[again].set(jnp.clip(found.position, 0.0, shape - 1), mode="drop")
-        height = height.at[again].set(found.height, mode="drop")
+        peak_response = peak_response.at[again].set(found.peak_response, mode="drop")
         # A response that `Redetection.accept` calls the cell makes good what went before.
         confidence = confidence.at[again].set(1.0, mode="drop")
         seen, sure = (flag.at[again].set(True, mode="drop") for flag in (seen, sure))
-    doubtful = jnp.where(sure, 0, state.doubtful + 1)
-    if tracker.trust.patience is not None:
-        active &= doubtful <= tracker.trust.patience
-    usual = (1 - tracker.trust.smoothing) * state.usual + tracker.trust.smoothing * jnp.maximum(height, 0.0)
+    frames_unseen = jnp.where(sure, 0, state.frames_unseen + 1)
+    if tracker.confidence.patience is not None:
+        active &= frames_unseen <= tracker.confidence.patience
+    smoothing = tracker.confidence.smoothing
+    mean_response = (1 - smoothing) * state.mean_response + smoothing * jnp.maximum(peak_response, 0.0)
     velocity = (1 - tracker.motion.smoothing) * state.velocity
     velocity += tracker.motion.smoothing * (place - state.position)
     followed = TrackState(
@@ -106,16 +108,16 @@ def step(
         position=place,
         # A place found in the wider search is no displacement per frame.
         velocity=jnp.where(fits[:, None], velocity, jnp.where(seen[:, None], 0.0, state.velocity)),
-        scale=jnp.where(fits, search.scale, state.scale),
+        scale=jnp.where(fits, maps.scale, state.scale),
         confidence=confidence,
-        usual=jnp.where(seen, usual, state.usual),
-        doubtful=doubtful,
+        mean_response=jnp.where(seen, mean_response, state.mean_response),
+        frames_unseen=frames_unseen,
         filters=state.filters,
     )
-    ended, parents = hand_over(tracker.exclusion, followed, births)
+    ended, parents = end_replaced_tracks(tracker.exclusion, followed, births)
     slot, born = free_slots(ended.identity, births)
     known = begin(ended, births, slot)
-    rates = jnp.where(sure & (ended.identity > 0), tracker.form.learning_rate, 0.0)
+    rates = jnp.where(sure & (ended.identity > 0), tracker.filter.learning_rate, 0.0)
     rates = rates.at[slot].set(1.0, mode="drop")
     learned = _learn(tracker, known, prepared, rates)
     present = learned.identity > 0
@@ -124,11 +126,11 @@ def step(
         identity=learned.identity,
         position=learned.position,
         scale=learned.scale,
-        height=jnp.where(newborn, 1.0, height),
-        psr=jnp.where(newborn, jnp.nan, peak_to_sidelobe_ratio(search.response)),
-        entropy=jnp.where(newborn, jnp.nan, normalized_entropy(search.logits)),
+        peak_response=jnp.where(newborn, 1.0, peak_response),
+        psr=jnp.where(newborn, jnp.nan, peak_to_sidelobe_ratio(maps.response)),
+        entropy=jnp.where(newborn, jnp.nan, normalized_entropy(maps.logits)),
         confidence=learned.confidence,
-        lost=present & ~newborn & (~seen | (learned.confidence < tracker.trust.lost)),
+        lost=present & ~newborn & (~seen | (learned.confidence < tracker.confidence.lost)),
         parent=jnp.zeros(slots, jnp.int32).at[slot].set(parents, mode="drop"),
         dropped=jnp.full(slots, jnp.sum((births.identity > 0) & ~born)),
     )
@@ -161,6 +163,6 @@ def _learn(tracker: Tracker, state: TrackState, prepared: Any, rates: Float[Arra
     windows = windows_at(tracker, prepared, origin, state.scale)
     offsets = (state.position - origin) / state.scale[:, None]
     filters = update_levels(
-        tracker.form, state.filters, windows.levels, offsets, rates, strides=tracker.features.strides
+        tracker.filter, state.filters, windows.levels, offsets, rates, strides=tracker.features.strides
     )
     return dataclasses.replace(state, filters=filters)

@@ -104,9 +104,9 @@ def fit(
 
     def compiled(phase: Phase):
         def update(carry, batch):
-            state, window = carry
+            state, metric_sums = carry
             return train_step(
-                state, window, batch, model=model, objective=objective, augment=augment,
+                state, metric_sums, batch, model=model, objective=objective, augment=augment,
                 optimizer=transformation, frozen=phase.frozen,
                 fixed_statistics=phase.fixed_statistics, statistics_momentum=phase.statistics_momentum,
             )  # fmt: skip
@@ -124,10 +124,10 @@ def fit(
 
         def after(step: int, progress: Progress) -> tuple[Progress, bool]:
             """Evaluation and log rows of a step; also done for the step a run is resumed at."""
-            window_ends = step % run.log_every == 0 or step == total
-            if window_ends:
-                window = jax.device_get(progress.window)
-                means = {name: sums / window.count for name, sums in window.sums.items()}
+            log_due = step % run.log_every == 0 or step == total
+            if log_due:
+                metric_sums = jax.device_get(progress.metric_sums)
+                means = {name: sums / metric_sums.count for name, sums in metric_sums.sums.items()}
                 means["learning_rate"] = np.full(len(members), np.asarray(schedule(step - 1)))
             stop = False
             if step % run.evaluate_every == 0 or step == total:
@@ -138,11 +138,12 @@ def fit(
                     checkpoint.save(folder / "best", step, progress.best)
                 log.write(step, "validation", metrics)
                 stop = _out_of_patience(progress.best, step, run)
-            if window_ends:
+            if log_due:
                 log.write(step, "train", means)
-                _stop_if_diverged(window.diverged_at, members, checkpoints)
-                progress = progress.replace(window=jax.tree.map(jnp.zeros_like, progress.window).replace(
-                    diverged_at=progress.window.diverged_at))  # fmt: skip
+                _stop_if_diverged(metric_sums.diverged_at, members, checkpoints)
+                progress = progress.replace(metric_sums=jax.tree.map(jnp.zeros_like,
+                progress.metric_sums).replace(
+                    diverged_at=progress.metric_sums.diverged_at))  # fmt: skip
             return progress, stop
 
         stop = False
@@ -155,11 +156,11 @@ def fit(
                 break
             phase = next(i for i, end in enumerate(ends) if step <= end)
             batch = jax.device_put(next(data), sharded)
-            state, window = steps[phase]((progress.state, progress.window), batch)
-            progress = progress.replace(state=state, window=window)
+            state, metric_sums = steps[phase]((progress.state, progress.metric_sums), batch)
+            progress = progress.replace(state=state, metric_sums=metric_sums)
             log.advance()
             if step % run.checkpoint_every == 0 or step == total:
-                _stop_if_diverged(jax.device_get(window.diverged_at), members, checkpoints)
+                _stop_if_diverged(jax.device_get(metric_sums.diverged_at), members, checkpoints)
                 checkpoint.save(checkpoints, step, progress)
             progress, stop = after(step, progress)
     return progress.best

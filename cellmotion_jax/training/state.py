@@ -39,7 +39,7 @@ class Best(struct.PyTreeNode):
     batch_stats: Any
 
 
-class Window(struct.PyTreeNode):
+class MetricSums(struct.PyTreeNode):
     """Sums of the training metrics since the last log row, kept on the device."""
 
     sums: dict[str, Leaf]
@@ -53,7 +53,7 @@ class Progress(struct.PyTreeNode):
 
     state: TrainState
     best: Best
-    window: Window
+    metric_sums: MetricSums
 
 
 def init_state(
@@ -101,7 +101,7 @@ def _overlaid(variables: Mapping[str, Any], pretrained: Mapping[str, Any]) -> di
 
 
 def init_progress(state: TrainState, metric_names: tuple[str, ...]) -> Progress:
-    """Wraps a fresh state: no best yet, an empty window of metrics."""
+    """Wraps a fresh state: no best yet, no metrics summed."""
     zeros = jnp.zeros(state.step.shape, jnp.float32)
     return Progress(
         state=state,
@@ -112,7 +112,7 @@ def init_progress(state: TrainState, metric_names: tuple[str, ...]) -> Progress:
             params=jax.tree.map(jnp.copy, state.params),
             batch_stats=jax.tree.map(jnp.copy, state.batch_stats),
         ),
-        window=Window(
+        metric_sums=MetricSums(
             sums=dict.fromkeys(metric_names, zeros),
             count=jnp.zeros_like(state.step),
             diverged_at=jnp.full_like(state.step, -1),

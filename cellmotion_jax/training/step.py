@@ -14,7 +14,7 @@ import optax
 from jax.sharding import NamedSharding
 from jaxtyping import Array
 
-from cellmotion_jax.training.state import TrainState, Window
+from cellmotion_jax.training.state import MetricSums, TrainState
 
 Batch = Mapping[str, Array]
 Metrics = dict[str, Array]
@@ -26,7 +26,7 @@ Carry = TypeVar("Carry")
 
 def train_step(
     state: TrainState,
-    window: Window,
+    metric_sums: MetricSums,
     batch: Batch,
     *,
     model: nn.Module,
@@ -36,12 +36,12 @@ def train_step(
     frozen: Sequence[str] = (),
     fixed_statistics: Sequence[str] = (),
     statistics_momentum: float | None = None,
-) -> tuple[TrainState, Window]:
+) -> tuple[TrainState, MetricSums]:
     """One optimiser update on one batch.
 
     Args:
         state: Training state.
-        window: Running sums of the metrics.
+        metric_sums: Running sums of the metrics.
         batch: Arrays with a leading batch axis; the model reads ``batch["image"]``.
         model: Linen module called as ``model(images, train=True)``.
         objective: ``(outputs, batch) -> (scalar loss, named scalar terms)``.
@@ -87,14 +87,14 @@ def train_step(
 
     metrics = {"loss": loss, "gradient_norm": gradient_norm, **terms}
     finite = jnp.isfinite(loss) & jnp.isfinite(gradient_norm)
-    newly_diverged = ~finite & (window.diverged_at < 0)
-    window = Window(
-        sums={name: window.sums[name] + metrics[name] for name in window.sums},
-        count=window.count + 1,
-        diverged_at=jnp.where(newly_diverged, state.step + 1, window.diverged_at),
+    newly_diverged = ~finite & (metric_sums.diverged_at < 0)
+    metric_sums = MetricSums(
+        sums={name: metric_sums.sums[name] + metrics[name] for name in metric_sums.sums},
+        count=metric_sums.count + 1,
+        diverged_at=jnp.where(newly_diverged, state.step + 1, metric_sums.diverged_at),
     )
     state = state.replace(step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state)
-    return state, window
+    return state, metric_sums
 
 
 def side_by_side(function: Callable[..., Result]) -> Callable[..., Result]:

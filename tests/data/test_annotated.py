@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from skimage import measure
 
 from cellmotion_jax.data.annotated import median_cell_diameter, open_annotated
-from cellmotion_jax.data.downsampling import shrink_image, shrink_labels
+from cellmotion_jax.data.downsampling import downsample_image, downsample_labels
 from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
 from cellmotion_jax.errors import InputError
 from tests.label_images import discs, label_images
@@ -182,23 +182,30 @@ def test_median_diameter_without_cut_cells(tmp_path):
 
 @given(
     image=hnp.arrays(np.uint16, hnp.array_shapes(min_dims=3, max_dims=3, max_side=7)),
-    shrink=st.integers(1, 4),
+    downsample=st.integers(1, 4),
 )
-def test_shrunken_pixels_are_means_and_labels_those_of_the_centre(image, shrink):
+def test_downsampled_pixels_are_means_and_labels_those_of_the_centre(image, downsample):
     y, x, channels = image.shape
-    if shrink > min(y, x):
-        for shrunken in (lambda: shrink_image(image, shrink), lambda: shrink_labels(image[..., 0], shrink)):
-            with refusal(f"shrink is {shrink}; blocks of an image of {y} x {x} have 1 to {min(y, x)}."):
-                shrunken()
+    if downsample > min(y, x):
+        for downsampled in (
+            lambda: downsample_image(image, downsample),
+            lambda: downsample_labels(image[..., 0], downsample),
+        ):
+            with refusal(
+                f"downsample is {downsample}; blocks of an image of {y} x {x} have sides of 1 to {min(y, x)}."
+            ):
+                downsampled()
         return
-    small, labels = shrink_image(image, shrink), shrink_labels(image[..., 0], shrink)
+    small, labels = downsample_image(image, downsample), downsample_labels(image[..., 0], downsample)
     assert small.dtype == np.float32
-    assert small.shape == (y // shrink, x // shrink, channels)
+    assert small.shape == (y // downsample, x // downsample, channels)
     assert labels.shape == small.shape[:2]
     for row, column in np.ndindex(labels.shape):
-        block = image[row * shrink : (row + 1) * shrink, column * shrink : (column + 1) * shrink]
+        block = image[
+            row * downsample : (row + 1) * downsample, column * downsample : (column + 1) * downsample
+        ]
         np.testing.assert_allclose(small[row, column], block.mean(axis=(0, 1)), rtol=1e-5)
-        assert labels[row, column] == block[shrink // 2, shrink // 2, 0]
+        assert labels[row, column] == block[downsample // 2, downsample // 2, 0]
 
 
 def test_missing_folders(tmp_path, pairs):

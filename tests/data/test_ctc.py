@@ -79,7 +79,7 @@ def deepen_frame(dataset):
     tifffile.imwrite(dataset / "01" / "t003.tif", np.zeros((5, 48, 64), np.uint8))
 
 
-def shrink_masks(dataset):
+def downsample_masks(dataset):
     for file in (dataset / "01_GT" / "TRA").glob("*.tif"):
         tifffile.imwrite(file, tifffile.imread(file)[:20])
 
@@ -132,7 +132,7 @@ def unlink(*parts):
             "01_GT/TRA/man_track.txt",
             "lets track 1 end in frame 6, but the movie's last frame",
         ),
-        (shrink_masks, "01_GT/TRA", "has masks of (20, 64) pixels, but "),
+        (downsample_masks, "01_GT/TRA", "has masks of (20, 64) pixels, but "),
         (blur_masks, "01_GT/TRA", "has masks of float32; labels are whole numbers (uint16)."),
     ],
 )

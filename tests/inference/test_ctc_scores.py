@@ -77,7 +77,7 @@ def add_mask(folder):
     tifffile.imwrite(folder / "mask004.tif", masks()[0])
 
 
-def shrink_masks(folder):
+def downsample_masks(folder):
     for path in folder.glob("*.tif"):
         tifffile.imwrite(path, masks()[0, 1:])
 
@@ -121,7 +121,7 @@ def early_child(folder):
     [
         (remove_mask, r"mask003\.tif is missing; a result has one mask per frame of .*01\.$"),
         (add_mask, r"mask004\.tif belongs to no frame; .*01 has 4 frames\.$"),
-        (shrink_masks, r"has masks of \(11, 16\) pixels, but .*01 frames of \(12, 16\)\.$"),
+        (downsample_masks, r"has masks of \(11, 16\) pixels, but .*01 frames of \(12, 16\)\.$"),
         (make_real, r"has masks of float32; labels are whole numbers"),
         (rename_masks, r"is no result; it should be a folder with mask000\.tif"),
         (long_digits, r"mask000\.tif is missing"),

@@ -163,16 +163,16 @@ def test_axes_have_the_coordinates_of_the_image(axes, shape):
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 9))
-def test_a_map_of_a_shrunken_image_lies_where_it_belongs(height, width, shrink):
-    if min(height, width) < shrink**2:
-        height, width = height + shrink**2, width + shrink**2
-    values = np.zeros((height // shrink, width // shrink))
+def test_a_map_of_a_downsampled_image_lies_where_it_belongs(height, width, downsample):
+    if min(height, width) < downsample**2:
+        height, width = height + downsample**2, width + downsample**2
+    values = np.zeros((height // downsample, width // downsample))
     drawn = draw_map(Figure().add_subplot(), values, (height, width))
     left, right, bottom, top = drawn.get_extent()
-    # The middle of the last pixel p is at (p + 0.5) * shrink - 0.5 in pixels of the image.
-    y, x = (np.array(values.shape) - 0.5) * shrink - 0.5
+    # The middle of the last pixel p is at (p + 0.5) * downsample - 0.5 in pixels of the image.
+    y, x = (np.array(values.shape) - 0.5) * downsample - 0.5
     assert (left, top) == (-0.5, -0.5)
-    assert (bottom - shrink / 2, right - shrink / 2) == (y, x)
+    assert (bottom - downsample / 2, right - downsample / 2) == (y, x)
 
 
 def test_a_map_larger_than_a_panel_is_averaged(axes):

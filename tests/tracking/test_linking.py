@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from cellmotion_jax.inference import frame_links
+from cellmotion_jax.inference.linking import frames as frame_links
 from cellmotion_jax.ops.labels import number_cells
 from cellmotion_jax.tracking.linking import (
     Instances,

@@ -6,7 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cellmotion_jax.tracking import Births, Motion, Redetection, Tracker, Trust, empty_state, follow
+from cellmotion_jax.tracking import (
+    Births,
+    ConfidenceSettings,
+    Motion,
+    Redetection,
+    Tracker,
+    empty_state,
+    follow,
+)
 
 SHAPE = (72, 72)
 RNG = np.random.default_rng(0)
@@ -24,7 +32,7 @@ def movie(*paths):
     return jnp.asarray(frames + 0.01 * RNG.normal(size=frames.shape).astype(np.float32))
 
 
-TRACKER = Tracker(size=24, motion=Motion(spread=3.0), trust=Trust(pause=0.3, lost=0.3))
+TRACKER = Tracker(size=24, motion=Motion(spread=3.0), confidence=ConfidenceSettings(pause=0.3, lost=0.3))
 run = jax.jit(follow)
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Array
 
 from cellmotion_jax.tracking import (
     Births,
+    ConfidenceSettings,
     Exclusion,
     IntensityAndGradient,
     KernelFilter,
@@ -17,7 +18,6 @@ from cellmotion_jax.tracking import (
     Maps,
     Motion,
     Tracker,
-    Trust,
     empty_state,
     follow,
     step,
@@ -29,7 +29,9 @@ FRAMES = 5
 PATH = np.array([(0, 0), (1, -2), (2, -3), (2, -2), (2, -2)])
 STARTS = np.array([(22.0, 24.0), (18.0, 34.0), (27.0, 30.0)], np.float32)
 PLAIN = Tracker(size=24)
-EXCLUSIVE = Tracker(size=24, exclusion=Exclusion(radius=4.0, peaks=2), trust=Trust(patience=1))
+EXCLUSIVE = Tracker(
+    size=24, exclusion=Exclusion(radius=4.0, peaks=2), confidence=ConfidenceSettings(patience=1)
+)
 
 
 def texture(seed=0):
@@ -73,7 +75,7 @@ def seen_in(observation, number):
 
 @pytest.mark.parametrize(
     "tracker",
-    [PLAIN, EXCLUSIVE, Tracker(size=24, form=KernelFilter(), features=IntensityAndGradient())],
+    [PLAIN, EXCLUSIVE, Tracker(size=24, filter=KernelFilter(), features=IntensityAndGradient())],
     ids=["plain", "exclusive", "kernel"],
 )
 def test_a_rolled_texture_is_tracked_exactly(tracker):
@@ -85,7 +87,7 @@ def test_a_rolled_texture_is_tracked_exactly(tracker):
     assert not np.any(told.dropped)
     assert np.all(np.isnan(told.psr[0, :3])), "nothing was looked for in the frame of birth"
     assert np.all(np.isfinite(told.psr[1:]))
-    np.testing.assert_array_equal(told.height[0, :3], [1, 1, 1])
+    np.testing.assert_array_equal(told.peak_response[0, :3], [1, 1, 1])
 
 
 def test_the_scan_is_the_loop_over_steps():
@@ -184,15 +186,15 @@ def blobs(sigmas):
 
 @pytest.mark.parametrize("form", [LinearFilter(), KernelFilter()], ids=["linear", "kernel"])
 def test_the_window_grows_and_shrinks_with_its_cell_and_only_then(form):
-    tracker = Tracker(size=24, scales=(1 / 1.06, 1.0, 1.06), form=form)
+    tracker = Tracker(size=24, scales=(1 / 1.06, 1.0, 1.06), filter=form)
     for truth in (1.05 ** np.arange(FRAMES), 1.05 ** -np.arange(FRAMES), np.ones(FRAMES)):
         _, told = followed(tracker, blobs(3.0 * truth), births((0, 1, (20, 24))))
         np.testing.assert_allclose(told.scale[:, 0], truth, rtol=0.06)
 
 
 def test_a_cell_that_vanishes_is_reported_lost_and_its_track_ends_after_some_patience():
-    trust = Trust(lost=0.5, pause=0.5, patience=1)
-    tracker = Tracker(size=24, motion=Motion(spread=3.0), trust=trust)
+    trust = ConfidenceSettings(lost=0.5, pause=0.5, patience=1)
+    tracker = Tracker(size=24, motion=Motion(spread=3.0), confidence=trust)
     _, told = followed(tracker, blobs([2.5, 2.5, 0, 0, 0]), births((0, 1, (20, 24))))
     np.testing.assert_array_equal(told.identity[:, 0], [1, 1, 1, 0, 0])
     np.testing.assert_array_equal(told.lost[:, 0], [False, False, True, False, False])
@@ -229,7 +231,7 @@ def slope(gain, movie):
     tracker = Tracker(features=Contrast(gain), size=24)
     state = empty_state(tracker, slots=3, shape=SHAPE)
     _, told = follow(tracker, state, movie, FROM_THE_START)
-    return jnp.sum(jnp.square(told.position - TRUTH)) - jnp.sum(told.height)
+    return jnp.sum(jnp.square(told.position - TRUTH)) - jnp.sum(told.peak_response)
 
 
 @pytest.mark.parametrize("movie", [10 * MOVIE, np.ones_like(MOVIE)], ids=["texture", "constant"])

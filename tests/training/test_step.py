@@ -9,12 +9,12 @@ import pytest
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.training.config import AdamW, Phase, learning_rate_schedule
-from cellmotion_jax.training.state import Best, TrainState, Window, init_state, keep_best
+from cellmotion_jax.training.state import Best, MetricSums, TrainState, init_state, keep_best
 from cellmotion_jax.training.step import is_frozen, side_by_side, train_step
 from tests.training import toy
 
 OPTIMIZER = AdamW(weight_decay=0.1).build(lambda step: 1e-2)
-WINDOW = Window(
+NO_SUMS = MetricSums(
     sums={"loss": jnp.zeros(()), "mse": jnp.zeros(())},
     count=jnp.zeros((), jnp.int32),
     diverged_at=-jnp.ones((), jnp.int32),
@@ -25,9 +25,9 @@ def fresh(seed: int):
     return init_state(jax.random.key(seed), jnp.zeros((8, 3)), model=toy.Toy(), optimizer=OPTIMIZER)
 
 
-def step(state, window, batch, frozen=(), fixed_statistics=()):
+def step(state, metric_sums, batch, frozen=(), fixed_statistics=()):
     return train_step(
-        state, window, batch, model=toy.Toy(), objective=toy.objective, augment=toy.augment,
+        state, metric_sums, batch, model=toy.Toy(), objective=toy.objective, augment=toy.augment,
         optimizer=OPTIMIZER, frozen=frozen, fixed_statistics=fixed_statistics,
     )  # fmt: skip
 
@@ -42,14 +42,14 @@ def stack(*trees):
 
 @pytest.mark.parametrize("members", [1, 3])
 def test_members_side_by_side_equal_members_one_by_one(members):
-    alone = [jax.jit(step)(fresh(m), WINDOW, batch(0, m)) for m in range(members)]
+    alone = [jax.jit(step)(fresh(m), NO_SUMS, batch(0, m)) for m in range(members)]
     states = stack(*[fresh(m) for m in range(members)])
-    windows = stack(*[WINDOW] * members)
-    together = side_by_side(step)(states, windows, stack(*[batch(0, m) for m in range(members)]))
+    all_sums = stack(*[NO_SUMS] * members)
+    together = side_by_side(step)(states, all_sums, stack(*[batch(0, m) for m in range(members)]))
     key_data = jax.random.key_data
     chex.assert_trees_all_close(
         jax.tree.map(lambda x: x, (together[0].params, together[0].opt_state, together[1])),
-        stack(*[(state.params, state.opt_state, window) for state, window in alone]),
+        stack(*[(state.params, state.opt_state, metric_sums) for state, metric_sums in alone]),
         atol=1e-6,
     )
     chex.assert_trees_all_equal(
@@ -59,7 +59,7 @@ def test_members_side_by_side_equal_members_one_by_one(members):
 
 def test_frozen_parameters_and_statistics_do_not_move_even_by_weight_decay():
     before = fresh(0)
-    after, _ = step(before, WINDOW, batch(0), frozen=("encoder",))
+    after, _ = step(before, NO_SUMS, batch(0), frozen=("encoder",))
     chex.assert_trees_all_equal(after.params["encoder"], before.params["encoder"])
     chex.assert_trees_all_equal(after.batch_stats, before.batch_stats)
     assert not np.array_equal(after.params["head"]["kernel"], before.params["head"]["kernel"])
@@ -69,34 +69,35 @@ def test_a_frozen_encoder_normalises_with_its_running_statistics():
     state = fresh(0)
     shifted = jax.tree.map(lambda leaf: leaf + 3.0, state.batch_stats)
     moved = state.replace(batch_stats=shifted)
-    _, usual = step(state, WINDOW, batch(0), frozen=("encoder",))
-    _, other = step(moved, WINDOW, batch(0), frozen=("encoder",))
+    _, usual = step(state, NO_SUMS, batch(0), frozen=("encoder",))
+    _, other = step(moved, NO_SUMS, batch(0), frozen=("encoder",))
     assert float(usual.sums["loss"]) != float(other.sums["loss"])
-    _, usual = step(state, WINDOW, batch(0))
-    _, other = step(moved, WINDOW, batch(0))
+    _, usual = step(state, NO_SUMS, batch(0))
+    _, other = step(moved, NO_SUMS, batch(0))
     assert float(usual.sums["loss"]) == float(other.sums["loss"])
 
 
 def test_an_encoder_of_fixed_statistics_trains_on_what_it_is_used_with_later():
     before = fresh(0)
-    after, window = step(before, WINDOW, batch(0), fixed_statistics=("encoder",))
+    after, metric_sums = step(before, NO_SUMS, batch(0), fixed_statistics=("encoder",))
     chex.assert_trees_all_equal(after.batch_stats, before.batch_stats)
     moved = jax.tree.map(
         lambda new, old: jnp.any(new != old), after.params["encoder"], before.params["encoder"]
     )
     assert any(jax.tree.leaves(moved))
     shifted = before.replace(batch_stats=jax.tree.map(lambda leaf: leaf + 3.0, before.batch_stats))
-    _, other = step(shifted, WINDOW, batch(0), fixed_statistics=("encoder",))
-    assert float(window.sums["loss"]) != float(other.sums["loss"])
+    _, other = step(shifted, NO_SUMS, batch(0), fixed_statistics=("encoder",))
+    assert float(metric_sums.sums["loss"]) != float(other.sums["loss"])
 
 
 def test_randomness_follows_from_the_step_alone():
     state = fresh(0)
-    first, window = step(state, WINDOW, batch(0))
-    again, window_again = step(state, WINDOW, batch(0))
+    first, metric_sums = step(state, NO_SUMS, batch(0))
+    again, metric_sums_again = step(state, NO_SUMS, batch(0))
     chex.assert_trees_all_equal(first.params, again.params)
-    _, later = step(state.replace(step=jnp.int32(5)), WINDOW, batch(0))
-    assert float(later.sums["loss"]) != float(window.sums["loss"]) == float(window_again.sums["loss"])
+    _, later = step(state.replace(step=jnp.int32(5)), NO_SUMS, batch(0))
+    loss, loss_again, loss_later = (float(it.sums["loss"]) for it in (metric_sums, metric_sums_again, later))
+    assert loss_later != loss == loss_again
 
 
 def test_paths_are_matched_by_whole_names():
@@ -177,13 +178,14 @@ def updated(**options):
         opt_state=OPTIMIZER.init(variables["params"]),
         key=jax.random.key(2),
     )
-    after, window = train_step(
-        state, Window({"loss": jnp.zeros(()), "gradient_norm": jnp.zeros(())}, jnp.int32(0), jnp.int32(-1)),
+    after, metric_sums = train_step(
+        state,
+        MetricSums({"loss": jnp.zeros(()), "gradient_norm": jnp.zeros(())}, jnp.int32(0), jnp.int32(-1)),
         {"image": images}, model=NormalisedWhenMade(),
         objective=lambda outputs, batch: (jnp.mean(outputs), {}), augment=lambda key, batch: batch,
         optimizer=OPTIMIZER, **options,
     )  # fmt: skip
-    return after.batch_stats["norm"]["mean"], images.mean(0), window.sums["loss"], images.mean()
+    return after.batch_stats["norm"]["mean"], images.mean(0), metric_sums.sums["loss"], images.mean()
 
 
 def test_running_statistics_follow_the_batch_as_fast_as_told():

@@ -68,9 +68,11 @@ class Nuclei:
         aspect = np.exp(
             (1 - condensed) * (0.06 + 0.11 * np.abs(traits[:, 0] + 0.3 * slow[:, 12])) + condensed * 0.6
         )
-        shrink = 1 - 0.52 * condensed
+        downsample = 1 - 0.52 * condensed
         angle = self._angles(cells, slow, condensed)
-        ellipse = contour.ellipse(size * shrink * aspect, size * shrink / aspect, np.zeros(len(cells)))
+        ellipse = contour.ellipse(
+            size * downsample * aspect, size * downsample / aspect, np.zeros(len(cells))
+        )
         # Prometaphase is ragged: chromosomes stick out while they gather to the plate.
         ragged = 0.007 + 0.09 * condensed * (1 - condensed) + 0.03 * history.decay[time, cells]
         radii = ellipse * np.exp(

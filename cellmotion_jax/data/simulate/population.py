@@ -28,7 +28,7 @@ STEP_MIN = 5.0
 
 
 class Population:
-    """The cells that are alive at one moment, as arrays that grow and shrink with them."""
+    """The cells that are alive at one moment, as arrays that grow and downsample with them."""
 
     def __init__(self, conditions: Conditions, rng: np.random.Generator):
         self.conditions, self.rng = conditions, rng
@@ -80,7 +80,7 @@ class Population:
 
     @property
     def area(self) -> Float[np.ndarray, " cell"]:
-        """Spread areas: daughters grow, dying cells shrink, crowded cells spread less."""
+        """Spread areas: daughters grow, dying cells downsample, crowded cells spread less."""
         grown = 0.55 + 0.45 * np.clip(self.age / GROWTH_MIN, 0, 1)
         free = self.full_area * grown * (1 - 0.7 * np.clip(self.dying / DYING_MIN, 0, 1))
         return free * min(1.0, self.conditions.coverage * self.size.prod() / max(free.sum(), 1.0))

@@ -73,8 +73,8 @@ def write_ctc_result(
     """Writes ``maskT.tif`` and ``res_track.txt``, a ``01_RES`` folder of the challenge.
 
     Every track is drawn in every frame in which it is followed, lost or not, as the segment on which it sits
-    or as a disc (:func:`~cellmotion_jax.methods.celltrack.masks.draw_tracks`), under its id; spans after a gap
-    have labels of their own (:func:`track_spans`). One mask at a time, by the rules of
+    or as a disc (`masks.draw_tracks`), under its id; spans after a gap have labels of their own
+    (:func:`track_spans`). One mask at a time, by the rules of
     :func:`~cellmotion_jax.data.ctc_masks.write_masks`.
 
     Args:

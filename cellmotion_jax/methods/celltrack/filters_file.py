@@ -82,8 +82,8 @@ def save_filters(
         "window": tracker.size,
         "strides": list(tracker.features.strides),
         "features": type(tracker.features).__name__,
-        "form": type(tracker.form).__name__,
-        "settings": dict(vars(tracker.form)),
+        "form": type(tracker.filter).__name__,
+        "settings": dict(vars(tracker.filter)),
     }
     # C order: safetensors writes the bytes as they lie in memory.
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}

@@ -46,7 +46,7 @@ def grid_shape(shape: tuple[int, int], zoom: float) -> tuple[int, int]:
 
 
 def to_grid(image: Real[np.ndarray, "y x"], zoom: float) -> Float32[np.ndarray, "grid_y grid_x"]:
-    """Resizes a frame, with linear interpolation; before shrinking it is smoothed against aliasing.
+    """Resizes a frame, with linear interpolation; before downsampling it is smoothed against aliasing.
 
     Args:
         image: One frame in its own intensities.

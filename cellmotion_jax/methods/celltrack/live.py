@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Int
 
 from cellmotion_jax.ops.windows import sample_windows
-from cellmotion_jax.tracking import Tracker, TrackState, look, peak_to_sidelobe_ratio
+from cellmotion_jax.tracking import Tracker, TrackState, peak_to_sidelobe_ratio, search
 
 
-class Sight(NamedTuple):
+class FilterView(NamedTuple):
     """One cell's filter at work in one frame; lengths are in grid pixels."""
 
     centre: Float32[np.ndarray, " 2"]
@@ -26,7 +26,9 @@ class Sight(NamedTuple):
     """Peak-to-sidelobe ratio of the response; NaN where the cell is not followed."""
 
 
-def sight_of(tracker: Tracker, state: TrackState, frame: Float32[np.ndarray, "y x"], slot: int) -> Sight:
+def filter_view(
+    tracker: Tracker, state: TrackState, frame: Float32[np.ndarray, "y x"], slot: int
+) -> FilterView:
     """Lets the filter of one cell look at a frame.
 
     Args:
@@ -39,17 +41,19 @@ def sight_of(tracker: Tracker, state: TrackState, frame: Float32[np.ndarray, "y 
         What it sees.
     """
     centre, window, response, psr = jax.device_get(_see(tracker, state, frame, np.int32(slot)))
-    return Sight(centre, window, response, float(psr))
+    return FilterView(centre, window, response, float(psr))
 
 
-def sight_of_nothing(
+def empty_filter_view(
     tracker: Tracker, frame: Float32[np.ndarray, "y x"], centre: Float[np.ndarray, " 2"]
-) -> Sight:
-    """What lies around a point while the cell is not followed; arguments as of `sight_of`."""
+) -> FilterView:
+    """What lies around a point while the cell is not followed; arguments as of `filter_view`."""
     place, scale = jnp.asarray(centre, jnp.float32), jnp.ones(())
     window = np.asarray(_cut(jnp.asarray(frame), place, scale, tracker.size))
     side = tracker.size // tracker.features.strides[0]
-    return Sight(np.asarray(centre, np.float32), window, np.zeros((side, side), np.float32), float("nan"))
+    return FilterView(
+        np.asarray(centre, np.float32), window, np.zeros((side, side), np.float32), float("nan")
+    )
 
 
 @jax.jit
@@ -57,11 +61,11 @@ def _see(
     tracker: Tracker, state: TrackState, frame: Float[Array, "y x"], slot: Int[Array, ""]
 ) -> tuple[Array, Array, Array, Array]:
     alone: TrackState = jax.tree.map(lambda column: column[slot][None], state)
-    search = look(tracker, alone, tracker.features.prepare(frame))
-    centre = search.origin[0]
-    response = jnp.fft.fftshift(search.response[0])
-    window = _cut(frame, centre, search.scale[0], tracker.size)
-    return centre, window, response, peak_to_sidelobe_ratio(search.response)[0]
+    maps = search(tracker, alone, tracker.features.prepare(frame))
+    centre = maps.origin[0]
+    response = jnp.fft.fftshift(maps.response[0])
+    window = _cut(frame, centre, maps.scale[0], tracker.size)
+    return centre, window, response, peak_to_sidelobe_ratio(maps.response)[0]
 
 
 def _cut(frame: Array, centre: Array, scale: Array, size: int) -> Float[Array, "size size"]:

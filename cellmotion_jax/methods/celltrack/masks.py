@@ -20,7 +20,7 @@ def draw_tracks(
 ) -> Int32[np.ndarray, "y x"]:
     """Draws the tracks of one frame so that every one of them owns at least one pixel.
 
-    A track is the segment on which it sits (:func:`~cellmotion_jax.methods.celltrack.relabel.relabel`) or else a disc
+    A track is the segment on which it sits (`methods.celltrack.relabel`) or else a disc
     around its point. A pixel in several discs goes to the nearest centre; discs do not cover segments that
     have a track. A track of which nothing would be left, because it lies outside the image or on another,
     gets the free pixel nearest to its point, as the Cell Tracking Challenge wants every label in every frame

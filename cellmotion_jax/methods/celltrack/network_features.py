@@ -92,7 +92,7 @@ class RecogNetFeatures:
     """See `methods.recognet.model_file.RecognitionModel`."""
     scale: ArrayLike
     """Likewise."""
-    shrink: int = flax.struct.field(pytree_node=False, default=1)
+    downsample: int = flax.struct.field(pytree_node=False, default=1)
     """Likewise."""
     layers: int = flax.struct.field(pytree_node=False, default=4)
     """Number of convolutions, one level each."""
@@ -106,12 +106,12 @@ class RecogNetFeatures:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """1, 1, 2, 2, 4, 4 shrunken pixels; a window's side is a multiple of the last."""
-        return tuple(self.shrink * 2 ** (layer // 2) for layer in range(self.layers))
+        """1, 1, 2, 2, 4, 4 downsampled pixels; a window's side is a multiple of the last."""
+        return tuple(self.downsample * 2 ** (layer // 2) for layer in range(self.layers))
 
     def prepare(self, frame: Float[Array, "y x"]) -> Float[Array, "small_y small_x 1"]:
         """The standardised frame as the network saw it in training; no network runs yet."""
-        small = _block_means(frame, self.shrink)[..., None]
+        small = _block_means(frame, self.downsample)[..., None]
         return (standardize(small) - self.mean) / self.scale
 
     def windows(
@@ -125,8 +125,8 @@ class RecogNetFeatures:
         """See `tracking.features.Features`."""
         margin = padding_reach(self.layers) if self.debiased else 0
         steps = jnp.ones(len(centres)) if scales is None else scales
-        side = size // self.shrink + 2 * margin
-        raw = sample_windows(prepared, (centres + 0.5) / self.shrink - 0.5, steps, size=side)
+        side = size // self.downsample + 2 * margin
+        raw = sample_windows(prepared, (centres + 0.5) / self.downsample - 0.5, steps, size=side)
         maps = self.network.apply(self.variables, raw, train=False, head=False, layers=self.layers)
         levels = []
         for layer, level in enumerate(maps.features):  # type: ignore[union-attr]
@@ -209,7 +209,7 @@ def recognet_features(model: RecognitionModel, *, layers: int = 4, debiased: boo
         variables=model.variables,
         mean=model.mean,
         scale=model.scale,
-        shrink=model.shrink,
+        downsample=model.downsample,
         layers=layers,
         debiased=debiased,
     )

@@ -6,11 +6,11 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from cellmotion_jax.methods.celltrack.grid import points_from_grid
-from cellmotion_jax.methods.celltrack.seeds import Starts
+from cellmotion_jax.methods.celltrack.seeds import Seeds
 from cellmotion_jax.methods.celltrack.tracks import Tracks
 from cellmotion_jax.tracking import Observation
 
-KEPT = ("identity", "position", "scale", "height", "psr", "entropy", "confidence", "lost", "parent")
+KEPT = ("identity", "position", "scale", "peak_response", "psr", "entropy", "confidence", "lost", "parent")
 
 
 class TrackRecorder:
@@ -25,12 +25,12 @@ class TrackRecorder:
             diameter: Of cells that had no mask where they began, in pixels.
         """
         self._shape, self._zoom, self._half = shape, zoom, np.float32(diameter / 2)
-        self._begun: list[Starts] = []
+        self._begun: list[Seeds] = []
         self._parts: list[dict[str, np.ndarray]] = []
 
-    def begin(self, starts: Starts) -> None:
+    def begin(self, seeds: Seeds) -> None:
         """Adds cells whose tracks will be told of."""
-        self._begun.append(starts)
+        self._begun.append(seeds)
 
     def add(self, first: int, observation: Observation) -> None:
         """Adds what was observed.
@@ -52,9 +52,9 @@ class TrackRecorder:
         Returns:
             Every cell that began, ordered by first frame, those of one frame in the order of their beginning.
         """
-        ids = np.concatenate([starts.ids for starts in self._begun])
-        order = np.argsort(np.concatenate([starts.frame for starts in self._begun]), kind="stable")
-        corners = np.concatenate([self._corners(starts) for starts in self._begun])[order]
+        ids = np.concatenate([seeds.ids for seeds in self._begun])
+        order = np.argsort(np.concatenate([seeds.frame for seeds in self._begun]), kind="stable")
+        corners = np.concatenate([self._corners(seeds) for seeds in self._begun])[order]
         ids = ids[order]
         rows = {name: np.concatenate([part[name] for part in self._parts]) for name in ("frame", *KEPT)}
         by_id = np.argsort(ids)
@@ -76,14 +76,14 @@ class TrackRecorder:
             lost=column(rows["lost"], fill=False),
             psr=column(rows["psr"]),
             entropy=column(rows["entropy"]),
-            height=column(rows["height"]),
+            peak_response=column(rows["peak_response"]),
             confidence=column(rows["confidence"]),
             boxes=column(boxes.astype(np.float32)),
             parents=parents,
         )
 
-    def _corners(self, starts: Starts) -> Float32[np.ndarray, "cell 4"]:
+    def _corners(self, seeds: Seeds) -> Float32[np.ndarray, "cell 4"]:
         """Corners of the boxes relative to the outer edge of the pixel after the point, as boxes count."""
-        from_masks = starts.boxes - np.tile(starts.points + 0.5, 2)
+        from_masks = seeds.boxes - np.tile(seeds.points + 0.5, 2)
         square = self._half * np.array([-1, -1, 1, 1], np.float32)
         return np.where(np.isnan(from_masks), square, from_masks).astype(np.float32)

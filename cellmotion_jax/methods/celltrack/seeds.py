@@ -15,7 +15,7 @@ LARGEST_ID = np.iinfo(np.int32).max
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Starts:
+class Seeds:
     """Cells to follow, ordered by frame.
 
     Attributes:
@@ -35,12 +35,12 @@ class Starts:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def select(self, cells: Integer[np.ndarray, " chosen"]) -> Starts:
+    def select(self, cells: Integer[np.ndarray, " chosen"]) -> Seeds:
         """Some of the cells, by their positions."""
-        return Starts(*(getattr(self, field.name)[cells] for field in dataclasses.fields(self)))
+        return Seeds(*(getattr(self, field.name)[cells] for field in dataclasses.fields(self)))
 
 
-def starts_from_labels(labels: Integer[np.ndarray, "..."], *, frame: int = 0) -> Starts:
+def seeds_from_labels(labels: Integer[np.ndarray, "..."], *, frame: int = 0) -> Seeds:
     """One start per label of an image.
 
     Args:
@@ -54,8 +54,8 @@ def starts_from_labels(labels: Integer[np.ndarray, "..."], *, frame: int = 0) ->
         ValueError: If it is not an image of one channel, or has no pixels.
         InputError: If a label is negative or above 2147483647.
 
-    >>> starts = starts_from_labels(np.array([[0, 7, 7], [0, 0, 0]]))
-    >>> starts.ids.tolist(), starts.points.tolist(), starts.boxes.tolist()
+    >>> seeds = seeds_from_labels(np.array([[0, 7, 7], [0, 0, 0]]))
+    >>> seeds.ids.tolist(), seeds.points.tolist(), seeds.boxes.tolist()
     ([7], [[0.0, 1.5]], [[0.0, 1.0, 1.0, 3.0]])
     """
     cells = number_cells(labels)
@@ -63,7 +63,7 @@ def starts_from_labels(labels: Integer[np.ndarray, "..."], *, frame: int = 0) ->
     if ids.size and ids[-1] > LARGEST_ID:
         raise InputError(f"labels hold label {ids[-1]}; labels up to {LARGEST_ID} can be followed.")
     area, centroids = areas_and_centroids(cells)
-    return Starts(
+    return Seeds(
         frame=np.full(len(ids), frame),
         ids=ids.astype(np.int64),
         points=centroids.astype(np.float32),
@@ -72,7 +72,7 @@ def starts_from_labels(labels: Integer[np.ndarray, "..."], *, frame: int = 0) ->
     )
 
 
-def starts_at_births(masks: Iterable[Integer[np.ndarray, "y x"]]) -> Starts:
+def seeds_at_births(masks: Iterable[Integer[np.ndarray, "y x"]]) -> Seeds:
     """Every label of a movie in the first frame that holds it; masks are taken one at a time.
 
     Args:
@@ -87,20 +87,20 @@ def starts_at_births(masks: Iterable[Integer[np.ndarray, "y x"]]) -> Starts:
     known: set[int] = set()
     parts = []
     for frame, mask in enumerate(masks):
-        starts = starts_from_labels(mask, frame=frame)
-        born = [position for position, label in enumerate(starts.ids.tolist()) if label not in known]
-        known.update(starts.ids.tolist())
-        parts.append(starts.select(np.asarray(born, np.intp)))
+        seeds = seeds_from_labels(mask, frame=frame)
+        born = [position for position, label in enumerate(seeds.ids.tolist()) if label not in known]
+        known.update(seeds.ids.tolist())
+        parts.append(seeds.select(np.asarray(born, np.intp)))
     if not known:
         raise InputError(f"masks hold no label in any of {len(parts)} frames; there is no cell to follow.")
-    columns = ([getattr(part, field.name) for part in parts] for field in dataclasses.fields(Starts))
-    return Starts(*(np.concatenate(column) for column in columns))
+    columns = ([getattr(part, field.name) for part in parts] for field in dataclasses.fields(Seeds))
+    return Seeds(*(np.concatenate(column) for column in columns))
 
 
-def starts_at_points(points: Sequence[tuple[float, float]]) -> Starts:
+def seeds_at_points(points: Sequence[tuple[float, float]]) -> Seeds:
     """Cells that begin in frame 0 at given places (y, x), with the ids 1, 2, ..."""
     count = len(points)
-    return Starts(
+    return Seeds(
         frame=np.zeros(count, np.int64),
         ids=np.arange(1, count + 1),
         points=np.array(points, np.float32).reshape(-1, 2),
@@ -109,48 +109,48 @@ def starts_at_points(points: Sequence[tuple[float, float]]) -> Starts:
     )
 
 
-def choose_starts(
-    starts: Starts,
+def choose_seeds(
+    seeds: Seeds,
     *,
     ids: Sequence[int],
     at: Sequence[tuple[float, float]],
     reach: float,
-) -> Starts:
+) -> Seeds:
     """Some of the cells, by their ids or by places at which one begins; all if neither is given.
 
     Args:
-        starts: All cells.
+        seeds: All cells.
         ids: Labels.
         at: Places (y, x) in pixels; of each the cell that begins nearest to it is taken.
         reach: How far that cell's centre may be, in pixels.
 
     Returns:
-        The chosen cells in the order of ``starts``.
+        The chosen cells in the order of ``seeds``.
 
     Raises:
         InputError: If there is no such label, or no cell near a place.
     """
-    if unknown := sorted(set(ids) - set(starts.ids.tolist())):
-        known = ", ".join(map(str, starts.ids[:20].tolist())) + (", ..." if len(starts) > 20 else "")
+    if unknown := sorted(set(ids) - set(seeds.ids.tolist())):
+        known = ", ".join(map(str, seeds.ids[:20].tolist())) + (", ..." if len(seeds) > 20 else "")
         raise InputError(f"ids has {unknown[0]}, but the cells to follow are {known}.")
-    chosen = set(np.flatnonzero(np.isin(starts.ids, list(ids))).tolist())
+    chosen = set(np.flatnonzero(np.isin(seeds.ids, list(ids))).tolist())
     for y, x in at:
-        apart = np.linalg.norm(starts.points - np.array([y, x]), axis=-1)
+        apart = np.linalg.norm(seeds.points - np.array([y, x]), axis=-1)
         nearest = int(np.argmin(apart))
         if not apart[nearest] <= reach:
             raise InputError(
-                f"at has (y, x) = ({y:g}, {x:g}), but the nearest cell, {starts.ids[nearest]}, begins "
+                f"at has (y, x) = ({y:g}, {x:g}), but the nearest cell, {seeds.ids[nearest]}, begins "
                 f"{apart[nearest]:.1f} pixels from there; at most {reach:.1f} are right."
             )
         chosen.add(nearest)
-    return starts.select(np.array(sorted(chosen))) if ids or at else starts
+    return seeds.select(np.array(sorted(chosen))) if ids or at else seeds
 
 
-def typical_diameter(starts: Starts, given: float | None) -> float:
+def typical_diameter(seeds: Seeds, given: float | None) -> float:
     """Pixels across a typical cell: what the user says, or the median of the masks where cells begin.
 
     Args:
-        starts: The cells.
+        seeds: The cells.
         given: By the user.
 
     Raises:
@@ -160,7 +160,7 @@ def typical_diameter(starts: Starts, given: float | None) -> float:
         if not 0 < given < float("inf"):
             raise InputError(f"cell-diameter is {given}; it is a positive number of pixels.")
         return given
-    known = starts.diameters[np.isfinite(starts.diameters)]
+    known = seeds.diameters[np.isfinite(seeds.diameters)]
     if not len(known):
         raise InputError("cell-diameter is needed, as the cells to follow are given by places without masks.")
     return float(np.median(known))

@@ -14,7 +14,7 @@ from jaxtyping import Integer
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.celltrack.seeds import LARGEST_ID, Starts, starts_at_births, starts_from_labels
+from cellmotion_jax.methods.celltrack.seeds import LARGEST_ID, Seeds, seeds_at_births, seeds_from_labels
 
 
 def open_labels(folder: pathlib.Path, movie: Movie) -> Movie:
@@ -46,11 +46,11 @@ def read_all(movie: Movie) -> Iterator[Integer[np.ndarray, "y x"]]:
     return (movie[frame] for frame in range(len(movie)))
 
 
-def find_starts(start: pathlib.Path, movie: Movie, *, every_birth: bool) -> Starts:
+def read_seeds(start: pathlib.Path, movie: Movie, *, every_birth: bool) -> Seeds:
     """Reads the cells to follow from a label image, a table, or the label images of the whole movie.
 
     Args:
-        start: A file as `methods.celltrack.seeds_file.read_starts` takes it, or a folder of label images.
+        start: A file as `methods.celltrack.seeds_file.read_seed_file` takes it, or a folder of label images.
         movie: The movie.
         every_birth: Of a folder, take every label where it first occurs, not only those of the first image.
 
@@ -61,18 +61,18 @@ def find_starts(start: pathlib.Path, movie: Movie, *, every_birth: bool) -> Star
         InputError: If the file or folder does not hold that.
     """
     if not start.is_dir():
-        return read_starts(start, shape=movie.shape)
+        return read_seed_file(start, shape=movie.shape)
     labels = open_labels(start, movie)
     try:
-        starts = starts_at_births(read_all(labels)) if every_birth else starts_from_labels(labels[0])
+        seeds = seeds_at_births(read_all(labels)) if every_birth else seeds_from_labels(labels[0])
     except InputError as error:
         raise InputError(f"{start}: {error}") from error
-    if not len(starts):
+    if not len(seeds):
         raise InputError(f"{start / labels.frame_names[0]} holds no cell; give at least one to follow.")
-    return starts
+    return seeds
 
 
-def read_starts(path: str | os.PathLike[str], *, shape: tuple[int, int]) -> Starts:
+def read_seed_file(path: str | os.PathLike[str], *, shape: tuple[int, int]) -> Seeds:
     """Reads the cells to follow from a label image or a table of positions.
 
     A TIFF label image holds the cells of frame 0. A CSV table has the columns ``y`` and ``x`` in pixels, and
@@ -94,13 +94,13 @@ def read_starts(path: str | os.PathLike[str], *, shape: tuple[int, int]) -> Star
     kind = path.suffix.lower()
     if kind not in (".tif", ".tiff", ".csv"):
         raise InputError(f"{path} is neither a TIFF label image nor a CSV table with the columns y and x.")
-    starts = _read_table(path, shape) if kind == ".csv" else _read_image(path, shape)
-    if not len(starts):
+    seeds = _read_table(path, shape) if kind == ".csv" else _read_image(path, shape)
+    if not len(seeds):
         raise InputError(f"{path} holds no cell; give at least one to follow.")
-    return starts
+    return seeds
 
 
-def _read_image(path: pathlib.Path, shape: tuple[int, int]) -> Starts:
+def _read_image(path: pathlib.Path, shape: tuple[int, int]) -> Seeds:
     header = read_header(path)
     if header.planes > 1 or header.dtype.kind not in "ui":
         raise InputError(
@@ -113,12 +113,12 @@ def _read_image(path: pathlib.Path, shape: tuple[int, int]) -> Starts:
             f"{shape[0]} x {shape[1]}."
         )
     try:
-        return starts_from_labels(read_plane(header))
+        return seeds_from_labels(read_plane(header))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def _read_table(path: pathlib.Path, shape: tuple[int, int]) -> Starts:
+def _read_table(path: pathlib.Path, shape: tuple[int, int]) -> Seeds:
     try:
         # Spreadsheets put a byte order mark before the first name.
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -142,7 +142,7 @@ def _read_table(path: pathlib.Path, shape: tuple[int, int]) -> Starts:
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is no CSV table ({error}); it should list positions as y,x.") from error
     cells.sort(key=lambda cell: cell[0])
-    return Starts(
+    return Seeds(
         frame=np.array([frame for frame, *_ in cells], np.int64),
         ids=np.array([label for _, label, *_ in cells], np.int64),
         points=np.array([point for *_, y, x in cells for point in (y, x)], np.float32).reshape(-1, 2),

@@ -1,8 +1,8 @@
 """All cells of a movie on disk followed, a few frames in memory at a time.
 
 movie = open_movie("Fluo-N2DL-HeLa/01")
-starts = read_starts("first_frame_labels.tif", shape=movie.shape)
-result = track_movie(movie, starts, Tracker(exclusion=Exclusion()), diameter=20.0)
+seeds = read_seed_file("first_frame_labels.tif", shape=movie.shape)
+result = track_movie(movie, seeds, Tracker(exclusion=Exclusion()), diameter=20.0)
 write_track_table("tracks.csv", result.tracks)
 """
 
@@ -28,9 +28,9 @@ from cellmotion_jax.methods.celltrack.grid import (
     points_to_grid,
     to_grid,
 )
-from cellmotion_jax.methods.celltrack.live import Sight, sight_of, sight_of_nothing
+from cellmotion_jax.methods.celltrack.live import FilterView, empty_filter_view, filter_view
 from cellmotion_jax.methods.celltrack.recorder import TrackRecorder
-from cellmotion_jax.methods.celltrack.seeds import Starts
+from cellmotion_jax.methods.celltrack.seeds import Seeds
 from cellmotion_jax.methods.celltrack.tracks import Tracks
 from cellmotion_jax.tracking import Births, Exclusion, Observation, Tracker, TrackState, empty_state, step
 
@@ -47,7 +47,7 @@ class TrackedMovie(NamedTuple):
     """In image pixels."""
     filters: LearnedFilters
     """Of the cells that are followed at the end."""
-    sights: tuple[Sight, ...]
+    filter_views: tuple[FilterView, ...]
     """What the filter of the watched cell saw in every frame; empty if none was watched."""
 
 
@@ -60,7 +60,7 @@ class _Born(NamedTuple):
 
 def track_movie(
     movie: Movie,
-    starts: Starts,
+    seeds: Seeds,
     tracker: Tracker,
     *,
     diameter: float,
@@ -72,55 +72,53 @@ def track_movie(
     """Follows cells through a movie.
 
     Frames are resized to a grid on which cells are 16 pixels across and, where the features want it,
-    compressed (`methods.celltrack.grid.grid_frame`); the lengths of the tracker's settings are grid pixels. They
-    are sent to the device in chunks, and all cells are followed in one program, which is compiled once for
-    each number of slots and size of frames: the number of slots is a power of two and doubles when cells
-    are born and none is free, whereupon the chunk is repeated. Besides the table of tracks memory does not
-    grow with the movie.
+    compressed (`grid.grid_frame`); the lengths of the tracker's settings are grid pixels. They are sent to
+    the device in chunks, and all cells are followed in one program, which is compiled once for each number of
+    slots and size of frames: the number of slots is a power of two and doubles when cells are born and none
+    is free, whereupon the chunk is repeated. Besides the table of tracks memory does not grow with the movie.
 
-    With a detector, cells that are not in ``starts`` begin too. Every frame is followed, and each detection
+    With a detector, cells that are not in ``seeds`` begin too. Every frame is followed, and each detection
     that is further from all tracks, at their places in this very frame, than the radius of the tracker's
     exclusion (or that of `Exclusion()`) is a birth there, for which the frame is followed again from the
     state before it. Where a track has left its cell for another a new one begins, and so does one on every
-    spurious detection, which `Trust.patience` may end.
+    spurious detection, which `ConfidenceSettings.patience` may end.
 
     Args:
         movie: Grey frames.
-        starts: Cells to follow and the frames in which they begin; it may be empty if there is a detector.
+        seeds: Cells to follow and the frames in which they begin; it may be empty if there is a detector.
         tracker: The configuration.
         diameter: Pixels of the image across a typical cell.
         grid_diameter: Grid pixels across it; learned features have a size of their own.
-        detect: Finds the cells of a frame; None lets only ``starts`` begin.
+        detect: Finds the cells of a frame; None lets only ``seeds`` begin.
         watch: Id of a start whose filter is shown at work; keeps 20 kB per frame for a window of 48.
         chunk: Frames per call of the compiled program; with a detector or a cell to watch it is 1.
 
     Returns:
-        Tracks, filters and sights.
+        Tracks, filters and filter_views.
 
     Raises:
-        InputError: If there is nothing to follow, a cell starts outside the image or after the end of the
-            movie, the watched cell is none of the starts, the diameter is not positive, or a frame has pixels
+        InputError: If there is nothing to follow, a cell seeds outside the image or after the end of the
+            movie, the watched cell is none of the seeds, the diameter is not positive, or a frame has pixels
             that are not finite.
     """
     zoom = grid_zoom(diameter, wanted=grid_diameter)
     prepare = grid_frame if tracker.features.compressed else to_grid
-    _check(movie, starts, detect, watch)
+    _check(movie, seeds, detect, watch)
     shape = grid_shape(movie.shape, zoom)
     recorder = TrackRecorder(shape=movie.shape, zoom=zoom, diameter=diameter)
-    recorder.begin(starts)
-    planned = points_to_grid(starts.points, shape=movie.shape, zoom=zoom)
+    recorder.begin(seeds)
+    planned = points_to_grid(seeds.points, shape=movie.shape, zoom=zoom)
     state = empty_state(tracker, slots=FEWEST_SLOTS, shape=shape)
     length = chunk if detect is None and watch is None else 1
-    newest = int(starts.ids.max(initial=0))
-    sights: list[Sight] = []
+    newest = int(seeds.ids.max(initial=0))
+    filter_views: list[FilterView] = []
     with tqdm.tqdm(total=len(movie), unit="frame", dynamic_ncols=True, disable=None) as progress:
         for first in range(0, len(movie), length):
             numbers = range(first, min(first + length, len(movie)))
             images = [_read(movie, number) for number in numbers]
             frames = np.stack([prepare(image, zoom) for image in images])
             born = [
-                _Born(starts.ids[starts.frame == number], planned[starts.frame == number])
-                for number in numbers
+                _Born(seeds.ids[seeds.frame == number], planned[seeds.frame == number]) for number in numbers
             ]
             before = state
             state, seen = _advance(tracker, before, frames, born, length=length)
@@ -131,37 +129,37 @@ def track_movie(
                 if new.any():
                     ids = newest + 1 + np.arange(new.sum())
                     newest = int(ids[-1])
-                    recorder.begin(_starts(first, ids, found[new]))
+                    recorder.begin(_seeds(first, ids, found[new]))
                     born = [_Born(*map(np.concatenate, zip(born[0], (ids, places[new]))))]
                     state, seen = _advance(tracker, before, frames, born, length=length)
             recorder.add(first, seen)
             if watch is not None:
-                last = sights[-1].centre if sights else planned[starts.ids == watch][0]
-                sights.append(_watch(tracker, (before, state), frames[0], watch, last))
+                last = filter_views[-1].centre if filter_views else planned[seeds.ids == watch][0]
+                filter_views.append(_watch(tracker, (before, state), frames[0], watch, last))
             progress.update(len(numbers))
     if not newest:
         raise InputError(f"{movie.path} has {len(movie)} frames in which no cell was found to follow.")
-    return TrackedMovie(recorder.tracks(len(movie)), learned_filters(state), tuple(sights))
+    return TrackedMovie(recorder.tracks(len(movie)), learned_filters(state), tuple(filter_views))
 
 
-def _check(movie: Movie, starts: Starts, detect: Detect | None, watch: int | None) -> None:
-    if not len(starts) and detect is None:
-        raise InputError(f"starts hold no cell to follow in {movie.path}; give at least one, or a detector.")
-    inside = (starts.points >= -0.5) & (starts.points < np.array(movie.shape) - 0.5)
+def _check(movie: Movie, seeds: Seeds, detect: Detect | None, watch: int | None) -> None:
+    if not len(seeds) and detect is None:
+        raise InputError(f"seeds hold no cell to follow in {movie.path}; give at least one, or a detector.")
+    inside = (seeds.points >= -0.5) & (seeds.points < np.array(movie.shape) - 0.5)
     for cell in np.flatnonzero(~inside.all(axis=-1))[:1]:
-        y, x = starts.points[cell]
+        y, x = seeds.points[cell]
         raise InputError(
-            f"cell {starts.ids[cell]} starts at (y, x) = ({y:g}, {x:g}), which is outside the image of "
+            f"cell {seeds.ids[cell]} seeds at (y, x) = ({y:g}, {x:g}), which is outside the image of "
             f"{movie.shape[0]} x {movie.shape[1]} pixels."
         )
-    for cell in np.flatnonzero((starts.frame < 0) | (starts.frame >= len(movie)))[:1]:
+    for cell in np.flatnonzero((seeds.frame < 0) | (seeds.frame >= len(movie)))[:1]:
         raise InputError(
-            f"cell {starts.ids[cell]} starts in frame {starts.frame[cell]}, but {movie.path} has the frames "
+            f"cell {seeds.ids[cell]} seeds in frame {seeds.frame[cell]}, but {movie.path} has the frames "
             f"0 to {len(movie) - 1}."
         )
-    if watch is not None and watch not in starts.ids:
+    if watch is not None and watch not in seeds.ids:
         raise InputError(
-            f"cell {watch} is to be watched, but it is none of the {len(starts)} cells to follow."
+            f"cell {watch} is to be watched, but it is none of the {len(seeds)} cells to follow."
         )
 
 
@@ -172,9 +170,9 @@ def _read(movie: Movie, number: int) -> Num[np.ndarray, "y x"]:
     return image
 
 
-def _starts(frame: int, ids: np.ndarray, points: np.ndarray) -> Starts:
+def _seeds(frame: int, ids: np.ndarray, points: np.ndarray) -> Seeds:
     unknown = np.full((len(ids), 4), np.nan, np.float32)
-    return Starts(np.full(len(ids), frame), ids.astype(np.int64), points, unknown[:, 0], unknown)
+    return Seeds(np.full(len(ids), frame), ids.astype(np.int64), points, unknown[:, 0], unknown)
 
 
 def _far_from_tracks(
@@ -246,11 +244,11 @@ def _watch(
     frame: Float32[np.ndarray, "y x"],
     watch: int,
     last: Float32[np.ndarray, " 2"],
-) -> Sight:
+) -> FilterView:
     """What a cell's filter sees, with the state before the frame or, if the cell is born in it, after it."""
     for state in states:
         slot = np.flatnonzero(np.asarray(state.identity) == watch)
         # A track that ended in this frame is not followed in it.
         if slot.size and watch in np.asarray(states[1].identity):
-            return sight_of(tracker, state, frame, int(slot[0]))
-    return sight_of_nothing(tracker, frame, last)
+            return filter_view(tracker, state, frame, int(slot[0]))
+    return empty_filter_view(tracker, frame, last)

@@ -14,7 +14,7 @@ from cellmotion_jax.files import written_beside
 
 COLUMNS = (
     *("track", "frame", "y", "x", "y0", "x0", "y1", "x1"),
-    *("psr", "entropy", "height", "confidence", "lost"),
+    *("psr", "entropy", "peak_response", "confidence", "lost"),
 )
 
 
@@ -29,8 +29,9 @@ class Tracks:
         lost: Whether the tracker says itself that it does not know where the cell is; False where absent.
         psr: Peak-to-sidelobe ratio of the response; NaN where absent.
         entropy: Entropy of the response; NaN where absent.
-        height: Height of the response's peak; NaN where absent.
-        confidence: What the flag lost is raised by, see `tracking.Trust`; 1 at birth, NaN where absent.
+        peak_response: Height of the response's peak; NaN where absent.
+        confidence: What the flag lost is raised by, see `tracking.ConfidenceSettings`; 1 at birth, NaN where
+            absent.
         boxes: Box of the cell (y0, x0, y1, x1), half-open; NaN where absent.
         parents: Id of the track that each one was born from, 0 for none.
     """
@@ -41,7 +42,7 @@ class Tracks:
     lost: Bool[np.ndarray, "frame track"]
     psr: Float32[np.ndarray, "frame track"]
     entropy: Float32[np.ndarray, "frame track"]
-    height: Float32[np.ndarray, "frame track"]
+    peak_response: Float32[np.ndarray, "frame track"]
     confidence: Float32[np.ndarray, "frame track"]
     boxes: Float32[np.ndarray, "frame track 4"]
     parents: Int[np.ndarray, " track"]
@@ -56,7 +57,7 @@ def write_track_table(
     """Writes ``tracks.csv``: a row per track and frame in which it is followed, by track, then by frame.
 
     ``track`` and ``frame`` (from 0); ``y``, ``x`` in pixels, pixel centres at whole numbers; the corners of
-    the box ``y0``, ``x0``, ``y1``, ``x1``; the confidences ``psr``, ``entropy``, ``height`` and
+    the box ``y0``, ``x0``, ``y1``, ``x1``; the confidences ``psr``, ``entropy``, ``peak_response`` and
     ``confidence``, empty where there is none; ``lost``, 1 where the tracker does not know where the cell is,
     else 0. If the pixel size is known, ``y_um`` and ``x_um`` follow. Rows in this order are what napari takes
     for tracks.
@@ -80,7 +81,9 @@ def _rows(tracks: Tracks, pixel_size_um: float | None) -> Iterator[tuple[int | s
         for frame in np.flatnonzero(tracks.present[:, track]):
             at = frame, track
             point = tracks.points[at]
-            sure = (column[at] for column in (tracks.psr, tracks.entropy, tracks.height, tracks.confidence))
+            sure = (
+                column[at] for column in (tracks.psr, tracks.entropy, tracks.peak_response, tracks.confidence)
+            )
             numbers = (*point, *tracks.boxes[at], *sure)
             row = (
                 int(tracks.ids[track]),

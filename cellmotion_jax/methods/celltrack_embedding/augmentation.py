@@ -54,7 +54,7 @@ class PairAugmentation:
                 )
 
     def __call__(self, key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
-        """Cuts what the network sees from stored pairs [batch, ...] of `methods.celltrack_embedding.records.PairSource`.
+        """Cuts what the network sees from stored pairs [batch, ...] of `records.PairSource`.
 
         Returns:
             ``image`` [batch, 2, 64, 64], and [batch, 2] in grid pixels relative to the middle entries:

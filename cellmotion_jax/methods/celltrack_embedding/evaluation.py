@@ -51,7 +51,7 @@ class PairErrors(NamedTuple):
     """Grid pixels."""
 
 
-def find_again(
+def localisation_errors(
     network: nn.Module,
     params: Mapping,
     objective: EmbeddingObjective,

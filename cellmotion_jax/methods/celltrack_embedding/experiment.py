@@ -20,7 +20,11 @@ from cellmotion_jax.methods.celltrack_embedding.data import (
     load_pairs,
     training_batches,
 )
-from cellmotion_jax.methods.celltrack_embedding.evaluation import PairErrors, find_again, held_out_pairs
+from cellmotion_jax.methods.celltrack_embedding.evaluation import (
+    PairErrors,
+    held_out_pairs,
+    localisation_errors,
+)
 from cellmotion_jax.methods.celltrack_embedding.features import EmbeddingModel, save_embedding
 from cellmotion_jax.methods.celltrack_embedding.objective import EmbeddingObjective
 from cellmotion_jax.models.embedding import LEARNED_NUMBERS, PairEmbedding, TrackingEmbedding
@@ -111,7 +115,7 @@ class EmbeddingExperiment:
         plot_curves(folder / "metrics.csv", folder / "curves.png")
         params = jax.tree.map(lambda leaf: np.asarray(leaf[0]), best.params)
         save_embedding(folder / "model.safetensors", self._trained(embedding, params))
-        errors, pairs = find_again(
+        errors, pairs = localisation_errors(
             network, params, self.objective, samples, held_out, batch_size=batch_size, pictures=PICTURES
         )
         share = np.mean(errors.error <= 2)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from cellmotion_jax.data.ctc import CtcSequence
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack.grid import CELL_DIAMETER, grid_frame, grid_zoom, points_to_grid
-from cellmotion_jax.methods.celltrack.seeds import starts_from_labels
+from cellmotion_jax.methods.celltrack.seeds import seeds_from_labels
 
 FARTHEST = 12.0
 """Grid pixels along each axis from the cell to the centre of the second window, at most."""
@@ -158,7 +158,7 @@ def _read_cells(sequence: CtcSequence) -> _Cells:
     order = np.argsort(tracks.label)
     for frame in tqdm(range(frames), desc=f"masks of {sequence.full_name}", disable=None, leave=False):
         silver = sequence.silver_mask(frame)
-        cells = starts_from_labels(sequence.tracking_mask(frame) if silver is None else silver)
+        cells = seeds_from_labels(sequence.tracking_mask(frame) if silver is None else silver)
         known = np.flatnonzero(np.isin(cells.ids, tracks.alive(frame)))
         column = order[np.searchsorted(tracks.label, cells.ids[known], sorter=order)]
         points[frame, column] = cells.points[known]

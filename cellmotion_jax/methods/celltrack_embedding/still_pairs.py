@@ -12,7 +12,7 @@ from tqdm import tqdm
 from cellmotion_jax.data.annotated import AnnotatedImage, ImageSplit, median_cell_diameter
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack.grid import grid_frame, grid_shape, grid_zoom, points_to_grid
-from cellmotion_jax.methods.celltrack.seeds import starts_from_labels
+from cellmotion_jax.methods.celltrack.seeds import seeds_from_labels
 from cellmotion_jax.methods.celltrack_embedding.pairs import CellPair, PairSettings, cut_pair
 
 _NODE_SPACING = 14
@@ -71,7 +71,7 @@ def _pairs_of(
 ) -> Iterator[CellPair]:
     labels = image.labels()
     frame = grid_frame(image.image().mean(axis=-1), zoom)
-    cells = starts_from_labels(labels)
+    cells = seeds_from_labels(labels)
     places = points_to_grid(cells.points, shape=image.shape, zoom=zoom)
     small = _labels_on_grid(labels, zoom)
     drawn = [index for index in range(len(cells)) if (small == cells.ids[index]).any()]

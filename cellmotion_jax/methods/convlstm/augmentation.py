@@ -29,7 +29,7 @@ class PatchSampling:
     """
 
     patch: int = 128
-    """Rows and columns of a patch in (shrunken) pixels; 512 in the paper."""
+    """Rows and columns of a patch in (downsampled) pixels; 512 in the paper."""
     weight: float = 50_000.0
     """How many times likelier a pixel of a cell is to be the centre of a patch than another; 50,000 in the
     paper, 500,000 in the authors' configuration, 1 draws all pixels alike."""

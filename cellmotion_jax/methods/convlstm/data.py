@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cellmotion_jax.data.annotated import AnnotatedImage, ImageSplit, median_cell_diameter
-from cellmotion_jax.data.downsampling import shrink_for
+from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.data.image_split import image_split
 from cellmotion_jax.data.pipeline import Source, member_batches
 from cellmotion_jax.data.simulate import Simulation
@@ -19,7 +19,7 @@ from cellmotion_jax.methods.convlstm.records import window_source
 from cellmotion_jax.models.convlstm_unet import WINDOW
 
 NETWORK_DIAMETER = 32.0
-"""Pixels across a cell to which frames are shrunken, for two cores to train in minutes."""
+"""Pixels across a cell to which frames are downsampled, for two cores to train in minutes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,13 +35,13 @@ class VideoData:
     """Number of simulated movies; the last is for testing, the one before it for validation."""
     window: int = WINDOW
     """Frames that the network sees to segment the last of them."""
-    shrink: int | None = None
+    downsample: int | None = None
     """Frames are averaged over blocks of this side before anything else; None: the whole number that brings
     the median cell nearest to 32 pixels; 1 in the paper."""
 
     def __post_init__(self) -> None:
         """Refuses windows without frames and blocks without pixels."""
-        for name in ("window", "shrink"):
+        for name in ("window", "downsample"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"data.{name} is {getattr(self, name)}; it must be at least 1.")
 
@@ -50,10 +50,10 @@ class VideoSamples(NamedTuple):
     """The annotated frames of an experiment and the windows that end with them."""
 
     images: ImageSplit
-    shrink: int
+    downsample: int
     """Side of the blocks over which frames are averaged."""
     cell_diameter: float
-    """Median equivalent diameter of a training cell, in shrunken pixels."""
+    """Median equivalent diameter of a training cell, in downsampled pixels."""
     train: Source
     """Windows to learn from."""
     validation: Source
@@ -79,12 +79,14 @@ def load_windows(data: VideoData, *, cache: pathlib.Path, seed: int) -> VideoSam
         image.image()
         image.labels()
     diameter = median_cell_diameter(images.train)
-    shrink = data.shrink or shrink_for(diameter, NETWORK_DIAMETER)
+    downsample = data.downsample or downsampling_for(diameter, NETWORK_DIAMETER)
 
     def windows(part: tuple[AnnotatedImage, ...]) -> Source:
-        return window_source(part, window=data.window, shrink=shrink, data_dir=cache / "frames")
+        return window_source(part, window=data.window, downsample=downsample, data_dir=cache / "frames")
 
-    return VideoSamples(images, shrink, diameter / shrink, windows(images.train), windows(images.validation))
+    return VideoSamples(
+        images, downsample, diameter / downsample, windows(images.train), windows(images.validation)
+    )
 
 
 def training_batches(

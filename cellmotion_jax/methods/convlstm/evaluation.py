@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int32, Num
 
 from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.data.annotated_image import read_finite_picture
-from cellmotion_jax.data.downsampling import enlarge_map
+from cellmotion_jax.data.downsampling import upsample_map
 from cellmotion_jax.data.pipeline import Source, gather
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.convlstm.foreground import Memory, VideoModel, foreground_maps
@@ -57,7 +57,7 @@ def make_evaluation(
     windows: Source,
     images: Sequence[AnnotatedImage],
     *,
-    shrink: int,
+    downsample: int,
     instances: InstanceSettings,
 ) -> Callable[[TrainState | Best], Mapping[str, np.ndarray]]:
     """Makes the function that gives loss, Jaccard distance and SEG on validation frames, each of shape [1].
@@ -67,7 +67,7 @@ def make_evaluation(
         objective: The loss.
         windows: One per image, read anew in every evaluation.
         images: The annotated images.
-        shrink: Side of the blocks over which frames are averaged.
+        downsample: Side of the blocks over which frames are averaged.
         instances: How probabilities become cells.
 
     Returns:
@@ -89,9 +89,9 @@ def make_evaluation(
             batch = gather(windows, np.array([[index]]))
             terms, shown = jax.device_get(of_window(state.params, state.batch_stats, batch))
             rows.append({name: float(value[0]) for name, value in terms.items()})
-            y, x = (side // shrink for side in image.shape)
+            y, x = (side // downsample for side in image.shape)
             # A network that has diverged finds nothing here; the training loop stops it.
-            foreground = np.nan_to_num(enlarge_map(shown[0, :y, :x], shrink, image.shape))
+            foreground = np.nan_to_num(upsample_map(shown[0, :y, :x], downsample, image.shape))
             matches.append(match_frame(image.labels(), find_instances(foreground, settings=instances)))
         means = {name: np.array([np.mean([row[name] for row in rows])]) for name in rows[0]}
         return {**means, "SEG": np.array([segmentation_score(matches).seg])}
@@ -114,7 +114,7 @@ def segmented(
         model: The network.
         images: In the order of their movies.
         memory: What is known of earlier frames.
-        tiling: Tiles in shrunken pixels.
+        tiling: Tiles in downsampled pixels.
 
     Yields:
         Every image with the probability of a cell and the label image of cells.
@@ -146,7 +146,7 @@ def evaluate_part(
         name: Of the part, for tables and the progress bar.
         images: In the order of their movies.
         memory: What is known of earlier frames.
-        tiling: Tiles in shrunken pixels.
+        tiling: Tiles in downsampled pixels.
 
     Returns:
         The result of every frame.

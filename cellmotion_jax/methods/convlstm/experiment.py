@@ -129,7 +129,7 @@ class ConvLSTMExperiment:
         data = self.data if self.network.recurrent else dataclasses.replace(self.data, window=1)
         samples = load_windows(data, cache=folder / "data", seed=self.run.seed)
         instances = self.instances or fit_instances(
-            samples.images.train, diameter=samples.cell_diameter * samples.shrink
+            samples.images.train, diameter=samples.cell_diameter * samples.downsample
         )
         network = self._module()
         best = fit(
@@ -152,7 +152,7 @@ class ConvLSTMExperiment:
                 self.objective,
                 samples.validation,
                 samples.images.validation,
-                shrink=samples.shrink,
+                downsample=samples.downsample,
                 instances=instances,
             ),
             best_metric="jaccard_distance",
@@ -186,7 +186,7 @@ class ConvLSTMExperiment:
             network=self._module().clone(dtype=None),
             variables={"params": best.params, "batch_stats": best.batch_stats},
             window=self.data.window,
-            shrink=samples.shrink,
+            downsample=samples.downsample,
             cell_diameter=samples.cell_diameter,
             instances=instances,
         )

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Num
 
-from cellmotion_jax.data.downsampling import enlarge_map, shrink_image
+from cellmotion_jax.data.downsampling import downsample_image, upsample_map
 from cellmotion_jax.data.percentiles import normalize_percentiles
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.tiling import Tiling, check_image, predict_tiled
@@ -54,10 +54,10 @@ class VideoModel:
     """``params`` and ``batch_stats``."""
     window: int
     """Frames of a window in training."""
-    shrink: int
-    """Frames are averaged over blocks of ``shrink x shrink`` pixels before the network sees them."""
+    downsample: int
+    """Frames are averaged over blocks of ``downsample x downsample`` pixels before the network sees them."""
     cell_diameter: float
-    """Median equivalent diameter of the training cells, in shrunken pixels."""
+    """Median equivalent diameter of the training cells, in downsampled pixels."""
     instances: InstanceSettings
     """How its probabilities become cells, as fitted to the training cells."""
 
@@ -81,24 +81,24 @@ def foreground_maps(
         frames: Grey frames of one size, in any unit.
         before: The frames before the first one, as many of them as are known; none are predicted.
         memory: What is known of earlier frames.
-        tiling: Tiles in shrunken pixels. A frame that fits into one tile is not cut and has no margin.
+        tiling: Tiles in downsampled pixels. A frame that fits into one tile is not cut and has no margin.
 
     Yields:
         Probabilities [y, x] of the size of the frame.
 
     Raises:
-        InputError: If a frame is smaller than a block to be shrunken, of another size than the first, or has
+        InputError: If a frame is smaller than a block of pixels, of another size than the first, or has
             pixels that are NaN or infinite.
     """
     variables = jax.device_put(model.variables)
     length = model.window if model.network.recurrent else 1
     seen: collections.deque[Float32[np.ndarray, "y x"]] = collections.deque(maxlen=length)
-    seen.extend(seen_by_network(frame, model.shrink) for frame in before)
+    seen.extend(seen_by_network(frame, model.downsample) for frame in before)
     states: list[ConvLSTMState] = []
     shape: tuple[int, ...] | None = None
     for number, frame in enumerate(frames):
         shape = frame.shape if shape is None else shape
-        image = seen_by_network(frame, model.shrink)
+        image = seen_by_network(frame, model.downsample)
         if frame.shape != shape or any(other.shape != image.shape for other in seen):
             raise InputError(f"a frame has shape {frame.shape}, but those before it have another.")
         seen.append(image)
@@ -114,17 +114,17 @@ def foreground_maps(
                 remember = _Remembering(model.network, variables, states)
                 shown = tiled(remember, read[..., None])
                 states = remember.after
-        yield enlarge_map(shown, model.shrink, shape)
+        yield upsample_map(shown, model.downsample, shape)
 
 
-def seen_by_network(frame: Num[np.ndarray, "y x"], shrink: int) -> Float32[np.ndarray, "small_y small_x"]:
+def seen_by_network(frame: Num[np.ndarray, "y x"], downsample: int) -> Float32[np.ndarray, "small_y small_x"]:
     """A frame as the network sees it: averaged over blocks, brightness on the scale of its percentiles.
 
     Raises:
         InputError: If the frame is smaller than a block or a pixel is not finite.
     """
     check_image(frame[..., None])
-    return normalize_percentiles(shrink_image(frame[..., None], shrink)[..., 0])
+    return normalize_percentiles(downsample_image(frame[..., None], downsample)[..., 0])
 
 
 class _Remembering:

@@ -14,7 +14,7 @@ from cellmotion_jax.weights.model_file import read_description, read_variables, 
 
 VIDEO_MODEL_KEY = "cellmotion_jax.video_model"
 NETWORK_FIELDS = ("base_filters", "levels", "recurrent", "dropout")
-NUMBERS = ("window", "shrink", "cell_diameter")
+NUMBERS = ("window", "downsample", "cell_diameter")
 
 
 def save_video_model(path: str | os.PathLike[str], model: VideoModel) -> None:
@@ -53,8 +53,10 @@ def load_video_model(path: str | os.PathLike[str]) -> VideoModel:
         if differing := (set(settings) ^ set(NETWORK_FIELDS)) | (set(described["instances"]) ^ known):
             raise KeyError(*sorted(differing))
         network, instances = ConvLSTMUNet(**settings), InstanceSettings(**described["instances"])
-        if not all(isinstance(numbers[name], int) and numbers[name] >= 1 for name in ("window", "shrink")):
-            raise ValueError("window and shrink are whole numbers from 1 on")
+        if not all(
+            isinstance(numbers[name], int) and numbers[name] >= 1 for name in ("window", "downsample")
+        ):
+            raise ValueError("window and downsample are whole numbers from 1 on")
         expected = variable_shapes(network, (2, 32, 32, 1))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(

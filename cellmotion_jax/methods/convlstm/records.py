@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.data.annotated_image import read_finite_picture
-from cellmotion_jax.data.downsampling import shrink_image, shrink_labels
+from cellmotion_jax.data.downsampling import downsample_image, downsample_labels
 from cellmotion_jax.data.percentiles import normalize_percentiles
 from cellmotion_jax.data.records import digest, fingerprint, prepared, quiet
 from cellmotion_jax.errors import InputError
@@ -37,13 +37,13 @@ class FrameConfig(tfds.core.BuilderConfig):
     """The annotated images."""
     window: int
     """Frames that end with each of them."""
-    shrink: int
+    downsample: int
     """Side of the blocks over which images are averaged."""
 
     @property
     def size(self) -> tuple[int, int]:
         """Rows and columns of all stored frames."""
-        y, x = (max(sides) // self.shrink for sides in zip(*(image.shape for image in self.images)))
+        y, x = (max(sides) // self.downsample for sides in zip(*(image.shape for image in self.images)))
         return -(-y // _MULTIPLE) * _MULTIPLE, -(-x // _MULTIPLE) * _MULTIPLE
 
     def files(self) -> list[pathlib.Path]:
@@ -76,10 +76,12 @@ class Frames(tfds.core.GeneratorBasedBuilder):
         config = self.builder_config
         annotated = {image.image_file: image for image in config.images}
         for key, file in enumerate(tqdm(config.files(), desc="frames", disable=None, leave=False)):
-            seen = normalize_percentiles(shrink_image(read_finite_picture(file), config.shrink).mean(axis=-1))
+            seen = normalize_percentiles(
+                downsample_image(read_finite_picture(file), config.downsample).mean(axis=-1)
+            )
             missing = [(0, wanted - had) for wanted, had in zip(config.size, seen.shape)]
             region = (
-                _regions(annotated[file], config.shrink)
+                _regions(annotated[file], config.downsample)
                 if file in annotated
                 else np.full(seen.shape, _UNKNOWN, np.uint8)
             )
@@ -124,7 +126,7 @@ class WindowSource:
 
 
 def window_source(
-    images: Sequence[AnnotatedImage], *, window: int, shrink: int, data_dir: str | os.PathLike[str]
+    images: Sequence[AnnotatedImage], *, window: int, downsample: int, data_dir: str | os.PathLike[str]
 ) -> WindowSource:
     """Prepares the frames that end with each of some annotated images, or finds what was prepared earlier.
 
@@ -136,7 +138,7 @@ def window_source(
         images: Annotated images, at least one. Frames before them come from their movies, without which the
             image itself is repeated.
         window: Frames of a window.
-        shrink: See `cellmotion_jax.data.downsampling.shrink_image`.
+        downsample: See `cellmotion_jax.data.downsampling.downsample_image`.
         data_dir: Folder for the prepared frames; made if it is absent.
 
     Returns:
@@ -152,18 +154,18 @@ def window_source(
         raise InputError(f"window is {window}; a window has at least 1 frame.")
     sources = [(image.margin, fingerprint((*image.files, *image.window_files(window)))) for image in images]
     config = FrameConfig(
-        name=f"{window}-{shrink}-{digest(window, shrink, CONTACT_REACH, sources)}",
+        name=f"{window}-{downsample}-{digest(window, downsample, CONTACT_REACH, sources)}",
         images=images,
         window=window,
-        shrink=shrink,
+        downsample=downsample,
     )
     with quiet():
         return WindowSource(prepared(Frames, config, data_dir))
 
 
-def _regions(annotated: AnnotatedImage, shrink: int) -> UInt8[np.ndarray, "y x"]:
-    labels = shrink_labels(annotated.labels(), shrink)
-    known = shrink_labels(annotated.annotated(), shrink)
+def _regions(annotated: AnnotatedImage, downsample: int) -> UInt8[np.ndarray, "y x"]:
+    labels = downsample_labels(annotated.labels(), downsample)
+    known = downsample_labels(annotated.annotated(), downsample)
     cell = (labels > 0) & ~contact_map(labels, reach=1)
     contact = contact_map(labels, reach=CONTACT_REACH)
     return (_CELL * cell + _CONTACT * contact + _UNKNOWN * ~known).astype(np.uint8)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int32, Num
 from skimage.segmentation import expand_labels
 
-from cellmotion_jax.data.downsampling import enlarge_labels, image_points, shrink_image
+from cellmotion_jax.data.downsampling import downsample_image, image_points, upsample_labels
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.tiling import DEFAULT_TILING, Tiling, check_image, predict_tiled
 from cellmotion_jax.methods.deep_distance.detection import Detections, DetectionSettings, detect_cells
@@ -39,16 +39,16 @@ class CellModel:
     """``params`` and, where the network normalises by batches, ``batch_stats``."""
     channels: int
     """Channels of the images it was trained on."""
-    shrink: int
-    """Images are averaged over blocks of ``shrink x shrink`` pixels before the network sees them."""
+    downsample: int
+    """Images are averaged over blocks of ``downsample x downsample`` pixels before the network sees them."""
     cell_diameter: float
-    """Median equivalent diameter of the training cells, in shrunken pixels."""
+    """Median equivalent diameter of the training cells, in downsampled pixels."""
     boundary_width: float
-    """Shrunken pixels that the classification target had taken off every cell."""
+    """Downsampled pixels that the classification target had taken off every cell."""
     detection: DetectionSettings
     """How peaks become cells."""
     area_threshold: int
-    """Fewest shrunken pixels of a cell of the model of classification and boundary."""
+    """Fewest downsampled pixels of a cell of the model of classification and boundary."""
 
     @property
     def can_segment(self) -> bool:
@@ -67,7 +67,7 @@ class Cells(NamedTuple):
     """Label i + 1 on the pixels of cell i; a cell without pixels was too small or lost them to others. None
     if outlines were not asked for."""
     maps: DistanceMaps
-    """What the network said, ``[y x]`` on the shrunken grid."""
+    """What the network said, ``[y x]`` on the downsampled grid."""
 
 
 def find_cells(
@@ -87,7 +87,7 @@ def find_cells(
         model: The network.
         image: Image ``[y x channel]`` in any unit.
         segment: Also outline the cells.
-        tiling: Tiles in shrunken pixels.
+        tiling: Tiles in downsampled pixels.
         grow: How cells grow from their markers, see :func:`segment_cells`.
 
     Returns:
@@ -105,27 +105,29 @@ def find_cells(
     found = detect_cells(maps, settings=model.detection, area_threshold=model.area_threshold)
     labels = None
     if segment:
-        labels = enlarge_labels(segment_cells(model, maps, found, grow=grow), model.shrink, image.shape[:2])
-    return Cells(image_points(found.points, model.shrink), found.values, labels, maps)
+        labels = upsample_labels(
+            segment_cells(model, maps, found, grow=grow), model.downsample, image.shape[:2]
+        )
+    return Cells(image_points(found.points, model.downsample), found.values, labels, maps)
 
 
 def predict_maps(
     model: CellModel, image: Num[np.ndarray, "..."], *, tiling: Tiling = DEFAULT_TILING
 ) -> DistanceMaps:
-    """The network's maps of a whole image, which is shrunken, standardised and cut into tiles.
+    """The network's maps of a whole image, which is downsampled, standardised and cut into tiles.
 
     Args:
         model: The network.
         image: Image ``[y x channel]`` in any unit.
-        tiling: Tiles in shrunken pixels.
+        tiling: Tiles in downsampled pixels.
 
     Returns:
-        Maps ``[y x]`` on the shrunken grid, NumPy; None for tasks that the network does not have.
+        Maps ``[y x]`` on the downsampled grid, NumPy; None for tasks that the network does not have.
 
     Raises:
         ValueError: If the image is not of shape ``[y x channel]``.
         InputError: If it has other channels than the images the network was trained on, is smaller than a
-            block to be shrunken, or has pixels that are NaN or infinite.
+            block to be downsampled, or has pixels that are NaN or infinite.
     """
     check_image(image)
     if image.shape[-1] != model.channels:
@@ -133,20 +135,20 @@ def predict_maps(
             f"the image has {image.shape[-1]} channels, but the network was trained on images of "
             f"{model.channels}; give images of the same kind."
         )
-    if min(image.shape[:2]) < model.shrink:
+    if min(image.shape[:2]) < model.downsample:
         raise InputError(
             f"the image has {image.shape[0]} x {image.shape[1]} pixels; the network sees the means of "
-            f"{model.shrink} x {model.shrink} and needs one of them at least."
+            f"{model.downsample} x {model.downsample} and needs one of them at least."
         )
     predict = functools.partial(_tile_maps, jax.device_put(model.variables), network=model.network)
-    seen = np.asarray(standardize(jnp.asarray(shrink_image(image, model.shrink))))
+    seen = np.asarray(standardize(jnp.asarray(downsample_image(image, model.downsample))))
     return predict_tiled(predict, seen, tiling=tiling, multiple=model.network.multiple)
 
 
 def segment_cells(
     model: CellModel, maps: DistanceMaps, detections: Detections, *, grow: Grow = flood_markers
 ) -> Int32[np.ndarray, "y x"]:
-    """Outlines around detections (Section 4.7), on the shrunken grid.
+    """Outlines around detections (Section 4.7), on the downsampled grid.
 
     Four things differ from the paper. The smallest marker, 50 pixels for cells 60 pixels wide, is scaled to
     the cells that the network was trained on. Markers grow by :func:`flood_markers`, which completes cells;

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cellmotion_jax.data.annotated import AnnotatedImage, ImageSplit, median_cell_diameter, open_annotated
-from cellmotion_jax.data.downsampling import shrink_for
+from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.data.image_split import image_split
 from cellmotion_jax.data.pipeline import member_batches
 from cellmotion_jax.data.simulate import Simulation
@@ -18,7 +18,7 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deep_distance.records import TileSource, tile_source
 
 NETWORK_DIAMETER = 30.0
-"""Pixels across a cell to which images are shrunken: a network of three poolings sees all of such a cell."""
+"""Pixels across a cell after downsampling: a network of three poolings sees all of such a cell."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,29 +30,29 @@ class DistanceData:
     and `masks`; None simulates movies."""
     independent: tuple[pathlib.Path, ...] = ()
     """Folders of other cells, on whose test images the network is tested as well, without training on them;
-    they are shrunken by their own cell diameter."""
+    they are downsampled by their own cell diameter."""
     simulation: Simulation = Simulation(frames=8, cells=14, height=512, width=512)
     """What is simulated where there is no root."""
     movies: int = 8
     """Number of simulated movies; the last is for testing, the one before it for validation."""
     tile: int = 128
-    """Rows and columns of a tile in (shrunken) pixels; 512 in the paper, with larger cells. Small tiles buy
-    more updates for the same work."""
+    """Rows and columns of a tile in (downsampled) pixels; 512 in the paper, with larger cells. Small tiles
+    buy more updates for the same work."""
     stride: int = 96
     """Pixels from one tile to the next; 256 in the paper."""
-    shrink: int | None = None
+    downsample: int | None = None
     """Images are averaged over blocks of this side before anything else; None: the whole number that brings
     the median cell nearest to 30 pixels, 1 in the paper."""
     alpha: float = 0.1
-    """Decay of the inner distance per (shrunken) pixel, Eq. (1)."""
+    """Decay of the inner distance per (downsampled) pixel, Eq. (1)."""
     squared: bool = False
     """Square the distances, as Eq. (1) and (2) are printed."""
     boundary_width: float = 2.0
-    """(Shrunken) pixels that are taken off every cell along its boundary in the classification map."""
+    """(Downsampled) pixels that are taken off every cell along its boundary in the classification map."""
 
     def __post_init__(self) -> None:
         """Refuses tiles without pixels."""
-        for name in ("tile", "stride", "shrink"):
+        for name in ("tile", "stride", "downsample"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"data.{name} is {getattr(self, name)}; it must be at least 1.")
 
@@ -74,7 +74,7 @@ class DistanceSamples(NamedTuple):
     images: ImageSplit
     diameter: float
     """Median cell diameter in the training images, in their own pixels."""
-    shrink: int
+    downsample: int
     """Side of the blocks over which images are averaged."""
     train: TileSource
     """Tiles to learn from."""
@@ -103,14 +103,14 @@ def load_tiles(data: DistanceData, *, cache: pathlib.Path, seed: int) -> Distanc
     for image in (*images.test, *(image for other in independent for image in other.images)):
         _check_test_image(image, channels=images.train[0].channels)
     diameter = median_cell_diameter(images.train)
-    shrink = data.shrink or shrink_for(diameter, NETWORK_DIAMETER)
+    downsample = data.downsample or downsampling_for(diameter, NETWORK_DIAMETER)
 
     def tiles(part: tuple[AnnotatedImage, ...], stride: int) -> TileSource:
         return tile_source(
             part,
             tile=data.tile,
             stride=stride,
-            shrink=shrink,
+            downsample=downsample,
             alpha=data.alpha,
             squared=data.squared,
             boundary_width=data.boundary_width,
@@ -121,7 +121,7 @@ def load_tiles(data: DistanceData, *, cache: pathlib.Path, seed: int) -> Distanc
     return DistanceSamples(
         images=images,
         diameter=diameter,
-        shrink=shrink,
+        downsample=downsample,
         train=tiles(images.train, data.stride),
         validation=tiles(images.validation, data.tile),
         independent=independent,

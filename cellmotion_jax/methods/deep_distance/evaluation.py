@@ -149,7 +149,7 @@ def _counts_by_parameter(
     counts = []
     for variant in candidates(model).values():
         found = detect_cells(maps, settings=variant.detection, area_threshold=variant.area_threshold)
-        points = annotated_points(image_points(found.points, variant.shrink), annotated)
+        points = annotated_points(image_points(found.points, variant.downsample), annotated)
         counts.append(one_to_one_matches(points, markers, radius=radius).counts)
     return counts
 

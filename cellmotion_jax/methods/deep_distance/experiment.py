@@ -9,7 +9,7 @@ import pathlib
 import jax
 import numpy as np
 
-from cellmotion_jax.data.downsampling import shrink_for
+from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.deep_distance.augmentation import TileAugmentation
@@ -40,7 +40,7 @@ class Architecture:
     base_width: int = 16
     """Channels of the first level; 64 in the paper. 16 train in minutes on two cores."""
     depth: int = 3
-    """Number of poolings; 4 in the paper, whose cells are larger than the shrunken ones here."""
+    """Number of poolings; 4 in the paper, whose cells are larger than the downsampled ones here."""
     dropout: float = 0.0
     """Share of activations dropped in training; 0.2 in the paper, whose network is wide and does not
     normalise. Batches with dropped activations teach batch normalisation statistics that whole ones lack."""
@@ -147,7 +147,9 @@ class DeepDistanceExperiment:
             for name, images in (("validation", samples.images.validation), ("test", samples.images.test))
         ]
         for other in samples.independent:
-            fitted = dataclasses.replace(trained, shrink=shrink_for(other.diameter, trained.cell_diameter))
+            fitted = dataclasses.replace(
+                trained, downsample=downsampling_for(other.diameter, trained.cell_diameter)
+            )
             parts.append(
                 evaluate_part(fitted, other.name, other.images, radius=other.diameter / 3, tiling=self.tiling)
             )
@@ -168,8 +170,8 @@ class DeepDistanceExperiment:
             network=network.clone(dtype=None),
             variables={"params": best.params, "batch_stats": best.batch_stats},
             channels=samples.images.train[0].channels,
-            shrink=samples.shrink,
-            cell_diameter=samples.diameter / samples.shrink,
+            downsample=samples.downsample,
+            cell_diameter=samples.diameter / samples.downsample,
             boundary_width=self.data.boundary_width,
             detection=DetectionSettings(),
             area_threshold=1,

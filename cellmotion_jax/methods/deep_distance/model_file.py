@@ -14,7 +14,7 @@ from cellmotion_jax.weights.model_file import read_description, read_variables, 
 
 CELL_MODEL_KEY = "cellmotion_jax.cell_model"
 NETWORK_FIELDS = ("base_width", "depth", "dropout", "batch_norm", "compress", "cascaded")
-NUMBERS = ("channels", "shrink", "cell_diameter", "boundary_width", "area_threshold")
+NUMBERS = ("channels", "downsample", "cell_diameter", "boundary_width", "area_threshold")
 
 
 def save_cell_model(path: str | os.PathLike[str], model: CellModel) -> None:

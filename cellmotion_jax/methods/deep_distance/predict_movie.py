@@ -57,7 +57,7 @@ def predict_movie(
         movie: Grey frames.
         model: The network.
         folder: An empty folder to write to.
-        tiling: Tiles in shrunken pixels.
+        tiling: Tiles in downsampled pixels.
 
     Returns:
         Counts, and frames to be drawn.

@@ -14,7 +14,7 @@ from jaxtyping import Float16, Shaped, UInt8
 from tqdm import tqdm
 
 from cellmotion_jax.data.annotated import AnnotatedImage
-from cellmotion_jax.data.downsampling import shrink_image, shrink_labels
+from cellmotion_jax.data.downsampling import downsample_image, downsample_labels
 from cellmotion_jax.data.records import digest, fingerprint, prepared, quiet
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.morphology.distance_targets import distance_targets
@@ -31,17 +31,17 @@ class TileConfig(tfds.core.BuilderConfig):
     images: Sequence[AnnotatedImage] = dataclasses.field(repr=False)
     """The images, all of one number of channels."""
     tile: int
-    """Side of a tile, in pixels of the shrunken image."""
+    """Side of a tile, in pixels of the downsampled image."""
     stride: int
     """Distance between neighbouring tiles, likewise."""
-    shrink: int
+    downsample: int
     """Side of the blocks over which images are averaged."""
     alpha: float
-    """Decay of the inner distance, per pixel of the shrunken image."""
+    """Decay of the inner distance, per pixel of the downsampled image."""
     squared: bool
     """Whether distances are squared."""
     boundary_width: float
-    """Pixels taken off every cell, in the shrunken image."""
+    """Pixels taken off every cell, in the downsampled image."""
 
 
 class Tiles(tfds.core.GeneratorBasedBuilder):
@@ -123,7 +123,7 @@ def tile_source(
     *,
     tile: int,
     stride: int,
-    shrink: int,
+    downsample: int,
     alpha: float,
     squared: bool,
     boundary_width: float,
@@ -141,9 +141,9 @@ def tile_source(
 
     Args:
         images: Annotated images, at least one, all grey or all RGB.
-        tile: Side of a tile, in pixels of the shrunken images, as are the following lengths.
+        tile: Side of a tile, in pixels of the downsampled images, as are the following lengths.
         stride: Distance between neighbouring tiles, at most their side.
-        shrink: See `cellmotion_jax.data.downsampling.shrink_image`; 1 leaves images as they are.
+        downsample: See `cellmotion_jax.data.downsampling.downsample_image`; 1 leaves images as they are.
         alpha: See `cellmotion_jax.morphology.distance_targets.distance_targets`.
         squared: See there.
         boundary_width: See there.
@@ -160,14 +160,14 @@ def tile_source(
         raise InputError("There are no images to cut tiles from; give at least one.")
     if not 1 <= stride <= tile:
         raise InputError(f"stride is {stride} and tile {tile}; both are positive, and tiles leave no gaps.")
-    options = (tile, stride, shrink, alpha, squared, boundary_width)
+    options = (tile, stride, downsample, alpha, squared, boundary_width)
     sources = [(image.margin, fingerprint(image.files)) for image in images]
     config = TileConfig(
-        name=f"{tile}px-{stride}px-{shrink}-{digest(*options, sources)}",
+        name=f"{tile}px-{stride}px-{downsample}-{digest(*options, sources)}",
         images=images,
         tile=tile,
         stride=stride,
-        shrink=shrink,
+        downsample=downsample,
         alpha=alpha,
         squared=squared,
         boundary_width=boundary_width,
@@ -187,14 +187,14 @@ class _Maps(NamedTuple):
 
 def _maps(annotated: AnnotatedImage, config: TileConfig) -> _Maps:
     """Shrinks an image, computes its targets, and pads all to the size of a tile at least."""
-    image = np.asarray(standardize(jnp.asarray(shrink_image(annotated.image(), config.shrink))))
+    image = np.asarray(standardize(jnp.asarray(downsample_image(annotated.image(), config.downsample))))
     targets = distance_targets(
-        shrink_labels(annotated.labels(), config.shrink),
+        downsample_labels(annotated.labels(), config.downsample),
         alpha=config.alpha,
         squared=config.squared,
         boundary_width=config.boundary_width,
     )
-    known = shrink_labels(annotated.annotated(), config.shrink)
+    known = downsample_labels(annotated.annotated(), config.downsample)
     region = np.select(
         [~known, targets.boundary, targets.classification], [_NOT_ANNOTATED, _BOUNDARY, _INSIDE], 0
     )

@@ -9,7 +9,7 @@ import pathlib
 from typing import NamedTuple
 
 from cellmotion_jax.data.annotated import ImageSplit, median_cell_diameter
-from cellmotion_jax.data.downsampling import shrink_for
+from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.data.image_split import image_split
 from cellmotion_jax.data.simulate import Look, Simulation
 from cellmotion_jax.errors import InputError
@@ -24,7 +24,7 @@ from cellmotion_jax.methods.deepcell.pixel_classes import (
 )
 
 NETWORK_DIAMETER = 24.0
-"""Pixels across a nucleus to which images are shrunken: a field of 31 pixels sees all of it."""
+"""Pixels across a nucleus to which images are downsampled: a field of 31 pixels sees all of it."""
 
 
 class Sampling(enum.Enum):
@@ -47,11 +47,11 @@ class DeepCellData:
     """What is simulated where there is no root."""
     movies: int = 8
     """Number of simulated movies; the last is for testing, the one before it for validation."""
-    shrink: int | None = None
+    downsample: int | None = None
     """Images are averaged over blocks of this side before anything else; None: the whole number that brings
     the median nucleus nearest to 24 pixels."""
     boundary_width: float = 2.0
-    """(Shrunken) pixels along the rim of every nucleus that are its boundary."""
+    """(Downsampled) pixels along the rim of every nucleus that are its boundary."""
     sampling: Sampling = Sampling.dense
     """Tiles, or balanced pixels as the authors trained."""
     tile: int = 64
@@ -64,7 +64,7 @@ class DeepCellData:
 
     def __post_init__(self) -> None:
         """Refuses samples without pixels."""
-        for name in ("tile", "shrink", "pixels_per_class"):
+        for name in ("tile", "downsample", "pixels_per_class"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"data.{name.replace('_', '-')} is {value}; it must be at least 1.")
@@ -78,7 +78,7 @@ class DeepCellSamples(NamedTuple):
     images: ImageSplit
     diameter: float
     """Median diameter of the nuclei in the training images, in their own pixels."""
-    shrink: int
+    downsample: int
     """Side of the blocks over which images are averaged."""
     train: Crops
     """Tiles or patches to learn from."""
@@ -105,10 +105,10 @@ def load_crops(data: DeepCellData, *, field: int, cache: pathlib.Path, seed: int
     """
     images = image_split(data.root, data.simulation, movies=data.movies, cache=cache, seed=seed)
     diameter = median_cell_diameter(images.train)
-    shrink = data.shrink or shrink_for(diameter, NETWORK_DIAMETER)
-    contrast = functools.partial(nuclei_contrast, field=field, shrink=shrink, offset=None)
+    downsample = data.downsample or downsampling_for(diameter, NETWORK_DIAMETER)
+    contrast = functools.partial(nuclei_contrast, field=field, downsample=downsample, offset=None)
     train, validation = (
-        classed_images(part, shrink=shrink, width=data.boundary_width, field=field, contrast=contrast)
+        classed_images(part, downsample=downsample, width=data.boundary_width, field=field, contrast=contrast)
         for part in (images.train, images.validation)
     )
     if data.sampling is Sampling.balanced:
@@ -117,4 +117,4 @@ def load_crops(data: DeepCellData, *, field: int, cache: pathlib.Path, seed: int
         crops = tile_crops(train, tile=data.tile, step=data.tile, field=field)
     weights = tuple(float(1 / (len(CLASSES) * share)) for share in class_shares(train))
     held = tile_crops(validation, tile=data.tile, step=data.tile, field=field)
-    return DeepCellSamples(images, diameter, shrink, crops, held, weights)
+    return DeepCellSamples(images, diameter, downsample, crops, held, weights)

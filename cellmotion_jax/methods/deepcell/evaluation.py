@@ -15,7 +15,7 @@ import tqdm
 from jaxtyping import Float32, UInt8
 
 from cellmotion_jax.data.annotated import AnnotatedImage
-from cellmotion_jax.data.downsampling import enlarge_labels, shrink_labels
+from cellmotion_jax.data.downsampling import downsample_labels, upsample_labels
 from cellmotion_jax.files import write_text
 from cellmotion_jax.methods.deepcell.nuclei import (
     DeepCellEnsemble,
@@ -94,7 +94,9 @@ def choose_settings(
         truth, annotated = image.labels(), image.annotated()
         of_image = []
         for candidate in candidates:
-            labels = enlarge_labels(label_nuclei(interior, settings=candidate), settings.shrink, truth.shape)
+            labels = upsample_labels(
+                label_nuclei(interior, settings=candidate), settings.downsample, truth.shape
+            )
             of_image.append(segmentation_counts(known_cells(labels, annotated), truth, thresholds=[0.5]))
         counts.append(of_image)
     scores = [float(total_counts(column).average_precision[0]) for column in zip(*counts)]
@@ -117,7 +119,7 @@ def evaluate_part(
         settings: With what nuclei are found.
         name: Of the part.
         images: The images.
-        width: Of the boundary, in shrunken pixels.
+        width: Of the boundary, in downsampled pixels.
         radius: Pixels within which a nucleus and a marker match.
 
     Returns:
@@ -128,8 +130,8 @@ def evaluate_part(
         truth, annotated = image.labels(), image.annotated()
         nuclei = find_nuclei(ensemble, image.image(), settings=settings)
         points = annotated_points(nuclei.points, annotated)
-        classes = pixel_classes(shrink_labels(truth, settings.shrink), width=width)
-        known = shrink_labels(annotated, settings.shrink)
+        classes = pixel_classes(downsample_labels(truth, settings.downsample), width=width)
+        known = downsample_labels(annotated, settings.downsample)
         results.append(
             ImageResult(
                 image=image,

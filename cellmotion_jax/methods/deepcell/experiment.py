@@ -109,7 +109,7 @@ class DeepCellExperiment:
         folders = [folder / f"replicate{i}" if several else folder for i in range(self.replicates)]
         trained = [self._train_one(network, samples, inner, number) for number, inner in enumerate(folders)]
         network = network.clone(dtype=None)
-        settings = NucleiSettings(shrink=samples.shrink, stride=self.data.stride)
+        settings = NucleiSettings(downsample=samples.downsample, stride=self.data.stride)
         together = _ensemble(network, trained)
         settings = choose_settings(together, settings, samples.images.validation)
         for inner, variables in zip(folders, trained):

@@ -20,7 +20,7 @@ import numpy as np
 import scipy.ndimage
 from jaxtyping import Array, Float, Float32, Int32, Num
 
-from cellmotion_jax.data.downsampling import enlarge_labels, image_points, shrink_image
+from cellmotion_jax.data.downsampling import downsample_image, image_points, upsample_labels
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.tiling import Tiling, check_image, predict_tiled
 from cellmotion_jax.models.feature_net import INTERIOR, FeatureNet, ensemble_probabilities
@@ -47,11 +47,11 @@ class DeepCellEnsemble:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NucleiSettings:
-    """From an image to nuclei. Sizes are in pixels of the shrunken image."""
+    """From an image to nuclei. Sizes are in pixels of the downsampled image."""
 
-    shrink: int = 1
-    """Average blocks of ``shrink x shrink`` pixels first. The published nuclear networks find nuclei of 20 to
-    30 pixels across."""
+    downsample: int = 1
+    """Average blocks of ``downsample x downsample`` pixels first. The published nuclear networks find nuclei
+    of 20 to 30 pixels across."""
     offset: float | None = None
     """Intensity where there is no light. Without one it is 32,768 if no pixel is below that, as in
     Fluo-N2DL-HeLa, and 0 otherwise."""
@@ -66,8 +66,10 @@ class NucleiSettings:
     """Fewest pixels of a nucleus before it grows."""
 
     def __post_init__(self) -> None:
-        if self.shrink < 1 or self.smallest < 1:
-            raise InputError(f"shrink and smallest are at least 1, got {self.shrink} and {self.smallest}.")
+        if self.downsample < 1 or self.smallest < 1:
+            raise InputError(
+                f"downsample and smallest are at least 1, got {self.downsample} and {self.smallest}."
+            )
         if not 0 <= self.extent <= self.seed < 1:
             raise InputError(
                 f"nuclei grow from probabilities of {self.seed} down to {self.extent}; the second must not "
@@ -83,7 +85,7 @@ class Nuclei(NamedTuple):
     points: Float32[np.ndarray, "nucleus 2"]
     """Centroid (y, x) of nucleus i + 1, in pixels of the image."""
     probabilities: Float32[np.ndarray, "small_y small_x class"]
-    """Boundary, interior, background on the shrunken grid."""
+    """Boundary, interior, background on the downsampled grid."""
 
 
 def load_ensemble(paths: Sequence[str | os.PathLike[str]]) -> DeepCellEnsemble:
@@ -128,7 +130,7 @@ def find_nuclei(
         ensemble: Networks for nuclei.
         image: Image ``[y x channel]`` of one channel, bright nuclei on a dark ground.
         settings: How nuclei are found.
-        tile: Largest side of what is computed at once, in shrunken pixels: memory.
+        tile: Largest side of what is computed at once, in downsampled pixels: memory.
 
     Returns:
         Labels and centroids on the grid of the image, and the probabilities.
@@ -140,8 +142,8 @@ def find_nuclei(
     probabilities = predict_probabilities(ensemble, image, settings=settings, tile=tile)
     labels = label_nuclei(probabilities[..., INTERIOR], settings=settings)
     return Nuclei(
-        labels=enlarge_labels(labels, settings.shrink, image.shape[:2]),
-        points=image_points(_centroids(labels), settings.shrink).astype(np.float32),
+        labels=upsample_labels(labels, settings.downsample, image.shape[:2]),
+        points=image_points(_centroids(labels), settings.downsample).astype(np.float32),
         probabilities=probabilities,
     )
 
@@ -162,16 +164,16 @@ def predict_probabilities(
     Args:
         ensemble: Networks.
         image: Image ``[y x channel]`` of one channel.
-        settings: ``shrink``, ``offset`` and ``stride`` of them.
-        tile: Largest side of a tile, in shrunken pixels.
+        settings: ``downsample``, ``offset`` and ``stride`` of them.
+        tile: Largest side of a tile, in downsampled pixels.
 
     Returns:
-        Probabilities on the shrunken grid.
+        Probabilities on the downsampled grid.
 
     Raises:
         ValueError: If the image is not of shape ``[y x channel]``.
         InputError: If it has several channels, a pixel that is not finite, is smaller than a block to be
-            shrunken, or if more than half of it is not above the offset; or if the stride is none of the
+            downsampled, or if more than half of it is not above the offset; or if the stride is none of the
             network's.
     """
     check_image(image)
@@ -181,7 +183,7 @@ def predict_probabilities(
     if stride not in [2**n for n in range(network.coarsest.bit_length())]:
         raise InputError(f"stride is {stride}; it is a power of two up to {network.coarsest}.")
     field = network.receptive_field
-    contrast = nuclei_contrast(image, field=field, shrink=settings.shrink, offset=settings.offset)
+    contrast = nuclei_contrast(image, field=field, downsample=settings.downsample, offset=settings.offset)
     margin = field // 2 + stride - 1  # A pixel of the result lies between two that were asked for.
     tiling = Tiling(tile=max(tile, 4 * margin) // stride * stride, margin=margin)
     predict = functools.partial(_tile_probabilities, ensemble.variables, network=network, stride=stride)
@@ -189,25 +191,25 @@ def predict_probabilities(
 
 
 def nuclei_contrast(
-    image: Num[np.ndarray, "y x channel"], *, field: int, shrink: int, offset: float | None
+    image: Num[np.ndarray, "y x channel"], *, field: int, downsample: int, offset: float | None
 ) -> Float32[np.ndarray, "small_y small_x channel"]:
     """What the networks see of an image, see :func:`~cellmotion_jax.ops.intensity.local_contrast`.
 
     Args:
         image: Intensities.
-        field: Side of what the network sees at once, in shrunken pixels.
-        shrink: Side of the blocks that are averaged first.
+        field: Side of what the network sees at once, in downsampled pixels.
+        downsample: Side of the blocks that are averaged first.
         offset: Intensity where there is no light; see `NucleiSettings`.
 
     Returns:
-        Local contrast on the shrunken grid.
+        Local contrast on the downsampled grid.
 
     Raises:
         InputError: If the image is smaller than a block, or more than half of it is not above the offset.
     """
     if offset is None:
         offset = SIGNED_AS_UNSIGNED if image.min() >= SIGNED_AS_UNSIGNED else 0
-    small = shrink_image(image, shrink)
+    small = downsample_image(image, downsample)
     if np.median(small) <= offset:
         raise InputError(
             f"half of the image is not above {offset:g}; the offset is the intensity where there is no light."

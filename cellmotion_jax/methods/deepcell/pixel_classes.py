@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float16, Float32, Int, Integer, Num, UInt8
 from tqdm import tqdm
 
 from cellmotion_jax.data.annotated import AnnotatedImage
-from cellmotion_jax.data.downsampling import shrink_labels
+from cellmotion_jax.data.downsampling import downsample_labels
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.models.feature_net import BACKGROUND, BOUNDARY, INTERIOR
 from cellmotion_jax.morphology import distance_to_boundary
@@ -58,7 +58,7 @@ def pixel_classes(labels: Integer[np.ndarray, "y x"], *, width: float) -> UInt8[
 def classed_images(
     images: Sequence[AnnotatedImage],
     *,
-    shrink: int,
+    downsample: int,
     width: float,
     field: int,
     contrast: Callable[[Num[np.ndarray, "y x 1"]], Float32[np.ndarray, "v u 1"]],
@@ -67,10 +67,10 @@ def classed_images(
 
     Args:
         images: Annotated images of one channel.
-        shrink: Side of the blocks over which they are averaged.
-        width: Of the boundary, in pixels of the shrunken image.
+        downsample: Side of the blocks over which they are averaged.
+        width: Of the boundary, in pixels of the downsampled image.
         field: Side of what the network sees at once, odd.
-        contrast: What the network sees of a whole image, on the shrunken grid.
+        contrast: What the network sees of a whole image, on the downsampled grid.
 
     Returns:
         One per image.
@@ -85,8 +85,8 @@ def classed_images(
                 f"{image.image_file} has {image.channels} channels; nuclei are learned from grey images."
             )
         seen = contrast(image.image())[..., 0].astype(np.float16)
-        known = shrink_labels(image.annotated(), shrink)
-        classes = pixel_classes(shrink_labels(image.labels(), shrink), width=width)
+        known = downsample_labels(image.annotated(), downsample)
+        classes = pixel_classes(downsample_labels(image.labels(), downsample), width=width)
         classed.append(
             ClassedImage(
                 np.pad(seen, margin, mode="symmetric"), np.pad(classes, margin), np.pad(known, margin)

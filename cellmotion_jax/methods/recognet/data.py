@@ -33,8 +33,8 @@ class RecogData:
     """Nuclei to tell apart, those that are followed longest, and outputs of the network. If there are fewer,
     the last outputs stand for none."""
     window: int = 40
-    """Rows and columns of a window in (shrunken) pixels."""
-    shrink: int | None = None
+    """Rows and columns of a window in (downsampled) pixels."""
+    downsample: int | None = None
     """Frames are averaged over blocks of this side; None: the whole number that lets the median nucleus span
     about three quarters of the window, at least 1. To be given where the tracking masks are mere markers."""
     later: float = 0.2
@@ -42,7 +42,7 @@ class RecogData:
 
     def __post_init__(self) -> None:
         """Refuses numbers of which nothing can be learned."""
-        for name, least in (("identities", 2), ("window", 8), ("shrink", 1)):
+        for name, least in (("identities", 2), ("window", 8), ("downsample", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"data.{name} is {value}; it must be at least {least}.")
@@ -115,7 +115,7 @@ def load_windows(data: RecogData, *, cache: pathlib.Path, seed: int) -> RecogSam
     if root is None:
         (root,) = simulated_movies(data.simulation, movies=1, cache=cache, seed=seed)
     windows = nucleus_windows(
-        open_dataset(root), identities=data.identities, window=data.window, shrink=data.shrink
+        open_dataset(root), identities=data.identities, window=data.window, downsample=data.downsample
     )
     split = split_windows(windows.identity, windows.frame, later=data.later, seed=seed)
     if not (len(split.validation) and len(split.later)):

@@ -129,7 +129,7 @@ class RecogNetExperiment:
             mean=samples.mean,
             scale=samples.scale,
             window=self.data.window,
-            shrink=samples.windows.shrink,
+            downsample=samples.windows.downsample,
             names=samples.windows.names,
         )
         save_recognition_model(folder / "model.safetensors", model)

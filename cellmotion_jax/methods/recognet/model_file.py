@@ -13,14 +13,14 @@ from cellmotion_jax.weights.model_file import read_description, read_variables, 
 
 RECOGNITION_KEY = "cellmotion_jax.recognition_model"
 NETWORK_FIELDS = ("nuclei", "widths", "dense_width", "dropout", "dense_dropout")
-NUMBERS = ("mean", "scale", "window", "shrink")
+NUMBERS = ("mean", "scale", "window", "downsample")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class RecognitionModel:
     """A network, and how what it sees is made of a frame.
 
-    The frame is averaged over blocks of ``shrink`` pixels, standardised, and becomes
+    The frame is averaged over blocks of ``downsample`` pixels, standardised, and becomes
     ``(frame - mean) / scale``, of which windows are cut.
     """
 
@@ -34,7 +34,7 @@ class RecognitionModel:
     """What the training windows were divided by to lie between -1 and 1."""
     window: int
     """Side of the windows that the head was trained on."""
-    shrink: int
+    downsample: int
     """Side of the blocks over which frames are averaged."""
     names: tuple[str, ...]
     """Movie and track of each nucleus that it tells apart; the network's further outputs stand for none."""

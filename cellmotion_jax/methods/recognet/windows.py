@@ -11,13 +11,13 @@ from jaxtyping import Float16, Float32, Int
 from tqdm import tqdm
 
 from cellmotion_jax.data.ctc import CtcSequence
-from cellmotion_jax.data.downsampling import shrink_for, shrink_image
+from cellmotion_jax.data.downsampling import downsample_image, downsampling_for
 from cellmotion_jax.data.trajectories import Trajectories, read_trajectories
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.ops.intensity import standardize
 
 FILLED = 0.75
-"""Share of a window's side that the median nucleus spans at most, after shrinking."""
+"""Share of a window's side that the median nucleus spans at most, after downsampling."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,25 +32,25 @@ class NucleusWindows:
     """Frame of the movie."""
     names: tuple[str, ...]
     """Movie and track of each nucleus, e.g. ``Fluo-N2DL-HeLa/01 track 7``."""
-    shrink: int
+    downsample: int
     """Side of the blocks over which frames were averaged."""
 
 
 def nucleus_windows(
-    sequences: Sequence[CtcSequence], *, identities: int, window: int, shrink: int | None = None
+    sequences: Sequence[CtcSequence], *, identities: int, window: int, downsample: int | None = None
 ) -> NucleusWindows:
     """Cuts windows centred on the nuclei that are followed longest.
 
     Frames are averaged over blocks, standardised, and repeat their nearest pixel beyond the border. Without
-    ``shrink`` it is chosen so that the median nucleus, by the boxes of the tracking masks, spans three
+    ``downsample`` it is chosen so that the median nucleus, by the boxes of the tracking masks, spans three
     quarters of the window at most; smaller ones are not enlarged. Where those masks are mere markers the
-    boxes say nothing, and ``shrink`` should be given.
+    boxes say nothing, and ``downsample`` should be given.
 
     Args:
         sequences: Annotated movies.
         identities: Most nuclei to take, of all movies together.
-        window: Side of the windows, in pixels of the shrunken frames.
-        shrink: Side of the blocks, or None.
+        window: Side of the windows, in pixels of the downsampled frames.
+        downsample: Side of the blocks, or None.
 
     Returns:
         Windows of as many nuclei as there are, and no more than asked for.
@@ -65,8 +65,8 @@ def nucleus_windows(
             f"{', '.join(sequence.full_name for sequence in sequences)} has {len(chosen)} tracked nuclei; "
             "at least two are needed to tell them apart."
         )
-    if shrink is None:
-        shrink = shrink_for(_median_side(trajectories), FILLED * window)
+    if downsample is None:
+        downsample = downsampling_for(_median_side(trajectories), FILLED * window)
     images, identity, frames = [], [], []
     for movie, (sequence, cells) in enumerate(zip(sequences, trajectories)):
         members = [(number, cell) for number, (of_movie, cell) in enumerate(chosen) if of_movie == movie]
@@ -78,9 +78,9 @@ def nucleus_windows(
                 (number, cell) for number, cell in members if cells.begin[cell] <= frame <= cells.end[cell]
             ]
             points = np.array([cells.points[frame, cell] for _, cell in present]).reshape(-1, 2)
-            small = shrink_image(sequence.movie[frame][..., None], shrink)
+            small = downsample_image(sequence.movie[frame][..., None], downsample)
             standardised = np.asarray(standardize(jnp.asarray(small)))
-            images.append(_cut(standardised, (points + 0.5) / shrink - 0.5, window))
+            images.append(_cut(standardised, (points + 0.5) / downsample - 0.5, window))
             identity += [number for number, _ in present]
             frames += [frame] * len(present)
     return NucleusWindows(
@@ -90,7 +90,7 @@ def nucleus_windows(
         names=tuple(
             f"{sequences[movie].full_name} track {trajectories[movie].labels[it]}" for movie, it in chosen
         ),
-        shrink=shrink,
+        downsample=downsample,
     )
 
 

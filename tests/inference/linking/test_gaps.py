@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cellmotion_jax.inference import segments
+from cellmotion_jax.inference.linking import gaps
 from cellmotion_jax.inference.linking.gaps import NO_CANDIDATES, Candidates, join_segments
 
 
@@ -41,7 +41,7 @@ def test_the_size_of_a_batch_changes_no_join(monkeypatch, seed):
     frame, segment, candidates = movie(seed)
     found = []
     for size in (1, 10**6):
-        monkeypatch.setattr(segments, "BATCH", size)
+        monkeypatch.setattr(gaps, "BATCH", size)
         found.append({tuple(join) for join in join_segments(frame, segment, **candidates).tolist()})
     assert found[0] == found[1]
     assert len(found[0]) > 3
@@ -49,9 +49,9 @@ def test_the_size_of_a_batch_changes_no_join(monkeypatch, seed):
 
 def test_a_segment_is_in_one_batch_only(monkeypatch):
     frame, segment, candidates = movie(0)
-    monkeypatch.setattr(segments, "BATCH", 1)
+    monkeypatch.setattr(gaps, "BATCH", 1)
     parts = tuple(candidates.values())
-    batches = segments._batches(frame, segment, parts)
+    batches = gaps._batches(frame, segment, parts)
     seen = {}
     for part, batch in zip(parts, batches):
         for nodes in (part.earlier, part.later):

@@ -25,7 +25,7 @@ BIRTHS = Births(jnp.array([9, 4]), jnp.array([[20.0, 20.0], [44.0, 40.0]]))
 
 @pytest.fixture(params=[LinearFilter(), KernelFilter()], ids=["linear", "kernel"], scope="module")
 def followed(request):
-    tracker = Tracker(form=request.param, size=32)
+    tracker = Tracker(filter=request.param, size=32)
     state = empty_state(tracker, slots=8, shape=(64, 64))
     return tracker, jax.jit(step)(tracker, state, FRAME, BIRTHS)[0]
 
@@ -46,7 +46,7 @@ def test_what_is_read_again_answers_as_before(tmp_path, followed):
     assert described["zoom"] == 0.5
     assert described["features"] == "Intensity"
     form = {"LinearFilter": LinearFilter, "KernelFilter": KernelFilter}[described["form"]]
-    assert form(**described["settings"]) == tracker.form
+    assert form(**described["settings"]) == tracker.filter
     for name, values in filters.layers[0].items():
         read = tensors[f"layer_0/{name}"]
         read = read[..., 0] + 1j * read[..., 1] if np.iscomplexobj(values) else read

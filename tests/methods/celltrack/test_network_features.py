@@ -53,7 +53,13 @@ def recognition():
     # Biases, which a trained network has, make something of an empty image.
     variables = jax.tree.map(lambda leaf: leaf + 0.3 * (leaf.ndim == 1), variables)
     return RecognitionModel(
-        network=network, variables=variables, mean=-0.5, scale=2.0, window=16, shrink=1, names=("a", "b", "c")
+        network=network,
+        variables=variables,
+        mean=-0.5,
+        scale=2.0,
+        window=16,
+        downsample=1,
+        names=("a", "b", "c"),
     )
 
 
@@ -134,8 +140,8 @@ def test_frames_are_seen_as_in_training(recognition, tmp_path):
     np.testing.assert_array_equal(loaded.prepare(frame), recognet_features(recognition).prepare(frame))
 
 
-def test_shrunken_windows_span_the_same_pixels(recognition):
-    features = recognet_features(dataclasses.replace(recognition, shrink=2), layers=4)
+def test_downsampled_windows_span_the_same_pixels(recognition):
+    features = recognet_features(dataclasses.replace(recognition, downsample=2), layers=4)
     assert features.strides == (2, 2, 4, 4)
     levels = windows(features, blobs(), [[50.0, 50.0]])
     assert [level.shape[1] for level in levels] == [16, 16, 8, 8]

@@ -7,8 +7,8 @@ import tifffile
 from hypothesis import given
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.celltrack.seeds import starts_at_births, starts_from_labels
-from cellmotion_jax.methods.celltrack.seeds_file import read_starts
+from cellmotion_jax.methods.celltrack.seeds import seeds_at_births, seeds_from_labels
+from cellmotion_jax.methods.celltrack.seeds_file import read_seed_file
 from tests.label_images import label_images
 
 SHAPE = (40, 60)
@@ -16,44 +16,44 @@ SHAPE = (40, 60)
 
 @given(label_images())
 def test_cells_are_measured_as_scipy_does(labels):
-    starts = starts_from_labels(labels, frame=7)
+    seeds = seeds_from_labels(labels, frame=7)
     present = np.unique(labels[labels > 0])
-    assert starts.ids.tolist() == present.tolist()
-    assert starts.frame.tolist() == [7] * len(present)
+    assert seeds.ids.tolist() == present.tolist()
+    assert seeds.frame.tolist() == [7] * len(present)
     centres = np.array(scipy.ndimage.center_of_mass(labels > 0, labels, present)).reshape(-1, 2)
-    np.testing.assert_allclose(starts.points, centres, atol=1e-5)
+    np.testing.assert_allclose(seeds.points, centres, atol=1e-5)
     area = [np.sum(labels == label) for label in present]
-    np.testing.assert_allclose(np.pi / 4 * starts.diameters**2, area, rtol=1e-5)
-    for label, box in zip(present, starts.boxes):
+    np.testing.assert_allclose(np.pi / 4 * seeds.diameters**2, area, rtol=1e-5)
+    for label, box in zip(present, seeds.boxes):
         pixels = np.argwhere(labels == label)
         assert box.tolist() == [*pixels.min(0), *(pixels.max(0) + 1)]
 
 
 def test_labels_of_any_size_and_no_image(masks):
-    assert starts_from_labels(np.array([[0, 2**31 - 1]])).ids.tolist() == [2**31 - 1]
+    assert seeds_from_labels(np.array([[0, 2**31 - 1]])).ids.tolist() == [2**31 - 1]
     with pytest.raises(InputError, match="label 2147483648; labels up to 2147483647 can be followed"):
-        starts_from_labels(np.array([[0, 2**31]]))
+        seeds_from_labels(np.array([[0, 2**31]]))
     with pytest.raises(InputError, match="label -1"):
-        starts_from_labels(np.array([[0, -1]]))
+        seeds_from_labels(np.array([[0, -1]]))
     with pytest.raises(ValueError, match=r"got shape \(6, 48, 64\)"):
-        starts_from_labels(masks)
+        seeds_from_labels(masks)
 
 
 def test_births_are_where_and_when_a_label_is_first_seen(masks):
-    starts = starts_at_births(mask for mask in masks)
-    assert starts.ids.tolist() == [1, 2, 3, 4]
-    assert starts.frame.tolist() == [0, 0, 3, 3]
-    assert starts.points.tolist() == [[30, 12], [20, 32], [12, 27], [14, 40]]
-    assert starts.select(np.array([3, 0])).ids.tolist() == [4, 1]
+    seeds = seeds_at_births(mask for mask in masks)
+    assert seeds.ids.tolist() == [1, 2, 3, 4]
+    assert seeds.frame.tolist() == [0, 0, 3, 3]
+    assert seeds.points.tolist() == [[30, 12], [20, 32], [12, 27], [14, 40]]
+    assert seeds.select(np.array([3, 0])).ids.tolist() == [4, 1]
     with pytest.raises(InputError, match="no label in any of 6 frames"):
-        starts_at_births(0 * masks)
+        seeds_at_births(0 * masks)
 
 
 def test_a_label_image_is_read(tmp_path, masks):
     tifffile.imwrite(tmp_path / "first.tif", masks[0])
-    starts = read_starts(tmp_path / "first.tif", shape=masks[0].shape)
-    assert starts.ids.tolist() == [1, 2]
-    np.testing.assert_allclose(starts.diameters, np.sqrt(4 * 15 / np.pi), rtol=1e-6)
+    seeds = read_seed_file(tmp_path / "first.tif", shape=masks[0].shape)
+    assert seeds.ids.tolist() == [1, 2]
+    np.testing.assert_allclose(seeds.diameters, np.sqrt(4 * 15 / np.pi), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -69,27 +69,27 @@ def test_a_label_image_is_read(tmp_path, masks):
 def test_images_that_are_no_labels_of_this_movie(tmp_path, image, sentence):
     tifffile.imwrite(tmp_path / "cells.tif", image, photometric="minisblack")
     with pytest.raises(InputError, match=sentence):
-        read_starts(tmp_path / "cells.tif", shape=SHAPE)
+        read_seed_file(tmp_path / "cells.tif", shape=SHAPE)
 
 
 def test_positions_are_read_from_a_table(tmp_path):
     path = tmp_path / "cells.csv"
     path.write_text("\ufeffid,x,y,note\n7, 59.4,0\n3,-0.5,39.25,a cell\n", encoding="utf-8")
-    starts = read_starts(path, shape=SHAPE)
-    assert starts.ids.tolist() == [7, 3]
-    np.testing.assert_allclose(starts.points, [[0, 59.4], [39.25, -0.5]], rtol=1e-6)
-    assert starts.frame.tolist() == [0, 0]
-    assert np.isnan(starts.diameters).all()
-    assert np.isnan(starts.boxes).all()
+    seeds = read_seed_file(path, shape=SHAPE)
+    assert seeds.ids.tolist() == [7, 3]
+    np.testing.assert_allclose(seeds.points, [[0, 59.4], [39.25, -0.5]], rtol=1e-6)
+    assert seeds.frame.tolist() == [0, 0]
+    assert np.isnan(seeds.diameters).all()
+    assert np.isnan(seeds.boxes).all()
 
 
 def test_rows_are_numbered_and_come_by_frame(tmp_path):
     path = tmp_path / "cells.CSV"
     path.write_text("y,x,frame\n1,2,4\n3,4,0\n5,6,4\n")
-    starts = read_starts(path, shape=SHAPE)
-    assert starts.frame.tolist() == [0, 4, 4]
-    assert starts.ids.tolist() == [2, 1, 3]
-    assert starts.points.tolist() == [[3, 4], [1, 2], [5, 6]]
+    seeds = read_seed_file(path, shape=SHAPE)
+    assert seeds.frame.tolist() == [0, 4, 4]
+    assert seeds.ids.tolist() == [2, 1, 3]
+    assert seeds.points.tolist() == [[3, 4], [1, 2], [5, 6]]
 
 
 @pytest.mark.parametrize(
@@ -117,15 +117,15 @@ def test_tables_that_do_not_say_where_the_cells_are(tmp_path, text, sentence):
     path = tmp_path / "cells.csv"
     path.write_text(text)
     with pytest.raises(InputError, match=re.escape(sentence)) as refusal:
-        read_starts(path, shape=SHAPE)
+        read_seed_file(path, shape=SHAPE)
     assert str(path) in str(refusal.value)
 
 
 def test_files_of_no_use(tmp_path):
     with pytest.raises(InputError, match=r"cells.png is neither a TIFF label image nor a CSV table"):
-        read_starts(tmp_path / "cells.png", shape=SHAPE)
+        read_seed_file(tmp_path / "cells.png", shape=SHAPE)
     with pytest.raises(InputError, match=r"cells.csv cannot be read \(No such file"):
-        read_starts(tmp_path / "cells.csv", shape=SHAPE)
+        read_seed_file(tmp_path / "cells.csv", shape=SHAPE)
     (tmp_path / "cells.csv").write_bytes(b"y,x\n\xff\xfe,2\n")
     with pytest.raises(InputError, match="is no CSV table"):
-        read_starts(tmp_path / "cells.csv", shape=SHAPE)
+        read_seed_file(tmp_path / "cells.csv", shape=SHAPE)

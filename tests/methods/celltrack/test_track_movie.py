@@ -9,7 +9,7 @@ import pytest
 from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.celltrack.seeds import starts_from_labels
+from cellmotion_jax.methods.celltrack.seeds import seeds_from_labels
 from cellmotion_jax.methods.celltrack.track_movie import track_movie
 from cellmotion_jax.tracking import Exclusion, Intensity, Tracker
 from tests.blob_movies import draw, movie_of, starts_of, straight
@@ -49,12 +49,12 @@ def test_cells_are_followed_where_they_go(movie):
     np.testing.assert_allclose(tracks.boxes[..., 2] - tracks.boxes[..., 0], 16, rtol=1e-5)
     assert result.filters.identities.tolist() == [3, 7]
     np.testing.assert_allclose(result.filters.positions, PATHS[-1, ::-1], atol=0.5)
-    assert not result.sights
+    assert not result.filter_views
 
 
 def test_chunks_change_nothing(movie):
-    starts = starts_of(PATHS[0])
-    by_ones, by_eights = (track_movie(movie, starts, TRACKER, diameter=16.0, chunk=chunk) for chunk in (1, 8))
+    seeds = starts_of(PATHS[0])
+    by_ones, by_eights = (track_movie(movie, seeds, TRACKER, diameter=16.0, chunk=chunk) for chunk in (1, 8))
     np.testing.assert_allclose(by_ones.tracks.points, by_eights.tracks.points, atol=1e-3)
     assert by_ones.tracks.lost.tolist() == by_eights.tracks.lost.tolist()
     numerators = [result.filters.layers[0]["numerator"] for result in (by_ones, by_eights)]
@@ -79,11 +79,11 @@ def test_a_rescaled_grid_gives_places_and_boxes_in_image_pixels(tmp_path):
     labels = np.zeros((128, 128), int)
     labels[24:57, 16:51] = 5
     labels[74:107, 84:117] = 9
-    starts = starts_from_labels(labels)
-    result = track_movie(movie_of(tmp_path / "fine.tif", fine), starts, TRACKER, diameter=32.0)
+    seeds = seeds_from_labels(labels)
+    result = track_movie(movie_of(tmp_path / "fine.tif", fine), seeds, TRACKER, diameter=32.0)
     moved = result.tracks.points - result.tracks.points[0]
     assert np.abs(moved - (paths - paths[0]) // 2 * 2).max() < 1.0
-    np.testing.assert_allclose(result.tracks.boxes[0], starts.boxes, atol=1e-3)
+    np.testing.assert_allclose(result.tracks.boxes[0], seeds.boxes, atol=1e-3)
 
 
 def test_slots_double_when_more_cells_are_born(tmp_path):
@@ -91,8 +91,8 @@ def test_slots_double_when_more_cells_are_born(tmp_path):
     paths = np.repeat(grid[None].astype(float), 5, axis=0)
     paths[:3, 4:] = np.nan
     movie = movie_of(tmp_path / "many.tif", draw(paths))
-    starts = starts_of(grid, frames=[0] * 4 + [3] * 5)
-    tracks = track_movie(movie, starts, ALONE, diameter=16.0).tracks
+    seeds = starts_of(grid, frames=[0] * 4 + [3] * 5)
+    tracks = track_movie(movie, seeds, ALONE, diameter=16.0).tracks
     assert tracks.present.sum(axis=0).tolist() == [5] * 4 + [2] * 5
     assert np.nanmax(np.abs(tracks.points - grid)) < 0.5
     assert np.isnan(tracks.points[:3, 4:]).all()
@@ -108,8 +108,8 @@ def test_a_detector_begins_cells_in_the_frame_in_which_they_appear(tmp_path):
         assert image.shape == movie.shape
         return paths[number][~np.isnan(paths[number, :, 0])]
 
-    for starts in (starts_of(np.zeros((0, 2))), starts_of(paths[0, :1])):
-        tracks = track_movie(movie, starts, TRACKER, diameter=16.0, detect=detect).tracks
+    for seeds in (starts_of(np.zeros((0, 2))), starts_of(paths[0, :1])):
+        tracks = track_movie(movie, seeds, TRACKER, diameter=16.0, detect=detect).tracks
         assert tracks.ids.tolist() == [1, 2]
         assert tracks.present.sum(axis=0).tolist() == [6, 3]
         assert np.nanmax(np.abs(tracks.points - paths)) < 0.5
@@ -121,25 +121,25 @@ def test_a_detector_begins_cells_in_the_frame_in_which_they_appear(tmp_path):
 
 
 def test_a_cell_born_on_a_track_is_its_daughter(movie):
-    starts = starts_of([PATHS[0, 0], PATHS[4, 0]], frames=[0, 4], ids=[6, 8])
-    tracks = track_movie(movie, starts, TRACKER, diameter=16.0).tracks
+    seeds = starts_of([PATHS[0, 0], PATHS[4, 0]], frames=[0, 4], ids=[6, 8])
+    tracks = track_movie(movie, seeds, TRACKER, diameter=16.0).tracks
     assert tracks.parents.tolist() == [0, 6]
     assert tracks.present.sum(axis=0).tolist() == [4, 8]
 
 
 def test_a_watched_filter_answers_in_the_middle_of_its_window(movie):
-    starts = starts_of(PATHS[[0, 3], [0, 1]], frames=[0, 3])
-    result = track_movie(movie, starts, TRACKER, diameter=16.0, watch=2)
-    assert len(result.sights) == len(movie)
-    for number, sight in enumerate(result.sights):
-        assert sight.window.shape == sight.response.shape == (32, 32)
+    seeds = starts_of(PATHS[[0, 3], [0, 1]], frames=[0, 3])
+    result = track_movie(movie, seeds, TRACKER, diameter=16.0, watch=2)
+    assert len(result.filter_views) == len(movie)
+    for number, view in enumerate(result.filter_views):
+        assert view.window.shape == view.response.shape == (32, 32)
         if number < 3:
-            assert not sight.response.any()
-            assert np.isnan(sight.psr)
+            assert not view.response.any()
+            assert np.isnan(view.psr)
         else:
-            peak = np.array(np.unravel_index(sight.response.argmax(), (32, 32))) - 16
-            assert np.abs(sight.centre + peak - PATHS[number, 1]).max() < 1
-            assert sight.psr > 5
+            peak = np.array(np.unravel_index(view.response.argmax(), (32, 32))) - 16
+            assert np.abs(view.centre + peak - PATHS[number, 1]).max() < 1
+            assert view.psr > 5
 
 
 def test_a_movie_of_one_frame_is_its_starts(tmp_path):
@@ -162,20 +162,20 @@ def test_a_window_may_be_larger_than_the_image(movie):
 
 
 @pytest.mark.parametrize(
-    ("starts", "named"),
+    ("seeds", "named"),
     [
         (starts_of([]), "no cell to follow"),
         (
             starts_of([[10, 10], [70, 5]]),
-            r"cell 2 starts at \(y, x\) = \(70, 5\), .* outside the image of 64 x 64",
+            r"cell 2 seeds at \(y, x\) = \(70, 5\), .* outside the image of 64 x 64",
         ),
         (starts_of([[10, np.nan]]), "outside the image"),
-        (starts_of([[10, 10]], frames=[12]), r"cell 1 starts in frame 12, but .* the frames 0 to 11"),
+        (starts_of([[10, 10]], frames=[12]), r"cell 1 seeds in frame 12, but .* the frames 0 to 11"),
     ],
 )
-def test_starts_that_cannot_be_followed_are_named(movie, starts, named):
+def test_starts_that_cannot_be_followed_are_named(movie, seeds, named):
     with pytest.raises(InputError, match=named):
-        track_movie(movie, starts, TRACKER, diameter=16.0)
+        track_movie(movie, seeds, TRACKER, diameter=16.0)
 
 
 def test_a_watched_cell_must_be_followed_and_pixels_finite(movie, tmp_path):
@@ -192,12 +192,12 @@ def test_a_rolled_real_movie_is_tracked_without_error(real_data, tmp_path):
     root = real_data / "Fluo-N2DL-HeLa"
     image = open_movie(root / "01")[0][380:, :400]
     labels = read_plane(read_header(root / "01_ST" / "SEG" / "man_seg000.tif"))[380:, :400]
-    starts = starts_from_labels(labels)
+    seeds = seeds_from_labels(labels)
     shifts = np.array([[0, 0], [3, -2], [7, 1], [5, 6], [0, 9], [-4, 7]])
     movie = movie_of(tmp_path / "rolled.tif", [np.roll(image, tuple(shift), (0, 1)) for shift in shifts])
-    away = ((starts.points > 40) & (starts.points < np.array(image.shape) - 40)).all(axis=-1)
-    starts = starts.select(np.flatnonzero(away))
-    assert len(starts) > 5
-    tracks = track_movie(movie, starts, Tracker(), diameter=20.0).tracks
-    np.testing.assert_allclose(tracks.points, starts.points[None] + shifts[:, None], atol=1.0)
+    away = ((seeds.points > 40) & (seeds.points < np.array(image.shape) - 40)).all(axis=-1)
+    seeds = seeds.select(np.flatnonzero(away))
+    assert len(seeds) > 5
+    tracks = track_movie(movie, seeds, Tracker(), diameter=20.0).tracks
+    np.testing.assert_allclose(tracks.points, seeds.points[None] + shifts[:, None], atol=1.0)
     assert not tracks.lost.any()

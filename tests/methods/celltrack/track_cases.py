@@ -31,7 +31,7 @@ def tracks_of(
         lost=present & (frame % 2 == 1),
         psr=np.where(present, 10 * ids + frame, np.nan).astype(np.float32),
         entropy=nothing,
-        height=nothing,
+        peak_response=nothing,
         confidence=nothing,
         boxes=np.concatenate([points - half, points + half], axis=-1),
         parents=np.array([(parents or {}).get(label, 0) for label in paths], np.int64),

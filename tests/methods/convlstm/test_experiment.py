@@ -49,7 +49,7 @@ def encoder(tmp_path_factory):
 def experiment(folder, **changes) -> ConvLSTMExperiment:
     settings = {
         "network": VideoNetwork(base_filters=2, levels=1),
-        "data": VideoData(simulation=MOVIE, movies=3, window=2, shrink=2),
+        "data": VideoData(simulation=MOVIE, movies=3, window=2, downsample=2),
         "sampling": PatchSampling(patch=32),
         "phases": (Phase(steps=2, fixed_statistics=("encoder",)),),
         "memory": (Memory.refreshed, Memory.window),
@@ -83,7 +83,7 @@ def test_every_memory_is_tested_on_every_frame_of_every_part(finished):
 
 def test_the_file_of_a_model_segments_by_itself(finished):
     model = load_video_model(finished / "model.safetensors")
-    assert (model.window, model.shrink) == (2, 2)
+    assert (model.window, model.downsample) == (2, 2)
     maps = list(foreground_maps(model, np.random.default_rng(0).normal(size=(3, 70, 75))))
     assert {it.shape for it in maps} == {(70, 75)}
 

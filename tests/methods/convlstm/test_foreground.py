@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from cellmotion_jax.data.downsampling import enlarge_map
+from cellmotion_jax.data.downsampling import upsample_map
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.convlstm.foreground import Memory, foreground_maps, seen_by_network
@@ -21,7 +21,7 @@ def maps_of(model, frames=FRAMES, **options):
 
 def of_windows(model, frames, starts):
     """The network on windows from the frames given, whatever the library makes of a movie."""
-    seen = [seen_by_network(frame, model.shrink) for frame in frames]
+    seen = [seen_by_network(frame, model.downsample) for frame in frames]
     windows = np.stack([np.stack([seen[it] for it in places])[..., None] for places in starts])
     apply = jax.jit(lambda windows: model.network.apply(model.variables, windows, train=False).logits)
     return np.asarray(jax.nn.softmax(apply(windows))[..., 1])
@@ -82,10 +82,10 @@ def test_a_frame_smaller_than_the_encoder_takes_is_filled_up(shape):
 
 
 @pytest.mark.parametrize("memory", Memory)
-def test_an_odd_frame_that_is_shrunken_comes_back_in_its_size(memory):
+def test_an_odd_frame_that_is_downsampled_comes_back_in_its_size(memory):
     frames = np.zeros((2, 75, 91))
     frames[:, 20:40, 30:60] = 1
-    shown = maps_of(video_model(shrink=2), frames, memory=memory)
+    shown = maps_of(video_model(downsample=2), frames, memory=memory)
     assert shown.shape == frames.shape
     inner = np.s_[:, 22:38, 32:58]
     assert (shown[inner] > 0.99).all()
@@ -94,7 +94,7 @@ def test_an_odd_frame_that_is_shrunken_comes_back_in_its_size(memory):
 
 def test_maps_are_enlarged_between_the_centres_of_blocks():
     ramp = np.arange(6, dtype=np.float32)[None].repeat(3, axis=0)
-    enlarged = enlarge_map(ramp, 3, (10, 20))
+    enlarged = upsample_map(ramp, 3, (10, 20))
     np.testing.assert_allclose(enlarged[:, 1:17], np.arange(16)[None].repeat(10, axis=0) / 3, atol=1e-5)
     assert (enlarged[:, 18:] == 5).all()
 
@@ -104,21 +104,21 @@ def test_maps_are_enlarged_between_the_centres_of_blocks():
     [
         ([np.zeros((40, 48)), np.zeros((40, 49))], r"\(40, 49\), but those before it"),
         ([np.full((40, 48), np.nan)], "NaN or infinity"),
-        ([np.zeros((1, 48))], "shrink is 2"),
+        ([np.zeros((1, 48))], "downsample is 2"),
     ],
 )
 def test_frames_that_cannot_be_used_are_refused(frames, words):
     with pytest.raises(InputError, match=words):
-        list(foreground_maps(video_model(shrink=2), frames))
+        list(foreground_maps(video_model(downsample=2), frames))
 
 
 def test_a_model_comes_back_from_its_file(tmp_path):
     instances = InstanceSettings(threshold=0.4, smallest_area=7, split_depth=2.5)
-    model = tiny_video_model(shrink=2, window=4, cell_diameter=31.5, instances=instances)
+    model = tiny_video_model(downsample=2, window=4, cell_diameter=31.5, instances=instances)
     save_video_model(tmp_path / "model.safetensors", model)
     loaded = load_video_model(tmp_path / "model.safetensors")
     assert loaded.network == model.network
-    assert (loaded.shrink, loaded.window, loaded.cell_diameter) == (2, 4, 31.5)
+    assert (loaded.downsample, loaded.window, loaded.cell_diameter) == (2, 4, 31.5)
     assert loaded.instances == instances
     jax.tree.map(np.testing.assert_array_equal, loaded.variables, dict(model.variables))
 

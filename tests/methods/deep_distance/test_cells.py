@@ -30,22 +30,22 @@ def label_image_of_discs(centres=CENTRES, shape=SHAPE, radius=9):
     return labels
 
 
-@pytest.mark.parametrize("shrink", [1, 3])
-def test_cells_are_found_where_they_are_on_the_grid_of_the_image(shrink):
+@pytest.mark.parametrize("downsample", [1, 3])
+def test_cells_are_found_where_they_are_on_the_grid_of_the_image(downsample):
     image = image_of_blobs()
-    cells = find_cells(cell_model(shrink=shrink), image, segment=True)
+    cells = find_cells(cell_model(downsample=downsample), image, segment=True)
     assert len(cells.points) == len(CENTRES)
     nearest = np.linalg.norm(cells.points[:, None] - CENTRES, axis=-1)
-    assert np.all(nearest.min(axis=0) <= 0.5 * shrink)
+    assert np.all(nearest.min(axis=0) <= 0.5 * downsample)
     assert sorted(nearest.argmin(axis=1)) == [0, 1, 2, 3]
-    assert cells.maps.inner.shape == (SHAPE[0] // shrink, SHAPE[1] // shrink)
+    assert cells.maps.inner.shape == (SHAPE[0] // downsample, SHAPE[1] // downsample)
     assert cells.maps.boundary is None
     assert cells.labels.shape == image.shape[:2]
     assert cells.labels.dtype == np.int32
     for label, point in enumerate(cells.points, start=1):
         outline = np.argwhere(cells.labels == label)
-        assert 4 * shrink < np.sqrt(4 / np.pi * len(outline)) < 24
-        np.testing.assert_allclose(outline.mean(axis=0), point, atol=shrink)
+        assert 4 * downsample < np.sqrt(4 / np.pi * len(outline)) < 24
+        np.testing.assert_allclose(outline.mean(axis=0), point, atol=downsample)
 
 
 def test_points_are_the_same_without_outlines():
@@ -139,7 +139,7 @@ def test_images_that_do_not_suit_the_network_are_refused():
     ):
         predict_maps(cell_model(), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(InputError, match="the image has 3 x 9 pixels"):
-        predict_maps(cell_model(shrink=4), np.zeros((3, 9, 1), np.uint8))
+        predict_maps(cell_model(downsample=4), np.zeros((3, 9, 1), np.uint8))
     with pytest.raises(ValueError, match=r"image must have the axes \[y x channel\]"):
         predict_maps(cell_model(), np.zeros((8, 8), np.uint8))
     image = np.zeros((8, 8, 1), np.float32)

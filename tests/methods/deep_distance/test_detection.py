@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.inference import detection
+from cellmotion_jax.methods.deep_distance import detection
 from cellmotion_jax.methods.deep_distance.detection import (
     DetectionSettings,
     detect_cells,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from cellmotion_jax.data.downsampling import shrink_for
+from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.data.simulate import Look, Simulation, simulate, write_simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.experiments import NO_AUGMENTATION
@@ -43,7 +43,7 @@ def experiment(folder, **changes) -> DeepDistanceExperiment:
     settings = {
         "models": MODELS[:1],
         "network": Architecture(base_width=2, depth=1),
-        "data": DistanceData(simulation=NUCLEI, movies=3, tile=64, stride=64, shrink=1),
+        "data": DistanceData(simulation=NUCLEI, movies=3, tile=64, stride=64, downsample=1),
         "phases": (Phase(steps=6),),
         "tiling": Tiling(tile=128, margin=16),
         "run": Run(batch_size=2, log_every=2, evaluate_every=3, checkpoint_every=3, folder=folder),
@@ -248,8 +248,8 @@ def test_cells_beyond_what_is_annotated_are_not_judged():
     assert known_cells(labels, annotated).tolist() == [[1, 1, 0, 0, 0, 0]]
 
 
-def test_shrinking_brings_cells_near_to_the_size_the_network_sees():
-    shrinks = [shrink_for(diameter, NETWORK_DIAMETER) for diameter in (4.0, 26.0, 59.0, 71.0, 114.0)]
+def test_downsampling_brings_cells_near_to_the_size_the_network_sees():
+    shrinks = [downsampling_for(diameter, NETWORK_DIAMETER) for diameter in (4.0, 26.0, 59.0, 71.0, 114.0)]
     assert shrinks == [1, 1, 2, 2, 4]
 
 

@@ -22,7 +22,7 @@ from tests.cell_models import cell_model, tiny_cell_model
 def model():
     # Every number another one, so that none takes the place of another.
     return tiny_cell_model(
-        shrink=3,
+        downsample=3,
         cell_diameter=17.25,
         boundary_width=2.5,
         detection=DetectionSettings(h=0.15, connectivity=4),
@@ -132,7 +132,7 @@ def test_tensors_that_do_not_fit_the_network_are_named(file, tmp_path):
         lambda described: described["network"].update(width=3),
         lambda described: described["network"].pop("compress"),
         lambda described: described["network"].update(tasks=[]),
-        lambda described: described.pop("shrink"),
+        lambda described: described.pop("downsample"),
         lambda described: described["detection"].update(h=-1),
     ],
 )

@@ -12,7 +12,7 @@ import tifffile
 from cellmotion_jax.data.builders import tiles
 
 from cellmotion_jax.data.annotated import open_annotated
-from cellmotion_jax.data.downsampling import shrink_image, shrink_labels
+from cellmotion_jax.data.downsampling import downsample_image, downsample_labels
 from cellmotion_jax.data.pipeline import gather
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deep_distance.records import tile_source
@@ -21,7 +21,7 @@ from tests.label_images import discs
 from tests.methods.celltrack_embedding.pairs import LABELS, write_pairs, write_picture
 
 CELLS = discs((40, 52), (10, 10, 6), (22, 12, 6), (30, 40, 8), (39, 20, 4))
-OPTIONS = {"tile": 16, "stride": 8, "shrink": 1, "alpha": 0.1, "squared": False, "boundary_width": 2.0}
+OPTIONS = {"tile": 16, "stride": 8, "downsample": 1, "alpha": 0.1, "squared": False, "boundary_width": 2.0}
 HALF = {"rtol": 1e-3, "atol": 1e-3}
 
 
@@ -56,18 +56,18 @@ def builds(monkeypatch):
     return made
 
 
-@pytest.mark.parametrize("shrink", [1, 2])
+@pytest.mark.parametrize("downsample", [1, 2])
 @pytest.mark.parametrize("squared", [False, True])
-def test_tiles_are_windows_of_image_and_targets(images, source_of, shrink, squared):
-    source = source_of(shrink=shrink, squared=squared, boundary_width=1.0, alpha=0.2)
-    starts = {1: ([0, 8, 16, 24], [0, 8, 16, 24, 32, 36]), 2: ([0, 4], [0, 8, 10])}[shrink]
+def test_tiles_are_windows_of_image_and_targets(images, source_of, downsample, squared):
+    source = source_of(downsample=downsample, squared=squared, boundary_width=1.0, alpha=0.2)
+    starts = {1: ([0, 8, 16, 24], [0, 8, 16, 24, 32, 36]), 2: ([0, 4], [0, 8, 10])}[downsample]
     assert len(source) == 2 * len(starts[0]) * len(starts[1])
     number = 0
     for annotated in images:
-        image = shrink_image(annotated.image(), shrink).astype(np.float64)
+        image = downsample_image(annotated.image(), downsample).astype(np.float64)
         image = (image - image.mean()) / image.std()
         targets = distance_targets(
-            shrink_labels(annotated.labels(), shrink), alpha=0.2, squared=squared, boundary_width=1.0
+            downsample_labels(annotated.labels(), downsample), alpha=0.2, squared=squared, boundary_width=1.0
         )
         for top in starts[0]:
             for left in starts[1]:
@@ -137,7 +137,14 @@ def test_tiles_are_prepared_once(images, source_of, builds):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"tile": 12}, {"stride": 9}, {"shrink": 2}, {"alpha": 0.2}, {"squared": True}, {"boundary_width": 1.0}],
+    [
+        {"tile": 12},
+        {"stride": 9},
+        {"downsample": 2},
+        {"alpha": 0.2},
+        {"squared": True},
+        {"boundary_width": 1.0},
+    ],
 )
 def test_a_changed_option_prepares_anew(source_of, builds, changes):
     source_of()

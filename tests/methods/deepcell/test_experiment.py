@@ -39,7 +39,7 @@ def experiment(folder, **changes) -> DeepCellExperiment:
         "movies": 3,
         "tile": 16,
         "stride": 2,
-        "shrink": 2,
+        "downsample": 2,
         **changes.pop("data", {}),
     }
     settings = {
@@ -78,7 +78,7 @@ def test_the_files_of_the_replicates_make_an_ensemble(finished):
     kernels = ensemble.variables["params"]["conv1"]["kernel"]
     assert kernels.shape == (2, 2, 2, 1, 3)
     assert not np.array_equal(kernels[0], kernels[1])
-    assert (settings.shrink, settings.stride) == (2, 2)
+    assert (settings.downsample, settings.stride) == (2, 2)
     image = np.random.default_rng(0).gamma(2, 100, (60, 70, 1))
     assert find_nuclei(ensemble, image, settings=settings).labels.shape == (60, 70)
 
@@ -157,11 +157,11 @@ def tiny_file(path, *, layers=TINY, **settings):
 
 
 def test_a_network_comes_back_as_it_was(tmp_path):
-    path = tiny_file(tmp_path / "one.safetensors", shrink=3, seed=0.6, extent=0.1)
+    path = tiny_file(tmp_path / "one.safetensors", downsample=3, seed=0.6, extent=0.1)
     ensemble, settings = load_nuclei_networks([path])
     assert isinstance(ensemble, DeepCellEnsemble)
     assert ensemble.network == FeatureNet(TINY)
-    assert settings == NucleiSettings(shrink=3, seed=0.6, extent=0.1)
+    assert settings == NucleiSettings(downsample=3, seed=0.6, extent=0.1)
 
 
 def test_files_that_make_no_ensemble_are_refused(tmp_path):

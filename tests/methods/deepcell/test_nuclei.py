@@ -88,19 +88,21 @@ def test_probabilities_are_those_of_the_whole_mirrored_image_however_it_is_cut(s
     assert np.allclose(tiled[1:-1:2, ::stride], between, atol=1e-5) == (stride == 2)
 
 
-@pytest.mark.parametrize(("stride", "shrink"), [(1, 1), (2, 1), (1, 3)])
-def test_nuclei_are_found_where_they_are(stride, shrink):
-    image = image_of_nuclei(shrink)
-    nuclei = find_nuclei(bright(), image, settings=NucleiSettings(stride=stride, shrink=shrink))
+@pytest.mark.parametrize(("stride", "downsample"), [(1, 1), (2, 1), (1, 3)])
+def test_nuclei_are_found_where_they_are(stride, downsample):
+    image = image_of_nuclei(downsample)
+    nuclei = find_nuclei(bright(), image, settings=NucleiSettings(stride=stride, downsample=downsample))
     assert nuclei.labels.dtype == np.int32
     assert nuclei.labels.shape == image.shape[:2]
     assert sorted(np.unique(nuclei.labels)) == [0, 1, 2, 3, 4]
     # The first one is cut by the border of the image; reading order is that of the first pixels.
-    expected = (CENTRES + 0.5) * shrink - 0.5
-    np.testing.assert_allclose(nuclei.points[1:], expected[1:], atol=shrink)
+    expected = (CENTRES + 0.5) * downsample - 0.5
+    np.testing.assert_allclose(nuclei.points[1:], expected[1:], atol=downsample)
     for label, (y, x) in enumerate(nuclei.points, start=1):
         assert nuclei.labels[round(float(y)), round(float(x))] == label
-        np.testing.assert_allclose(np.argwhere(nuclei.labels == label).mean(0), (y, x), atol=0.01 * shrink)
+        np.testing.assert_allclose(
+            np.argwhere(nuclei.labels == label).mean(0), (y, x), atol=0.01 * downsample
+        )
 
 
 def test_signed_numbers_stored_as_unsigned_make_no_difference():

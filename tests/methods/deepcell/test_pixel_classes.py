@@ -97,13 +97,13 @@ def test_shares_are_of_what_is_annotated():
         class_shares([image])
 
 
-def test_images_are_read_shrunken_and_mirrored(tmp_path):
+def test_images_are_read_downsampled_and_mirrored(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 99, (20, 24)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "image.tif", pixels)
     tifffile.imwrite(tmp_path / "mask.tif", discs((20, 24), (10, 10, 6)).astype(np.uint8))
     image = annotated_image("one", tmp_path / "image.tif", tmp_path / "mask.tif")
     (classed,) = classed_images(
-        [image], shrink=2, width=1.0, field=5, contrast=lambda it: it[::2, ::2].astype(np.float32)
+        [image], downsample=2, width=1.0, field=5, contrast=lambda it: it[::2, ::2].astype(np.float32)
     )
     np.testing.assert_array_equal(classed.contrast, np.pad(pixels[::2, ::2], 2, mode="symmetric"))
     assert classed.classes.shape == classed.annotated.shape == (14, 16)
@@ -111,4 +111,4 @@ def test_images_are_read_shrunken_and_mirrored(tmp_path):
     tifffile.imwrite(tmp_path / "image.tif", np.repeat(pixels[..., None], 3, -1), photometric="rgb")
     coloured = annotated_image("one", tmp_path / "image.tif", tmp_path / "mask.tif")
     with pytest.raises(InputError, match="has 3 channels"):
-        classed_images([coloured], shrink=2, width=1.0, field=5, contrast=lambda it: it)
+        classed_images([coloured], downsample=2, width=1.0, field=5, contrast=lambda it: it)

@@ -53,7 +53,7 @@ def finished(tmp_path_factory, movie):
 
 def test_windows_show_the_nuclei_that_are_followed_longest(movie):
     (sequence,) = open_dataset(movie)
-    windows = nucleus_windows([sequence], identities=3, window=WINDOW, shrink=1)
+    windows = nucleus_windows([sequence], identities=3, window=WINDOW, downsample=1)
     spans = dict(zip(sequence.tracks.label, sequence.tracks.end - sequence.tracks.begin))
     taken = [int(name.rsplit(" ", 1)[1]) for name in windows.names]
     assert min(spans[label] for label in taken) >= max(spans[it] for it in spans if it not in taken)
@@ -68,11 +68,11 @@ def test_windows_show_the_nuclei_that_are_followed_longest(movie):
         )
 
 
-def test_large_nuclei_are_shrunken_until_the_window_holds_them(movie):
+def test_large_nuclei_are_downsampled_until_the_window_holds_them(movie):
     (sequence,) = open_dataset(movie)
     wide, narrow = (nucleus_windows([sequence], identities=3, window=size) for size in (60, 12))
-    assert wide.shrink == 1
-    assert narrow.shrink > 1
+    assert wide.downsample == 1
+    assert narrow.downsample > 1
     assert narrow.images.shape[1:] == (12, 12, 1)
 
 
@@ -133,7 +133,7 @@ def test_a_finished_run_is_not_trained_again(finished, movie):
         (lambda: RecogArchitecture(dense_width=0), "network.dense-width is 0"),
         (lambda: RecogArchitecture(dropout=1.0), "network.dropout is 1.0"),
         (lambda: RecogData(identities=1), "data.identities is 1"),
-        (lambda: RecogData(shrink=0), "data.shrink is 0"),
+        (lambda: RecogData(downsample=0), "data.downsample is 0"),
         (lambda: RecogData(later=0.0), "data.later is 0.0"),
         (lambda: RecogNetExperiment(phases=()), "phases is empty"),
         (

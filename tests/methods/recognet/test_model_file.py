@@ -28,7 +28,7 @@ def model():
     rng = np.random.default_rng(0)
     variables = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes)
     return RecognitionModel(
-        network=network, variables=variables, mean=0.25, scale=3.5, window=8, shrink=2, names=("a", "b")
+        network=network, variables=variables, mean=0.25, scale=3.5, window=8, downsample=2, names=("a", "b")
     )
 
 

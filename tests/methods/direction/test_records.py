@@ -7,10 +7,10 @@ import textwrap
 
 import numpy as np
 import pytest
-from cellmotion_jax.data.builders import directions
 
 from cellmotion_jax.data.ctc import open_dataset
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.direction import records as directions
 from cellmotion_jax.methods.direction.crops import direction_samples
 from cellmotion_jax.methods.direction.records import direction_source
 
@@ -124,7 +124,7 @@ def test_sequences_of_the_same_name(dataset, tmp_path):
 def test_a_killed_preparation_is_not_taken_for_a_complete_one(dataset, source_of, tmp_path):
     script = f"""
         import itertools, os, signal
-        from cellmotion_jax.data.builders import directions
+        from cellmotion_jax.methods.direction import records as directions
         from cellmotion_jax.data.ctc import open_dataset
 
         def die_after_two(*arguments, **options):

@@ -1,4 +1,4 @@
-"""A small annotated movie with known motion, as a Cell Tracking Challenge folder; decoders of TIFF files."""
+"""Fixtures: a small annotated movie with known motion, as a Cell Tracking Challenge folder; TIFF decoders."""
 
 import pathlib
 from collections.abc import Callable

@@ -8,7 +8,7 @@ import pathlib
 import jax
 
 
-def keep_compiled_programs() -> None:
+def enable_compilation_cache() -> None:
     """Lets the next run of the same program start without compiling it again.
 
     Not on a CPU: compiling takes seconds there, and XLA warns of every program it loads that it may
