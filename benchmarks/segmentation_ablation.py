@@ -15,8 +15,8 @@ import tyro
 from matplotlib.artist import Artist
 
 from cellmotion_jax.methods.convlstm.augmentation import PatchSampling
-from cellmotion_jax.methods.convlstm.data import VideoData
-from cellmotion_jax.methods.convlstm.experiment import ConvLSTMExperiment, VideoNetwork
+from cellmotion_jax.methods.convlstm.data import ConvLSTMData
+from cellmotion_jax.methods.convlstm.experiment import ConvLSTMExperiment, ConvLSTMNetwork
 from cellmotion_jax.report.figures import (
     BLUE,
     GREEN,
@@ -30,7 +30,7 @@ from cellmotion_jax.report.figures import (
 )
 
 COLORS = (BLUE, VERMILLION, ORANGE, GREY, GREEN)
-ONE_FRAME = VideoNetwork(recurrent=False)
+ONE_FRAME = ConvLSTMNetwork(recurrent=False)
 STILL = {"mirror": False, "rotation": 0.0, "scale": 0.0, "contrast": 0.0, "brightness": 0.0, "noise": 0.0}
 
 
@@ -55,7 +55,7 @@ def main(
     only: tuple[str, ...] = (),
 ) -> None:
     """Trains the variants, or those named in only, and compares all that are finished."""
-    whole = ConvLSTMExperiment(weights=weights, data=VideoData(root=root))
+    whole = ConvLSTMExperiment(weights=weights, data=ConvLSTMData(root=root))
     chosen = variants(whole)
     if unknown := set(only) - set(chosen):
         raise SystemExit(f"only names {sorted(unknown)}; there are {list(chosen)}")

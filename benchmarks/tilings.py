@@ -19,7 +19,7 @@ import numpy as np
 from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.inference.tiling import PAPER_TILING, Tiling
 from cellmotion_jax.methods.deep_distance.cells import find_cells
-from cellmotion_jax.methods.deep_distance.model_file import load_cell_model
+from cellmotion_jax.methods.deep_distance.model_file import load_model as load_cell_model
 from cellmotion_jax.metrics import optimal_matches, total_counts
 
 PAPER = "paper: stride 64, averaged"

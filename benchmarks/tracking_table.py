@@ -34,8 +34,9 @@ from cellmotion_jax.methods.celltrack.network_features import (
 )
 from cellmotion_jax.methods.celltrack.seeds import Seeds
 from cellmotion_jax.methods.celltrack.track_movie import track_movie
-from cellmotion_jax.methods.celltrack_embedding.features import load_embedding
-from cellmotion_jax.methods.recognet.model_file import load_recognition_model
+from cellmotion_jax.methods.celltrack_embedding.features import embedding_features
+from cellmotion_jax.methods.celltrack_embedding.model_file import load_model as load_embedding
+from cellmotion_jax.methods.recognet.model_file import load_model as load_recognition_model
 from cellmotion_jax.metrics import (
     LostReport,
     PrecisionCurve,
@@ -170,7 +171,7 @@ def _configurations(options: argparse.Namespace, number: int) -> Iterator[Config
             name = "embedding, intensity" if with_intensity else "embedding"
             tracker = change(
                 BASE,
-                features=model.as_features(with_intensity=with_intensity),
+                features=embedding_features(model, with_intensity=with_intensity),
                 weights=(1.0, 1.0)[: 1 + with_intensity],
                 filter=LinearFilter(regularization=model.regularization, sigma=model.filter_sigma),
                 size=model.window,

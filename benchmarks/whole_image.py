@@ -29,20 +29,21 @@ import jax.numpy as jnp
 import numpy as np
 import tifffile
 
-from cellmotion_jax.methods.deep_distance.cells import CellModel, find_cells, predict_maps
+from cellmotion_jax.methods.deep_distance.cells import find_cells, predict_maps
 from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
-from cellmotion_jax.methods.deep_distance.model_file import load_cell_model
+from cellmotion_jax.methods.deep_distance.model_file import DeepDistanceModel
+from cellmotion_jax.methods.deep_distance.model_file import load_model as load_cell_model
 from cellmotion_jax.models.deep_distance import DeepDistance
 from cellmotion_jax.ops.intensity import standardize
 
 SIZES = ((512, 512), (1024, 1024), (2048, 2048), (3096, 4140))  # The last is that of the paper.
 
 
-def tiles(model: CellModel, image: np.ndarray) -> object:
+def tiles(model: DeepDistanceModel, image: np.ndarray) -> object:
     return predict_maps(model, image)
 
 
-def at_once(model: CellModel, image: np.ndarray) -> object:
+def at_once(model: DeepDistanceModel, image: np.ndarray) -> object:
     """Mirrored only as far as the poolings need; the zeros of the convolutions show at the borders."""
     missing = [(0, -side % model.network.multiple) for side in image.shape[:2]]
     padded = np.pad(image.astype(np.float32), (*missing, (0, 0)), mode="symmetric")
@@ -54,7 +55,7 @@ def maps_of(variables, images, network):
     return network.apply(variables, images, train=False).maps
 
 
-def cells(model: CellModel, image: np.ndarray) -> object:
+def cells(model: DeepDistanceModel, image: np.ndarray) -> object:
     return find_cells(model, image, segment=model.can_segment)
 
 
@@ -132,12 +133,12 @@ def measure(contender, shape: tuple[int, int], options: argparse.Namespace) -> d
     }
 
 
-def random_model(base_width: int) -> CellModel:
+def random_model(base_width: int) -> DeepDistanceModel:
     """Weights drawn by NumPy, since compiling the network's own initialisation takes long."""
     network = DeepDistance(base_width=base_width)
     shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros((1, 16, 16, 1)), train=False))
     rng = np.random.default_rng(0)
-    return CellModel(
+    return DeepDistanceModel(
         network=network,
         variables=jax.tree.map(lambda leaf: rng.uniform(0.01, 0.02, leaf.shape).astype(np.float32), shapes),
         channels=1,

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from cellmotion_jax.inference.tiling import PAPER_TILING
 from cellmotion_jax.methods.celltrack_embedding.experiment import EmbeddingExperiment
 from cellmotion_jax.methods.convlstm.augmentation import PatchSampling
-from cellmotion_jax.methods.convlstm.data import VideoData
-from cellmotion_jax.methods.convlstm.experiment import ConvLSTMExperiment, VideoNetwork
+from cellmotion_jax.methods.convlstm.data import ConvLSTMData
+from cellmotion_jax.methods.convlstm.experiment import ConvLSTMExperiment, ConvLSTMNetwork
 from cellmotion_jax.methods.deep_distance.augmentation import TileAugmentation
-from cellmotion_jax.methods.deep_distance.data import DistanceData
-from cellmotion_jax.methods.deep_distance.experiment import Architecture, DeepDistanceExperiment
+from cellmotion_jax.methods.deep_distance.data import DeepDistanceData
+from cellmotion_jax.methods.deep_distance.experiment import DeepDistanceExperiment, DeepDistanceNetwork
 from cellmotion_jax.methods.deepcell.experiment import DeepCellExperiment, Field
 from cellmotion_jax.methods.direction.data import DirectionData
 from cellmotion_jax.methods.direction.experiment import DirectionExperiment
@@ -127,8 +127,10 @@ EXPERIMENTS: dict[str, Entry] = {
         "tiles of 512 one by one, early stopping, predictions averaged with a stride of 64; for an "
         "accelerator",
         DeepDistanceExperiment(
-            network=Architecture(base_width=64, depth=4, dropout=0.2, batch_norm=False, compress=False),
-            data=DistanceData(tile=512, stride=256, downsample=1),
+            network=DeepDistanceNetwork(
+                base_width=64, depth=4, dropout=0.2, batch_norm=False, compress=False
+            ),
+            data=DeepDistanceData(tile=512, stride=256, downsample=1),
             augmentation=NO_AUGMENTATION,
             optimizer=AdaDelta(),
             phases=(Phase(epochs=100, learning_rate=1.0),),
@@ -163,8 +165,8 @@ EXPERIMENTS: dict[str, Entry] = {
             f"Gomez-de-Mariscal et al. 2021, Table 1, {name}: 2,000 + 2,000 epochs of whole patches, for an "
             "accelerator",
             ConvLSTMExperiment(
-                network=VideoNetwork(**Table1[name].value._asdict()),
-                data=VideoData(downsample=1),
+                network=ConvLSTMNetwork(**Table1[name].value._asdict()),
+                data=ConvLSTMData(downsample=1),
                 sampling=PatchSampling(patch=512),
                 phases=TWO_STEPS,
                 run=Run(batch_size=batch, evaluate_every=500, checkpoint_every=500),

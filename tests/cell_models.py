@@ -5,8 +5,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from cellmotion_jax.methods.deep_distance.cells import CellModel
 from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
+from cellmotion_jax.methods.deep_distance.model_file import DeepDistanceModel
 from cellmotion_jax.models.deep_distance import DeepDistance, DistanceMaps, DistanceOutputs, Task
 from tests.random_variables import draw_variables
 
@@ -32,7 +32,7 @@ def tiny_network(tasks=(Task.inner, Task.outer, Task.classification), channels=1
     return network, draw_variables(network, (1, 8, 8, channels))
 
 
-def cell_model(network=Brightness(depth=2), variables=None, **changes) -> CellModel:
+def cell_model(network=Brightness(depth=2), variables=None, **changes) -> DeepDistanceModel:
     """A model of the network; without one, of `Brightness`."""
     settings = {
         "channels": 1,
@@ -42,9 +42,9 @@ def cell_model(network=Brightness(depth=2), variables=None, **changes) -> CellMo
         "detection": DetectionSettings(),
         "area_threshold": 5,
     }
-    return CellModel(network=network, variables=variables or {}, **(settings | changes))
+    return DeepDistanceModel(network=network, variables=variables or {}, **(settings | changes))
 
 
-def tiny_cell_model(**changes) -> CellModel:
+def tiny_cell_model(**changes) -> DeepDistanceModel:
     """A model of the tiny network."""
     return cell_model(*tiny_network(), **changes)

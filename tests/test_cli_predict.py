@@ -9,7 +9,7 @@ import tifffile
 
 from cellmotion_jax import cli
 from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
-from cellmotion_jax.methods.deep_distance.model_file import save_cell_model
+from cellmotion_jax.methods.deep_distance.model_file import save_model as save_cell_model
 from tests.cell_models import SHAPE, cell_model, tiny_cell_model, tiny_network
 
 

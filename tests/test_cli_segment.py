@@ -10,8 +10,8 @@ import tifffile
 from cellmotion_jax.cli import main
 from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.data.track_table import read_man_track
-from cellmotion_jax.methods.convlstm.model_file import save_video_model
-from cellmotion_jax.methods.deep_distance.model_file import save_cell_model
+from cellmotion_jax.methods.convlstm.model_file import save_model as save_video_model
+from cellmotion_jax.methods.deep_distance.model_file import save_model as save_cell_model
 from tests.cell_models import tiny_cell_model
 from tests.label_images import discs
 from tests.video_models import tiny_video_model, video_model

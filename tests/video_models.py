@@ -4,8 +4,8 @@ import functools
 
 import jax.numpy as jnp
 
-from cellmotion_jax.methods.convlstm.foreground import VideoModel
 from cellmotion_jax.methods.convlstm.instances import InstanceSettings
+from cellmotion_jax.methods.convlstm.model_file import ConvLSTMModel
 from cellmotion_jax.models.convlstm import ConvLSTMState
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet, SegmentationOutputs
 from tests.random_variables import draw_variables
@@ -31,7 +31,7 @@ def tiny_network(**settings):
     return network, draw_variables(network, (1, 2, 32, 32, 1))
 
 
-def video_model(network=Brightness(levels=1), variables=None, **changes) -> VideoModel:
+def video_model(network=Brightness(levels=1), variables=None, **changes) -> ConvLSTMModel:
     """A model of the network; without one, of `Brightness`."""
     settings = {
         "window": 3,
@@ -40,9 +40,9 @@ def video_model(network=Brightness(levels=1), variables=None, **changes) -> Vide
         "instances": InstanceSettings(smallest_area=20),
     }
     settings |= changes
-    return VideoModel(network=network, variables=variables or {}, **settings)
+    return ConvLSTMModel(network=network, variables=variables or {}, **settings)
 
 
-def tiny_video_model(*, recurrent=True, **changes) -> VideoModel:
+def tiny_video_model(*, recurrent=True, **changes) -> ConvLSTMModel:
     """A model of the tiny network."""
     return video_model(*tiny_network(recurrent=recurrent), **changes)

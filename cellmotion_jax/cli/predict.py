@@ -13,7 +13,7 @@ from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import require_empty_folder, written_beside
 from cellmotion_jax.inference.tiling import Tiling
-from cellmotion_jax.methods.deep_distance.model_file import load_cell_model
+from cellmotion_jax.methods.deep_distance.model_file import load_model as load_cell_model
 from cellmotion_jax.methods.deep_distance.predict_movie import predict_movie
 from cellmotion_jax.report.cells import plot_overview
 

@@ -16,7 +16,7 @@ from cellmotion_jax.data.drift.correct import CorrectedMovie, Correction, drift_
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import require_empty_folder, written_beside
-from cellmotion_jax.methods.convlstm.model_file import load_video_model
+from cellmotion_jax.methods.convlstm.model_file import load_model as load_video_model
 from cellmotion_jax.methods.convlstm.segment_movie import SegmentSettings, segment_movie
 from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
 from cellmotion_jax.morphology.tip_table import TipTable, write_table

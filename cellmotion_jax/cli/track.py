@@ -28,7 +28,9 @@ from cellmotion_jax.methods.celltrack.seeds import (
 from cellmotion_jax.methods.celltrack.seeds_file import open_labels, read_all, read_seeds
 from cellmotion_jax.methods.celltrack.track_movie import TrackedMovie, track_movie
 from cellmotion_jax.methods.celltrack.tracks import write_track_table
-from cellmotion_jax.methods.celltrack_embedding.features import EmbeddingModel, load_embedding
+from cellmotion_jax.methods.celltrack_embedding.features import embedding_features
+from cellmotion_jax.methods.celltrack_embedding.model_file import EmbeddingModel
+from cellmotion_jax.methods.celltrack_embedding.model_file import load_model as load_embedding
 from cellmotion_jax.report.live_view import LiveFrame, write_live_view
 from cellmotion_jax.report.trajectories import plot_trajectories
 from cellmotion_jax.tracking import (
@@ -216,7 +218,7 @@ def _detector(options: _TrackOptions, segmentation: Movie | None) -> Any:
 
 def _tracker(options: _TrackOptions, model: EmbeddingModel | None) -> Tracker:
     return Tracker(
-        features=Intensity() if model is None else model.as_features(with_intensity=False),
+        features=Intensity() if model is None else embedding_features(model, with_intensity=False),
         filter=options.kernel_filter if options.kernel else options.filter,
         size=options.window,
         sharpness=options.sharpness,

@@ -2,7 +2,7 @@ r"""Squared errors of distance and probability maps, as DeepDistance adds them u
 
 Koyuncu et al., *DeepDistance: A Multi-task Deep Regression Model for Cell Detection in Inverted Microscopy
 Images*, 2020, Sections 3.1.2 and 3.2: the mean squared error for every task, with weights 1, 1 and 0.1
-(`methods.deep_distance.objective.DistanceObjective`). Both functions are element-wise and read the
+(`methods.deep_distance.objective.DeepDistanceObjective`). Both functions are element-wise and read the
 network's output before its activation; ``where`` leaves out pixels of which nobody has said what they are.
 """
 

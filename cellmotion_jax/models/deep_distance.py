@@ -43,7 +43,7 @@ class Table2(enum.Enum):
     """The seven models of Table 2, all of the same encoder and decoders.
 
     Their weights in the loss and their detection rules are the same but for the map that is searched:
-    `methods.deep_distance.objective.DistanceObjective`, `methods.deep_distance.detection`.
+    `methods.deep_distance.objective.DeepDistanceObjective`, `methods.deep_distance.detection`.
     """
 
     deep_distance = Configuration((Task.inner, Task.outer))

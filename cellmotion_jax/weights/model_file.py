@@ -1,12 +1,19 @@
-"""Variables of a network and a description of it in one safetensors file; nothing in it is ever run."""
+"""A trained network with its settings as one safetensors file; nothing in it is ever run.
+
+The tensors are the network's variables, ``params/...`` and ``batch_stats/...``. Everything else is JSON in
+the metadata, under a key that tells the kinds of models apart. A method states its `ModelFormat` once, in
+its ``model_file.py``.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import json
 import os
 import pathlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
 
 import flax.traverse_util
 import jax
@@ -17,72 +24,169 @@ from safetensors.numpy import save_file
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import written_beside
 from cellmotion_jax.weights.convert import MODEL_KEY
-from cellmotion_jax.weights.fitting import misfits, some_names
+from cellmotion_jax.weights.fitting import misfits, some_names, variable_shapes
 from cellmotion_jax.weights.safetensors_files import read_metadata, read_safetensors
 
+Model = TypeVar("Model")
+Described = TypeVar("Described")
 
-def write_variables(
-    path: str | os.PathLike[str], variables: Mapping[str, Any], *, key: str, described: Mapping[str, Any]
-) -> None:
-    """Writes variables as float32 tensors named ``params/...`` and ``batch_stats/...``.
-
-    Args:
-        path: The file, replaced if it exists.
-        variables: Of a network.
-        key: Under which the description stands in the metadata; it tells kinds of files apart.
-        described: Everything else, as JSON can hold it.
-    """
-    flat = flax.traverse_util.flatten_dict(jax.device_get(dict(variables)), sep="/")
-    # C order: safetensors writes the bytes as they lie in memory.
-    tensors = {name: np.ascontiguousarray(tensor, np.float32) for name, tensor in flat.items()}
-    with written_beside(path) as partial:
-        save_file(tensors, partial, metadata={key: json.dumps(described)})
+HELD = {
+    "cellmotion_jax.cell_model": "a DeepDistance model",
+    "cellmotion_jax.video_model": "a ConvLSTM model",
+    "cellmotion_jax.nuclei_network": "a DeepCell network",
+    "cellmotion_jax.recognition_model": "a RecogNet",
+    "cellmotion_jax.tracking_embedding": "a tracking embedding",
+}
+"""What a file holds, by the key of its description. The keys are older than today's names of the methods."""
+RENAMED = {"shrink": "downsample"}
+"""Names of settings in files of earlier versions, and what they are called now."""
+NOT_KEPT = ("parent", "name", "dtype", "variables")
+"""Fields without a place in a description. The compute type belongs to the machine that trained."""
 
 
-def read_description(path: str | os.PathLike[str], *, key: str, what: str) -> dict[str, Any]:
-    """Reads what :func:`write_variables` wrote of a network besides its tensors.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelFormat(Generic[Model]):
+    """How the models of one method are written and read."""
+
+    key: str
+    """One of `HELD`."""
+    model: type[Model]
+    """A dataclass with a ``network`` (a Linen module), its ``variables``, and settings."""
+    decode: Mapping[str, Callable[[Any], Any]]
+    """How fields of the model that are no plain numbers or text are made of their description."""
+    image_shape: Callable[[Model], tuple[int, ...]]
+    """(y, x, channel) of an image, or (time, y, x, channel) of a window, that a model's network takes."""
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    """Brings the description of an earlier version to today's."""
+
+    def save(self, path: str | os.PathLike[str], model: Model) -> None:
+        """Writes a model, its tensors as float32.
+
+        Args:
+            path: The file, replaced if it exists.
+            model: What to write.
+        """
+        variables = jax.device_get(dict(model.variables))  # type: ignore[attr-defined]
+        flat = flax.traverse_util.flatten_dict(variables, sep="/")
+        # C order: safetensors writes the bytes as they lie in memory.
+        tensors = {name: np.ascontiguousarray(tensor, np.float32) for name, tensor in flat.items()}
+        with written_beside(path) as partial:
+            save_file(tensors, partial, metadata={self.key: json.dumps(describe(model))})
+
+    def load(self, path: str | os.PathLike[str]) -> Model:
+        """Reads what `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The model, its variables on the default device.
+
+        Raises:
+            InputError: If the file is absent, damaged or no safetensors file, holds something else, or does
+                not fit the networks of this version.
+        """
+        described = _read_description(pathlib.Path(path), key=self.key)
+        try:
+            model = restore(self.model, self.upgrade(described), decode=self.decode, variables={})
+            expected = variable_shapes(model.network, self.image_shape(model))  # type: ignore[attr-defined]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{path} describes {HELD[self.key]} that this version cannot build ({error!r}); train it "
+                "again."
+            ) from error
+        return dataclasses.replace(model, variables=_read_variables(path, expected))  # type: ignore[type-var]
+
+
+def held_model(path: str | os.PathLike[str]) -> tuple[str | None, str]:
+    """What a safetensors file holds.
 
     Args:
         path: The file.
-        key: As it was written under.
-        what: What the file should hold, for messages, such as "a cell model".
 
     Returns:
-        The description.
+        The key of a model, one of `HELD`, or None where there is none; and the same in words.
 
     Raises:
-        InputError: If the file is absent, damaged, no safetensors file, or holds something else.
+        InputError: If the file is absent, damaged or no safetensors file.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise InputError(f"{path} is no file; give the model.safetensors that training writes.")
     metadata = read_metadata(path)
-    if key not in metadata:
-        imported = metadata.get(MODEL_KEY)
-        held = f"the weights of the backbone {imported}" if imported else "tensors of another origin"
-        raise InputError(f"{path} holds {held}, not {what}; give the model.safetensors that training writes.")
-    try:
-        return json.loads(metadata[key])
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is damaged: its description cannot be read ({error}).") from error
+    for key, what in HELD.items():
+        if key in metadata:
+            return key, what
+    if MODEL_KEY in metadata:
+        return None, f"the weights of {metadata[MODEL_KEY]}"
+    return None, "tensors of another origin"
 
 
-def read_variables(path: str | os.PathLike[str], expected: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Reads the tensors of a file and holds their shapes against those of a network.
+def describe(value: Any) -> Any:
+    """A dataclass, or what is in one, as JSON can hold it: objects by field, members of enums by value."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: describe(getattr(value, name)) for name in _kept(type(value))}
+    if isinstance(value, tuple | list):
+        return [describe(item) for item in value]
+    return value
+
+
+def restore(
+    described_class: type[Described],
+    described: Mapping[str, Any],
+    *,
+    decode: Mapping[str, Callable[[Any], Any]] | None = None,
+    **given: Any,
+) -> Described:
+    """Makes a dataclass of what `describe` made of it.
 
     Args:
-        path: The file.
-        expected: Shapes by path, see `cellmotion_jax.weights.fitting.variable_shapes`.
+        described_class: The dataclass.
+        described: Its description. A default that stood in for a field of another version would change what
+            the model finds, so exactly its fields are there.
+        decode: How fields that are no plain numbers or text are made of their description.
+        given: Fields that are not described.
 
     Returns:
-        Variables on the default device.
+        The object.
 
     Raises:
-        InputError: If a tensor is missing, unknown or of another shape.
+        KeyError: If a field is missing or unknown, which is named.
     """
+    current = {RENAMED.get(name, name): value for name, value in described.items()}
+    if differing := set(current) ^ set(_kept(described_class)):
+        raise KeyError(*sorted(differing))
+    makers = decode or {}
+    return described_class(
+        **{name: makers[name](value) if name in makers else value for name, value in current.items()}, **given
+    )
+
+
+def _kept(described_class: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(described_class) if field.name not in NOT_KEPT]
+
+
+def _read_description(path: pathlib.Path, *, key: str) -> dict[str, Any]:
+    held, what = held_model(path)
+    if held != key:
+        raise InputError(
+            f"{path} holds {what}, not {HELD[key]}; give the model.safetensors that its training writes."
+        )
+    try:
+        described = json.loads(read_metadata(path)[key])
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is damaged: its description cannot be read ({error}).") from error
+    if not isinstance(described, dict):
+        raise InputError(f"{path} is damaged: its description is no object of names and values.")
+    return described
+
+
+def _read_variables(path: str | os.PathLike[str], expected: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Reads the tensors of a file and holds their shapes against those of a network."""
     tensors = read_safetensors(pathlib.Path(path))
-    differing = misfits(tensors, expected)
-    if differing:
+    if differing := misfits(tensors, expected):
         raise InputError(f"{path} does not fit the network it describes ({some_names(differing)}).")
     return flax.traverse_util.unflatten_dict(
         {name: jnp.asarray(tensor) for name, tensor in tensors.items()}, sep="/"

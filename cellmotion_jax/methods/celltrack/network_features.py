@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from cellmotion_jax.methods.recognet.model_file import RecognitionModel
+from cellmotion_jax.methods.recognet.model_file import RecogNetModel
 from cellmotion_jax.models.backbones.inputs import InputScaling
 from cellmotion_jax.models.backbones.mobilenet_v2 import MobileNetV2
 from cellmotion_jax.models.feature_net import FeatureNet
@@ -89,7 +89,7 @@ class RecogNetFeatures:
     variables: dict[str, Any]
     """Its variables."""
     mean: ArrayLike
-    """See `methods.recognet.model_file.RecognitionModel`."""
+    """See `methods.recognet.model_file.RecogNetModel`."""
     scale: ArrayLike
     """Likewise."""
     downsample: int = flax.struct.field(pytree_node=False, default=1)
@@ -193,7 +193,7 @@ class MobileNetFeatures(DenseFeatures):
         return Maps(tuple(level[0] for level in levels if level is not None))  # type: ignore[union-attr]
 
 
-def recognet_features(model: RecognitionModel, *, layers: int = 4, debiased: bool = True) -> RecogNetFeatures:
+def recognet_features(model: RecogNetModel, *, layers: int = 4, debiased: bool = True) -> RecogNetFeatures:
     """Features of a trained RecogNet.
 
     Args:

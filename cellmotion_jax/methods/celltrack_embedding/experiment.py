@@ -25,7 +25,7 @@ from cellmotion_jax.methods.celltrack_embedding.evaluation import (
     held_out_pairs,
     localisation_errors,
 )
-from cellmotion_jax.methods.celltrack_embedding.features import EmbeddingModel, save_embedding
+from cellmotion_jax.methods.celltrack_embedding.model_file import EmbeddingModel, save_model
 from cellmotion_jax.methods.celltrack_embedding.objective import EmbeddingObjective
 from cellmotion_jax.models.embedding import LEARNED_NUMBERS, PairEmbedding, TrackingEmbedding
 from cellmotion_jax.report.figures import plot_curves
@@ -114,7 +114,7 @@ class EmbeddingExperiment:
         )
         plot_curves(folder / "metrics.csv", folder / "curves.png")
         params = jax.tree.map(lambda leaf: np.asarray(leaf[0]), best.params)
-        save_embedding(folder / "model.safetensors", self._trained(embedding, params))
+        save_model(folder / "model.safetensors", self._trained(embedding, params))
         errors, pairs = localisation_errors(
             network, params, self.objective, samples, held_out, batch_size=batch_size, pictures=PICTURES
         )
@@ -130,7 +130,7 @@ class EmbeddingExperiment:
         """What goes into the model's file."""
         return EmbeddingModel(
             network=embedding.clone(dtype=None),
-            params=params["embedding"],
+            variables={"params": params["embedding"]},
             diameter=self.data.pairs.diameter,
             window=self.objective.window,
             filter_sigma=self.objective.filter_sigma,

@@ -23,7 +23,7 @@ NETWORK_DIAMETER = 32.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VideoData:
+class ConvLSTMData:
     """Where the movies come from and how the network sees them."""
 
     root: pathlib.Path | None = None
@@ -46,7 +46,7 @@ class VideoData:
                 raise InputError(f"data.{name} is {getattr(self, name)}; it must be at least 1.")
 
 
-class VideoSamples(NamedTuple):
+class ConvLSTMSamples(NamedTuple):
     """The annotated frames of an experiment and the windows that end with them."""
 
     images: ImageSplit
@@ -60,7 +60,7 @@ class VideoSamples(NamedTuple):
     """Windows to choose by."""
 
 
-def load_windows(data: VideoData, *, cache: pathlib.Path, seed: int) -> VideoSamples:
+def load_windows(data: ConvLSTMData, *, cache: pathlib.Path, seed: int) -> ConvLSTMSamples:
     """Finds or simulates the movies, prepares their frames, and keeps both for the next run.
 
     Args:
@@ -84,13 +84,13 @@ def load_windows(data: VideoData, *, cache: pathlib.Path, seed: int) -> VideoSam
     def windows(part: tuple[AnnotatedImage, ...]) -> Source:
         return window_source(part, window=data.window, downsample=downsample, data_dir=cache / "frames")
 
-    return VideoSamples(
+    return ConvLSTMSamples(
         images, downsample, diameter / downsample, windows(images.train), windows(images.validation)
     )
 
 
 def training_batches(
-    start: int, *, samples: VideoSamples, batch_size: int, seed: int
+    start: int, *, samples: ConvLSTMSamples, batch_size: int, seed: int
 ) -> Iterator[dict[str, np.ndarray]]:
     """Batches from step ``start`` on, with leading axes [member, batch] of which the first has length 1."""
     return member_batches(

@@ -17,8 +17,9 @@ from cellmotion_jax.data.annotated_image import read_finite_picture
 from cellmotion_jax.data.downsampling import upsample_map
 from cellmotion_jax.data.pipeline import Source, gather
 from cellmotion_jax.inference.tiling import Tiling
-from cellmotion_jax.methods.convlstm.foreground import Memory, VideoModel, foreground_maps
+from cellmotion_jax.methods.convlstm.foreground import Memory, foreground_maps
 from cellmotion_jax.methods.convlstm.instances import InstanceSettings, find_instances
+from cellmotion_jax.methods.convlstm.model_file import ConvLSTMModel
 from cellmotion_jax.metrics import FrameMatches, jaccard_index, match_frame, segmentation_score
 from cellmotion_jax.training.state import Best, TrainState
 from cellmotion_jax.training.step import Objective, side_by_side
@@ -100,7 +101,7 @@ def make_evaluation(
 
 
 def segmented(
-    model: VideoModel,
+    model: ConvLSTMModel,
     images: Sequence[AnnotatedImage],
     *,
     memory: Memory,
@@ -132,7 +133,7 @@ def segmented(
 
 
 def evaluate_part(
-    model: VideoModel,
+    model: ConvLSTMModel,
     name: str,
     images: Sequence[AnnotatedImage],
     *,

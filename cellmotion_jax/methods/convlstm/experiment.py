@@ -15,12 +15,12 @@ import numpy as np
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.convlstm.augmentation import PatchSampling
-from cellmotion_jax.methods.convlstm.data import VideoData, VideoSamples, load_windows, training_batches
+from cellmotion_jax.methods.convlstm.data import ConvLSTMData, ConvLSTMSamples, load_windows, training_batches
 from cellmotion_jax.methods.convlstm.evaluation import PartResult, evaluate_part, make_evaluation
-from cellmotion_jax.methods.convlstm.foreground import VIDEO_TILING, Memory, VideoModel
+from cellmotion_jax.methods.convlstm.foreground import VIDEO_TILING, Memory
 from cellmotion_jax.methods.convlstm.instances import InstanceSettings, fit_instances
-from cellmotion_jax.methods.convlstm.model_file import save_video_model
-from cellmotion_jax.methods.convlstm.objective import SegmentationObjective
+from cellmotion_jax.methods.convlstm.model_file import ConvLSTMModel, save_model
+from cellmotion_jax.methods.convlstm.objective import ConvLSTMObjective
 from cellmotion_jax.methods.convlstm.results import write_results
 from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet
@@ -36,7 +36,7 @@ ENCODER = "mobilenet-v2-0.35"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VideoNetwork:
+class ConvLSTMNetwork:
     """The size of the network; see `models.convlstm_unet.ConvLSTMUNet`."""
 
     base_filters: int = 16
@@ -77,16 +77,16 @@ def two_steps(*, pretrained: bool) -> tuple[Phase, ...]:
 class ConvLSTMExperiment:
     """Trains a network to segment the cells of a movie and tests it on later, or other, frames."""
 
-    network: VideoNetwork = VideoNetwork()
+    network: ConvLSTMNetwork = ConvLSTMNetwork()
     """Size of the network."""
     weights: pathlib.Path | None = None
     """Pretrained weights of the encoder, a file that `cellmotion import-weights --model mobilenet-v2-0.35`
     wrote; None starts from random ones."""
-    data: VideoData = VideoData()
+    data: ConvLSTMData = ConvLSTMData()
     """Where the movies come from."""
     sampling: PatchSampling = PatchSampling()
     """How patches of the training frames are moved and drawn."""
-    objective: SegmentationObjective = SegmentationObjective()
+    objective: ConvLSTMObjective = ConvLSTMObjective()
     """Weights of the loss."""
     optimizer: Optimizer = AdamW()
     """Optimiser."""
@@ -160,10 +160,10 @@ class ConvLSTMExperiment:
         )
         plot_curves(folder / "metrics.csv", folder / "curves.png")
         model = self._trained(jax.tree.map(lambda leaf: np.asarray(leaf[0]), best), samples, instances)
-        save_video_model(folder / "model.safetensors", model)
+        save_model(folder / "model.safetensors", model)
         write_results(folder, model, self._tested(model, samples), tiling=self.tiling)
 
-    def _tested(self, model: VideoModel, samples: VideoSamples) -> dict[Memory, tuple[PartResult, ...]]:
+    def _tested(self, model: ConvLSTMModel, samples: ConvLSTMSamples) -> dict[Memory, tuple[PartResult, ...]]:
         """Every part under every memory that differs for this network."""
         parts = {"validation": samples.images.validation, "test": samples.images.test}
         return {
@@ -180,9 +180,9 @@ class ConvLSTMExperiment:
     def _module(self) -> ConvLSTMUNet:
         return ConvLSTMUNet(**dataclasses.asdict(self.network), dtype=self.precision.value)
 
-    def _trained(self, best: Any, samples: VideoSamples, instances: InstanceSettings) -> VideoModel:
+    def _trained(self, best: Any, samples: ConvLSTMSamples, instances: InstanceSettings) -> ConvLSTMModel:
         """What goes into the model's file."""
-        return VideoModel(
+        return ConvLSTMModel(
             network=self._module().clone(dtype=None),
             variables={"params": best.params, "batch_stats": best.batch_stats},
             window=self.data.window,

@@ -18,7 +18,7 @@ from cellmotion_jax.data.downsampling import downsample_image, upsample_map
 from cellmotion_jax.data.percentiles import normalize_percentiles
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.tiling import Tiling, check_image, predict_tiled
-from cellmotion_jax.methods.convlstm.instances import InstanceSettings
+from cellmotion_jax.methods.convlstm.model_file import ConvLSTMModel
 from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
 from cellmotion_jax.models.convlstm import ConvLSTMState
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet
@@ -44,26 +44,8 @@ class Memory(enum.Enum):
     About as many times slower as the window has frames."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class VideoModel:
-    """A trained network with everything that its use on a movie takes."""
-
-    network: ConvLSTMUNet
-    """The module."""
-    variables: dict[str, Any]
-    """``params`` and ``batch_stats``."""
-    window: int
-    """Frames of a window in training."""
-    downsample: int
-    """Frames are averaged over blocks of ``downsample x downsample`` pixels before the network sees them."""
-    cell_diameter: float
-    """Median equivalent diameter of the training cells, in downsampled pixels."""
-    instances: InstanceSettings
-    """How its probabilities become cells, as fitted to the training cells."""
-
-
 def foreground_maps(
-    model: VideoModel,
+    model: ConvLSTMModel,
     frames: Iterable[Num[np.ndarray, "_ _"]],
     *,
     before: Iterable[Num[np.ndarray, "_ _"]] = (),

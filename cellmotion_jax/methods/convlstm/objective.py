@@ -16,7 +16,7 @@ from cellmotion_jax.ops.numerics import masked_mean
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SegmentationObjective:
+class ConvLSTMObjective:
     """Weighted softmax cross-entropy of cell and background (Gomez-de-Mariscal et al. 2021, Eq. 1).
 
     The weight of contacts is not in the paper; as in Ronneberger et al. 2015 it keeps neighbours apart.

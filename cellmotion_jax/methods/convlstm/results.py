@@ -12,7 +12,8 @@ import numpy as np
 from cellmotion_jax.files import write_text
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.convlstm.evaluation import PartResult, segmented
-from cellmotion_jax.methods.convlstm.foreground import Memory, VideoModel
+from cellmotion_jax.methods.convlstm.foreground import Memory
+from cellmotion_jax.methods.convlstm.model_file import ConvLSTMModel
 from cellmotion_jax.metrics import optimal_matches, segmentation_score
 from cellmotion_jax.morphology import centroid_pixels
 from cellmotion_jax.report.cells import plot_cells
@@ -22,7 +23,7 @@ HEADER = ("memory", "part", "frame", "cells", "SEG", "jaccard")
 
 def write_results(
     folder: pathlib.Path,
-    model: VideoModel,
+    model: ConvLSTMModel,
     results: Mapping[Memory, tuple[PartResult, ...]],
     *,
     tiling: Tiling,
@@ -68,7 +69,7 @@ def write_results(
 
 def _draw(
     folder: pathlib.Path,
-    model: VideoModel,
+    model: ConvLSTMModel,
     memory: Memory,
     part: PartResult,
     *,

@@ -19,8 +19,9 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.linking.ctc_result import write_linked_result
 from cellmotion_jax.inference.linking.linker import Linker, Links, LinkSettings
 from cellmotion_jax.inference.tiling import Tiling
-from cellmotion_jax.methods.convlstm.foreground import VIDEO_TILING, Memory, VideoModel, foreground_maps
+from cellmotion_jax.methods.convlstm.foreground import VIDEO_TILING, Memory, foreground_maps
 from cellmotion_jax.methods.convlstm.instances import find_instances
+from cellmotion_jax.methods.convlstm.model_file import ConvLSTMModel
 from cellmotion_jax.morphology.behaviour import CellTable, cell_table
 from cellmotion_jax.morphology.cell_shapes import CellShapes, cell_shapes
 from cellmotion_jax.morphology.motion import MotionSettings
@@ -60,7 +61,7 @@ class SegmentedMovie(NamedTuple):
 
 def segment_movie(
     movie: Movie,
-    model: VideoModel,
+    model: ConvLSTMModel,
     folder: pathlib.Path,
     *,
     settings: SegmentSettings,
@@ -125,7 +126,7 @@ def segment_movie(
 
 
 def _instances(
-    movie: Movie, model: VideoModel, settings: SegmentSettings
+    movie: Movie, model: ConvLSTMModel, settings: SegmentSettings
 ) -> Iterator[Int32[np.ndarray, "y x"]]:
     """The label image of every frame, with a progress bar."""
     frames = (movie[frame] for frame in range(len(movie)))

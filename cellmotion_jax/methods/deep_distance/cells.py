@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +14,9 @@ from skimage.segmentation import expand_labels
 from cellmotion_jax.data.downsampling import downsample_image, image_points, upsample_labels
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.tiling import DEFAULT_TILING, Tiling, check_image, predict_tiled
-from cellmotion_jax.methods.deep_distance.detection import Detections, DetectionSettings, detect_cells
-from cellmotion_jax.models.deep_distance import DeepDistance, DistanceMaps, Task
+from cellmotion_jax.methods.deep_distance.detection import Detections, detect_cells
+from cellmotion_jax.methods.deep_distance.model_file import DeepDistanceModel
+from cellmotion_jax.models.deep_distance import DeepDistance, DistanceMaps
 from cellmotion_jax.morphology.majority import majority_filter
 from cellmotion_jax.morphology.marker_growth import Grow, flood_markers, widen_markers
 from cellmotion_jax.ops.intensity import standardize
@@ -27,33 +27,6 @@ PAPER_SMALLEST_MARKER = 50
 # Shares of a typical cell: the width of the majority filter's window, and the smallest area.
 MAJORITY_WIDTH = 0.2
 SMALLEST_CELL = 0.1
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class CellModel:
-    """A trained network with everything that its use on an image takes."""
-
-    network: DeepDistance
-    """The module."""
-    variables: dict[str, Any]
-    """``params`` and, where the network normalises by batches, ``batch_stats``."""
-    channels: int
-    """Channels of the images it was trained on."""
-    downsample: int
-    """Images are averaged over blocks of ``downsample x downsample`` pixels before the network sees them."""
-    cell_diameter: float
-    """Median equivalent diameter of the training cells, in downsampled pixels."""
-    boundary_width: float
-    """Downsampled pixels that the classification target had taken off every cell."""
-    detection: DetectionSettings
-    """How peaks become cells."""
-    area_threshold: int
-    """Fewest downsampled pixels of a cell of the model of classification and boundary."""
-
-    @property
-    def can_segment(self) -> bool:
-        """Whether the network has the two maps that outlines are made of (Section 4.7)."""
-        return {Task.outer, Task.classification} <= set(self.network.tasks)
 
 
 class Cells(NamedTuple):
@@ -71,7 +44,7 @@ class Cells(NamedTuple):
 
 
 def find_cells(
-    model: CellModel,
+    model: DeepDistanceModel,
     image: Num[np.ndarray, "..."],
     *,
     segment: bool,
@@ -112,7 +85,7 @@ def find_cells(
 
 
 def predict_maps(
-    model: CellModel, image: Num[np.ndarray, "..."], *, tiling: Tiling = DEFAULT_TILING
+    model: DeepDistanceModel, image: Num[np.ndarray, "..."], *, tiling: Tiling = DEFAULT_TILING
 ) -> DistanceMaps:
     """The network's maps of a whole image, which is downsampled, standardised and cut into tiles.
 
@@ -146,7 +119,7 @@ def predict_maps(
 
 
 def segment_cells(
-    model: CellModel, maps: DistanceMaps, detections: Detections, *, grow: Grow = flood_markers
+    model: DeepDistanceModel, maps: DistanceMaps, detections: Detections, *, grow: Grow = flood_markers
 ) -> Int32[np.ndarray, "y x"]:
     """Outlines around detections (Section 4.7), on the downsampled grid.
 

@@ -22,7 +22,7 @@ NETWORK_DIAMETER = 30.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DistanceData:
+class DeepDistanceData:
     """Where the images come from and what the network is to learn of them."""
 
     root: pathlib.Path | None = None
@@ -68,7 +68,7 @@ class IndependentImages(NamedTuple):
     """Median cell diameter in them, in their own pixels."""
 
 
-class DistanceSamples(NamedTuple):
+class DeepDistanceSamples(NamedTuple):
     """The images of an experiment and the tiles cut from them."""
 
     images: ImageSplit
@@ -84,7 +84,7 @@ class DistanceSamples(NamedTuple):
     """Images of other cells."""
 
 
-def load_tiles(data: DistanceData, *, cache: pathlib.Path, seed: int) -> DistanceSamples:
+def load_tiles(data: DeepDistanceData, *, cache: pathlib.Path, seed: int) -> DeepDistanceSamples:
     """Finds or simulates the images, computes what is to be learned of them, and keeps both for the next run.
 
     Args:
@@ -118,7 +118,7 @@ def load_tiles(data: DistanceData, *, cache: pathlib.Path, seed: int) -> Distanc
         )
 
     # Of validation images every pixel counts once, or nearly so.
-    return DistanceSamples(
+    return DeepDistanceSamples(
         images=images,
         diameter=diameter,
         downsample=downsample,
@@ -129,7 +129,7 @@ def load_tiles(data: DistanceData, *, cache: pathlib.Path, seed: int) -> Distanc
 
 
 def training_batches(
-    start: int, *, samples: DistanceSamples, batch_size: int, seed: int
+    start: int, *, samples: DeepDistanceSamples, batch_size: int, seed: int
 ) -> Iterator[dict[str, np.ndarray]]:
     """Batches from step ``start`` on, with leading axes [member, batch] of which the first has length 1."""
     return member_batches(
@@ -141,7 +141,7 @@ def training_batches(
     )
 
 
-def _independent(data: DistanceData) -> tuple[IndependentImages, ...]:
+def _independent(data: DeepDistanceData) -> tuple[IndependentImages, ...]:
     others: list[IndependentImages] = []
     for root in data.independent:
         folder = root.resolve()

@@ -13,8 +13,9 @@ from jaxtyping import Bool, Int
 from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.data.downsampling import image_points
 from cellmotion_jax.inference.tiling import Tiling
-from cellmotion_jax.methods.deep_distance.cells import CellModel, find_cells, predict_maps
+from cellmotion_jax.methods.deep_distance.cells import find_cells, predict_maps
 from cellmotion_jax.methods.deep_distance.detection import detect_cells
+from cellmotion_jax.methods.deep_distance.model_file import DeepDistanceModel
 from cellmotion_jax.metrics import (
     Counts,
     PointMatches,
@@ -48,7 +49,7 @@ class PartResult(NamedTuple):
     """How the images of one part went."""
 
     name: str
-    model: CellModel
+    model: DeepDistanceModel
     """As it was used here."""
     radius: float
     """Pixels within which a detection and a marker match."""
@@ -61,7 +62,7 @@ class PartResult(NamedTuple):
         return total_counts(result.counts[rule] for result in self.images)
 
 
-def candidates(model: CellModel) -> dict[float, CellModel]:
+def candidates(model: DeepDistanceModel) -> dict[float, DeepDistanceModel]:
     """The model with every value that its one free parameter is chosen from (Sections 4.3 and 4.4).
 
     That is the height h, or, for the model that has a boundary map instead of peaks, the smallest area.
@@ -76,8 +77,8 @@ def candidates(model: CellModel) -> dict[float, CellModel]:
 
 
 def choose_parameter(
-    model: CellModel, images: Sequence[AnnotatedImage], *, radius: float, tiling: Tiling
-) -> tuple[float, CellModel]:
+    model: DeepDistanceModel, images: Sequence[AnnotatedImage], *, radius: float, tiling: Tiling
+) -> tuple[float, DeepDistanceModel]:
     """The candidate with the highest F-score on validation images; of equals, the one in their middle.
 
     Args:
@@ -100,7 +101,7 @@ def choose_parameter(
 
 
 def evaluate_part(
-    model: CellModel, name: str, images: Sequence[AnnotatedImage], *, radius: float, tiling: Tiling
+    model: DeepDistanceModel, name: str, images: Sequence[AnnotatedImage], *, radius: float, tiling: Tiling
 ) -> PartResult:
     """Finds the cells of all images of a part and holds them against what is annotated.
 
@@ -138,7 +139,7 @@ def evaluate_part(
 
 
 def _counts_by_parameter(
-    model: CellModel,
+    model: DeepDistanceModel,
     maps: DistanceMaps,
     markers: Int[np.ndarray, "marker 2"],
     annotated: Bool[np.ndarray, "y x"],

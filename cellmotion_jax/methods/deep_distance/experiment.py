@@ -13,17 +13,16 @@ from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.deep_distance.augmentation import TileAugmentation
-from cellmotion_jax.methods.deep_distance.cells import CellModel
 from cellmotion_jax.methods.deep_distance.data import (
-    DistanceData,
-    DistanceSamples,
+    DeepDistanceData,
+    DeepDistanceSamples,
     load_tiles,
     training_batches,
 )
 from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
 from cellmotion_jax.methods.deep_distance.evaluation import choose_parameter, evaluate_part
-from cellmotion_jax.methods.deep_distance.model_file import save_cell_model
-from cellmotion_jax.methods.deep_distance.objective import DistanceObjective
+from cellmotion_jax.methods.deep_distance.model_file import DeepDistanceModel, save_model
+from cellmotion_jax.methods.deep_distance.objective import DeepDistanceObjective
 from cellmotion_jax.methods.deep_distance.results import ModelResult, write_model_results, write_results
 from cellmotion_jax.models.deep_distance import DeepDistance, Table2
 from cellmotion_jax.report.figures import plot_curves
@@ -34,7 +33,7 @@ from cellmotion_jax.training.validation import make_validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Architecture:
+class DeepDistanceNetwork:
     """The size of the encoder and of every decoder; see `models.deep_distance.DeepDistance`."""
 
     base_width: int = 16
@@ -66,11 +65,11 @@ class DeepDistanceExperiment:
 
     models: tuple[Table2, ...] = (Table2.deep_distance_extended,)
     """Which models of Table 2, trained one after another with the same budget."""
-    network: Architecture = Architecture()
+    network: DeepDistanceNetwork = DeepDistanceNetwork()
     """Size of the network."""
-    data: DistanceData = DistanceData()
+    data: DeepDistanceData = DeepDistanceData()
     """Where the images come from."""
-    objective: DistanceObjective = DistanceObjective()
+    objective: DeepDistanceObjective = DeepDistanceObjective()
     """Weights of the tasks."""
     augmentation: TileAugmentation = TileAugmentation()
     """Random changes of the training tiles."""
@@ -111,7 +110,7 @@ class DeepDistanceExperiment:
             results.append(self._train_one(model, samples, inner))
         write_results(folder, results)
 
-    def _train_one(self, model: Table2, samples: DistanceSamples, folder: pathlib.Path) -> ModelResult:
+    def _train_one(self, model: Table2, samples: DeepDistanceSamples, folder: pathlib.Path) -> ModelResult:
         """Trains and tests one model of Table 2 and writes its file, log and pictures."""
         network = self._network(model)
         best = fit(
@@ -140,7 +139,7 @@ class DeepDistanceExperiment:
         parameter, trained = choose_parameter(
             trained, samples.images.validation, radius=radius, tiling=self.tiling
         )
-        save_cell_model(folder / "model.safetensors", trained)
+        save_model(folder / "model.safetensors", trained)
 
         parts = [
             evaluate_part(trained, name, images, radius=radius, tiling=self.tiling)
@@ -164,9 +163,9 @@ class DeepDistanceExperiment:
             dtype=self.precision.value,
         )
 
-    def _trained(self, network: DeepDistance, best, samples: DistanceSamples) -> CellModel:
+    def _trained(self, network: DeepDistance, best, samples: DeepDistanceSamples) -> DeepDistanceModel:
         """What goes into the model's file; the parameter of the detection is still to be chosen."""
-        return CellModel(
+        return DeepDistanceModel(
             network=network.clone(dtype=None),
             variables={"params": best.params, "batch_stats": best.batch_stats},
             channels=samples.images.train[0].channels,

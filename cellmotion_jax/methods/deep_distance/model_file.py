@@ -1,68 +1,55 @@
-"""Trained cell models as one file: tensors as safetensors, everything else as JSON in its metadata."""
+"""A trained DeepDistance network with everything that its use on an image takes, and its file."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
+from typing import Any
 
-from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.deep_distance.cells import CellModel
 from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
 from cellmotion_jax.models.deep_distance import DeepDistance, Task
-from cellmotion_jax.weights.fitting import variable_shapes
-from cellmotion_jax.weights.model_file import read_description, read_variables, write_variables
-
-CELL_MODEL_KEY = "cellmotion_jax.cell_model"
-NETWORK_FIELDS = ("base_width", "depth", "dropout", "batch_norm", "compress", "cascaded")
-NUMBERS = ("channels", "downsample", "cell_diameter", "boundary_width", "area_threshold")
+from cellmotion_jax.weights.model_file import ModelFormat, restore
 
 
-def save_cell_model(path: str | os.PathLike[str], model: CellModel) -> None:
-    """Writes a model to a safetensors file, replaced if it exists.
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class DeepDistanceModel:
+    """A trained network with everything that its use on an image takes."""
 
-    Tensors are float32 and named ``params/...`` and ``batch_stats/...``. The compute type of the network is
-    not kept: it belongs to the machine that trained.
+    network: DeepDistance
+    """The module."""
+    variables: dict[str, Any]
+    """``params`` and, where the network normalises by batches, ``batch_stats``."""
+    channels: int
+    """Channels of the images it was trained on."""
+    downsample: int
+    """Images are averaged over blocks of ``downsample x downsample`` pixels before the network sees them."""
+    cell_diameter: float
+    """Median equivalent diameter of the training cells, in downsampled pixels."""
+    boundary_width: float
+    """Downsampled pixels that the classification target had taken off every cell."""
+    detection: DetectionSettings
+    """How peaks become cells."""
+    area_threshold: int
+    """Fewest downsampled pixels of a cell of the model of classification and boundary."""
 
-    Args:
-        path: The file.
-        model: What to write.
-    """
-    described = {
-        "network": {"tasks": [task.value for task in model.network.tasks]}
-        | {name: getattr(model.network, name) for name in NETWORK_FIELDS},
-        "detection": dataclasses.asdict(model.detection),
-    } | {name: getattr(model, name) for name in NUMBERS}
-    write_variables(path, model.variables, key=CELL_MODEL_KEY, described=described)
+    @property
+    def can_segment(self) -> bool:
+        """Whether the network has the two maps that outlines are made of (Section 4.7)."""
+        return {Task.outer, Task.classification} <= set(self.network.tasks)
 
 
-def load_cell_model(path: str | os.PathLike[str]) -> CellModel:
-    """Reads what :func:`save_cell_model` wrote; nothing in the file is ever run.
+def _network(described: dict[str, Any]) -> DeepDistance:
+    return restore(
+        DeepDistance, described, decode={"tasks": lambda names: tuple(Task(name) for name in names)}
+    )
 
-    Args:
-        path: The file.
 
-    Returns:
-        The model, its variables on the default device.
-
-    Raises:
-        InputError: If the file is absent, damaged or no safetensors file, holds something else than a cell
-            model, or does not fit the networks of this version.
-    """
-    described = read_description(path, key=CELL_MODEL_KEY, what="a cell model")
-    try:
-        settings = dict(described["network"])
-        tasks = tuple(Task(name) for name in settings.pop("tasks"))
-        # A default that stood in for a field of another version would change what the model finds.
-        known = {field.name for field in dataclasses.fields(DetectionSettings)}
-        if differing := (set(settings) ^ set(NETWORK_FIELDS)) | (set(described["detection"]) ^ known):
-            raise KeyError(*sorted(differing))
-        network = DeepDistance(tasks=tasks, **settings)
-        detection = DetectionSettings(**described["detection"])
-        numbers = {name: described[name] for name in NUMBERS}
-        expected = variable_shapes(network, (network.multiple, network.multiple, numbers["channels"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} describes a cell model that this version cannot build ({error!r}); train it again."
-        ) from error
-    variables = read_variables(path, expected)
-    return CellModel(network=network, variables=variables, detection=detection, **numbers)
+MODEL_FORMAT = ModelFormat(
+    key="cellmotion_jax.cell_model",
+    model=DeepDistanceModel,
+    decode={
+        "network": _network,
+        "detection": lambda described: restore(DetectionSettings, described),
+    },
+    image_shape=lambda model: (model.network.multiple, model.network.multiple, model.channels),
+)
+save_model, load_model = MODEL_FORMAT.save, MODEL_FORMAT.load

@@ -18,7 +18,7 @@ from cellmotion_jax.ops.numerics import masked_mean
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DistanceObjective:
+class DeepDistanceObjective:
     """Weighted sum of the mean squared errors of all tasks of a network (Koyuncu et al. 2020, Section 3.2).
 
     The weight of the classification is small since its map is 1 on all of a cell, where the distances reach

@@ -16,7 +16,8 @@ from cellmotion_jax.data.ctc_masks import LARGEST_LABEL, frame_digits
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.tiling import DEFAULT_TILING, Tiling
-from cellmotion_jax.methods.deep_distance.cells import CellModel, Cells, find_cells
+from cellmotion_jax.methods.deep_distance.cells import Cells, find_cells
+from cellmotion_jax.methods.deep_distance.model_file import DeepDistanceModel
 
 
 class Shown(NamedTuple):
@@ -39,7 +40,7 @@ class Prediction(NamedTuple):
 
 
 def predict_movie(
-    movie: Movie, model: CellModel, folder: pathlib.Path, *, tiling: Tiling = DEFAULT_TILING
+    movie: Movie, model: DeepDistanceModel, folder: pathlib.Path, *, tiling: Tiling = DEFAULT_TILING
 ) -> Prediction:
     """Finds the cells of every frame and writes them to a folder.
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from cellmotion_jax.files import write_text
 from cellmotion_jax.inference.tiling import Tiling
-from cellmotion_jax.methods.deep_distance.cells import CellModel, find_cells
+from cellmotion_jax.methods.deep_distance.cells import find_cells
 from cellmotion_jax.methods.deep_distance.evaluation import PartResult, candidates
+from cellmotion_jax.methods.deep_distance.model_file import DeepDistanceModel
 from cellmotion_jax.metrics import IOU_THRESHOLDS, one_to_one_matches
 from cellmotion_jax.metrics.annotation import annotated_points, known_cells
 from cellmotion_jax.models.deep_distance import Table2, Task
@@ -41,7 +42,7 @@ class ModelResult(NamedTuple):
     """How one model of Table 2 went."""
 
     table_2: Table2
-    trained: CellModel
+    trained: DeepDistanceModel
     parameter: float
     """What was chosen on the validation images: h, or the smallest area."""
     parts: tuple[PartResult, ...]

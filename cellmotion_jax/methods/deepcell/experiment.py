@@ -23,9 +23,9 @@ from cellmotion_jax.methods.deepcell.evaluation import (
     evaluate_part,
     write_results,
 )
-from cellmotion_jax.methods.deepcell.model_file import save_nuclei_network
+from cellmotion_jax.methods.deepcell.model_file import DeepCellModel, save_model
 from cellmotion_jax.methods.deepcell.nuclei import DeepCellEnsemble, NucleiSettings
-from cellmotion_jax.methods.deepcell.objective import PixelObjective
+from cellmotion_jax.methods.deepcell.objective import DeepCellObjective
 from cellmotion_jax.models.feature_net import FEATURE_NET_31, FEATURE_NET_61, FeatureMaps, FeatureNet
 from cellmotion_jax.report.figures import plot_curves
 from cellmotion_jax.training.checkpoint import check_same_configuration
@@ -113,7 +113,8 @@ class DeepCellExperiment:
         together = _ensemble(network, trained)
         settings = choose_settings(together, settings, samples.images.validation)
         for inner, variables in zip(folders, trained):
-            save_nuclei_network(inner / "model.safetensors", network, variables, settings)
+            model = DeepCellModel(network=network, variables=variables, settings=settings)
+            save_model(inner / "model.safetensors", model)
 
         ensembles = {f"replicate {i}": _ensemble(network, [it]) for i, it in enumerate(trained)}
         if several:
@@ -143,7 +144,7 @@ class DeepCellExperiment:
         dense = self.data.sampling is Sampling.dense
         weights = samples.weights if dense else (1.0,) * len(samples.weights)
         learned, judged = (
-            PixelObjective(margin=network.receptive_field // 2, stride=stride, weights=of_class)
+            DeepCellObjective(margin=network.receptive_field // 2, stride=stride, weights=of_class)
             for stride, of_class in (
                 (self.data.stride if dense else network.coarsest, weights),
                 (self.data.stride, samples.weights),

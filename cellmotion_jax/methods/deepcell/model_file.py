@@ -1,4 +1,4 @@
-"""Feature nets trained here, one file per replicate, and how nuclei are made of their answers."""
+"""A trained feature net with how nuclei are made of its answers, and its file; one file per replicate."""
 
 from __future__ import annotations
 
@@ -12,41 +12,27 @@ import jax.numpy as jnp
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deepcell.nuclei import DeepCellEnsemble, NucleiSettings
-from cellmotion_jax.models.feature_net import Conv, FeatureNet, Pool
-from cellmotion_jax.weights.fitting import variable_shapes
-from cellmotion_jax.weights.model_file import read_description, read_variables, write_variables
-
-NUCLEI_KEY = "cellmotion_jax.nuclei_network"
-NETWORK_FIELDS = ("dense_width", "classes", "batch_norm")
+from cellmotion_jax.models.feature_net import Conv, FeatureNet, Layer, Pool
+from cellmotion_jax.weights.model_file import ModelFormat, restore
 
 
-def save_nuclei_network(
-    path: str | os.PathLike[str], network: FeatureNet, variables: dict[str, Any], settings: NucleiSettings
-) -> None:
-    """Writes one network to a safetensors file, replaced if it exists.
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class DeepCellModel:
+    """One trained network."""
 
-    Args:
-        path: The file.
-        network: The module; its compute type is not kept.
-        variables: Its variables, without a member axis.
-        settings: With what nuclei are found.
-    """
-    layers = [[layer.kernel, layer.width] if isinstance(layer, Conv) else None for layer in network.layers]
-    described = {
-        "layers": layers,
-        "network": {name: getattr(network, name) for name in NETWORK_FIELDS},
-        "settings": dataclasses.asdict(settings),
-    }
-    write_variables(path, variables, key=NUCLEI_KEY, described=described)
+    network: FeatureNet
+    """The module."""
+    variables: dict[str, Any]
+    """Its variables, without a member axis."""
+    settings: NucleiSettings
+    """With what nuclei are found."""
 
 
-def load_nuclei_networks(
-    paths: Sequence[str | os.PathLike[str]],
-) -> tuple[DeepCellEnsemble, NucleiSettings]:
-    """Reads one network or the replicates of one ensemble that :func:`save_nuclei_network` wrote.
+def load_ensemble(paths: Sequence[str | os.PathLike[str]]) -> tuple[DeepCellEnsemble, NucleiSettings]:
+    """Reads one network, or the replicates of one ensemble.
 
     Args:
-        paths: At least one file.
+        paths: At least one file that `save_model` wrote.
 
     Returns:
         The ensemble, its variables on the default device, and the settings that were chosen in training.
@@ -57,30 +43,46 @@ def load_nuclei_networks(
     """
     if not paths:
         raise InputError("an ensemble needs the weights of at least one network.")
-    read = [_read(path) for path in paths]
-    network, settings, _ = read[0]
-    for path, (other, chosen, _) in zip(paths, read):
-        if (other, chosen) != (network, settings):
+    models = [load_model(path) for path in paths]
+    first = models[0]
+    for path, model in zip(paths, models):
+        if (model.network, model.settings) != (first.network, first.settings):
             raise InputError(
                 f"{path} holds another network, or other settings, than {paths[0]}; give the replicates of "
                 "one training."
             )
-    variables = jax.tree.map(lambda *members: jnp.stack(members), *(it for _, _, it in read))
-    return DeepCellEnsemble(network=network, variables=variables), settings
+    variables = jax.tree.map(lambda *members: jnp.stack(members), *(model.variables for model in models))
+    return DeepCellEnsemble(network=first.network, variables=variables), first.settings
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[FeatureNet, NucleiSettings, dict[str, Any]]:
-    described = read_description(path, key=NUCLEI_KEY, what="a network for nuclei")
-    try:
-        layers = tuple(Pool() if layer is None else Conv(*layer) for layer in described["layers"])
-        fields = {name: described["network"][name] for name in NETWORK_FIELDS}
-        network = FeatureNet(layers, **fields)
-        settings = NucleiSettings(**described["settings"])
-        field = network.receptive_field
-        expected = variable_shapes(network, (field, field, 1))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} describes a network for nuclei that this version cannot build ({error!r}); train "
-            "it again."
-        ) from error
-    return network, settings, read_variables(path, expected)
+def _layer(described: dict[str, int]) -> Layer:
+    return restore(Conv, described) if described else Pool()
+
+
+def _upgrade(described: dict[str, Any]) -> dict[str, Any]:
+    """Layers stood beside the network, as [kernel, width] or null, until version 0.1."""
+    if "layers" not in described:
+        return described
+    network, layers = dict(described["network"]), described["layers"]
+    network["layers"] = [
+        {} if it is None else dict(zip(("kernel", "width"), it, strict=True)) for it in layers
+    ]
+    return {"network": network, "settings": described["settings"]}
+
+
+def _network(described: dict[str, Any]) -> FeatureNet:
+    return restore(FeatureNet, described, decode={"layers": lambda layers: tuple(map(_layer, layers))})
+
+
+def _field(model: DeepCellModel) -> tuple[int, ...]:
+    return (model.network.receptive_field, model.network.receptive_field, 1)
+
+
+MODEL_FORMAT = ModelFormat(
+    key="cellmotion_jax.nuclei_network",
+    model=DeepCellModel,
+    decode={"network": _network, "settings": lambda described: restore(NucleiSettings, described)},
+    image_shape=_field,
+    upgrade=_upgrade,
+)
+save_model, load_model = MODEL_FORMAT.save, MODEL_FORMAT.load

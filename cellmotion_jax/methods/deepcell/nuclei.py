@@ -1,6 +1,6 @@
 """Nuclei of an image of any size, from DeepCell's feature nets with their published weights.
 
-    ensemble = load_ensemble(["nuclei_0.safetensors", ..., "nuclei_4.safetensors"])
+    ensemble = load_published_ensemble(["nuclei_0.safetensors", ..., "nuclei_4.safetensors"])
     nuclei = find_nuclei(ensemble, image)  # labels, points, probabilities
 
 The files are what ``cellmotion import-weights`` makes of the published ones.
@@ -88,7 +88,7 @@ class Nuclei(NamedTuple):
     """Boundary, interior, background on the downsampled grid."""
 
 
-def load_ensemble(paths: Sequence[str | os.PathLike[str]]) -> DeepCellEnsemble:
+def load_published_ensemble(paths: Sequence[str | os.PathLike[str]]) -> DeepCellEnsemble:
     """Loads one network or several replicates of it; the published ones come in fives.
 
     Args:

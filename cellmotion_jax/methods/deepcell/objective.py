@@ -14,7 +14,7 @@ from cellmotion_jax.ops.numerics import masked_mean, select
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PixelObjective:
+class DeepCellObjective:
     """Softmax cross-entropy over the classes of pixels, each weighted, so that rare ones are not drowned."""
 
     margin: int

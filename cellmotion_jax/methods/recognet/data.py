@@ -22,7 +22,7 @@ WITHIN_UNIT = 99.9
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RecogData:
+class RecogNetData:
     """Whose nuclei are to be told apart."""
 
     root: pathlib.Path | None = None
@@ -85,7 +85,7 @@ class WindowSource:
         return {"image": image, "identity": identity, "counts": np.array(True)}
 
 
-class RecogSamples(NamedTuple):
+class RecogNetSamples(NamedTuple):
     """What an experiment learns from."""
 
     windows: NucleusWindows
@@ -97,7 +97,7 @@ class RecogSamples(NamedTuple):
     """What they are divided by."""
 
 
-def load_windows(data: RecogData, *, cache: pathlib.Path, seed: int) -> RecogSamples:
+def load_windows(data: RecogNetData, *, cache: pathlib.Path, seed: int) -> RecogNetSamples:
     """Finds or simulates the movie, cuts the windows, splits them, and centres and scales them.
 
     Args:
@@ -130,7 +130,7 @@ def load_windows(data: RecogData, *, cache: pathlib.Path, seed: int) -> RecogSam
         name: WindowSource(windows.images[part], windows.identity[part], mean=mean, scale=scale)
         for name, part in split._asdict().items()
     }
-    return RecogSamples(windows, parts, mean, scale)
+    return RecogNetSamples(windows, parts, mean, scale)
 
 
 def split_windows(

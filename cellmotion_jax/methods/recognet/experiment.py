@@ -13,9 +13,9 @@ from jaxtyping import Array
 
 from cellmotion_jax.data.pipeline import member_batches
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.recognet.data import RecogData, load_windows
-from cellmotion_jax.methods.recognet.model_file import RecognitionModel, save_recognition_model
-from cellmotion_jax.methods.recognet.objective import IdentityObjective
+from cellmotion_jax.methods.recognet.data import RecogNetData, load_windows
+from cellmotion_jax.methods.recognet.model_file import RecogNetModel, save_model
+from cellmotion_jax.methods.recognet.objective import RecogNetObjective
 from cellmotion_jax.methods.recognet.results import write_results
 from cellmotion_jax.models.recognet import RecogNet
 from cellmotion_jax.report.figures import plot_curves
@@ -26,7 +26,7 @@ from cellmotion_jax.training.validation import make_validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RecogArchitecture:
+class RecogNetNetwork:
     """The size of RecogNet, of which the paper prints the number of layers and the dense neurons alone."""
 
     widths: tuple[int, ...] = (32, 32, 64, 64, 128, 128)
@@ -63,9 +63,9 @@ class RecogNetExperiment:
     looked within the hours that were seen.
     """
 
-    network: RecogArchitecture = RecogArchitecture()
+    network: RecogNetNetwork = RecogNetNetwork()
     """Size of the network."""
-    data: RecogData = RecogData()
+    data: RecogNetData = RecogNetData()
     """Where the nuclei come from."""
     optimizer: Optimizer = AdamW()
     """Optimiser; the paper names none."""
@@ -96,7 +96,7 @@ class RecogNetExperiment:
         network = RecogNet(
             nuclei=self.data.identities, **dataclasses.asdict(self.network), dtype=self.precision.value
         )
-        objective, train = IdentityObjective(), samples.parts["train"]
+        objective, train = RecogNetObjective(), samples.parts["train"]
         validations = {
             name: make_validation(network, objective, part, batch_size=self.run.batch_size, mask="counts")
             for name, part in samples.parts.items()
@@ -123,7 +123,7 @@ class RecogNetExperiment:
         )
         plot_curves(folder / "metrics.csv", folder / "curves.png")
         params = jax.tree.map(lambda leaf: np.asarray(leaf[0]), best.params)
-        model = RecognitionModel(
+        model = RecogNetModel(
             network=network.clone(dtype=None),
             variables={"params": params},
             mean=samples.mean,
@@ -132,7 +132,7 @@ class RecogNetExperiment:
             downsample=samples.windows.downsample,
             names=samples.windows.names,
         )
-        save_recognition_model(folder / "model.safetensors", model)
+        save_model(folder / "model.safetensors", model)
         reached = {name: validate(best) for name, validate in validations.items()}
         write_results(folder, model, samples, reached)
 

@@ -14,7 +14,7 @@ from cellmotion_jax.ops.numerics import masked_mean
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class IdentityObjective:
+class RecogNetObjective:
     """Softmax cross-entropy over the nuclei (Jackson-Smith, CellTrack, Section 6)."""
 
     def __call__(self, outputs: RecogOutputs, batch: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:

@@ -12,8 +12,8 @@ import numpy as np
 
 from cellmotion_jax.data.pipeline import gather
 from cellmotion_jax.files import write_text
-from cellmotion_jax.methods.recognet.data import RecogSamples
-from cellmotion_jax.methods.recognet.model_file import RecognitionModel
+from cellmotion_jax.methods.recognet.data import RecogNetSamples
+from cellmotion_jax.methods.recognet.model_file import RecogNetModel
 from cellmotion_jax.report.features import plot_feature_maps, plot_filters
 
 HEADER = ("part", "windows", "nuclei", "accuracy", "loss")
@@ -23,8 +23,8 @@ PAPER = "Paper, random validation windows of other movies: accuracy 0.83, loss 0
 
 def write_results(
     folder: pathlib.Path,
-    model: RecognitionModel,
-    samples: RecogSamples,
+    model: RecogNetModel,
+    samples: RecogNetSamples,
     reached: Mapping[str, Mapping[str, np.ndarray]],
 ) -> None:
     """The accuracy on every part as ``results.csv`` and on the screen, the filters, and maps of some nuclei.
@@ -67,7 +67,7 @@ def write_results(
     _draw_maps(folder / "maps.png", model, samples)
 
 
-def _draw_maps(path: pathlib.Path, model: RecognitionModel, samples: RecogSamples) -> None:
+def _draw_maps(path: pathlib.Path, model: RecogNetModel, samples: RecogNetSamples) -> None:
     """Maps of the first later window of a few nuclei."""
     part = samples.parts["later"]
     nuclei, first = np.unique(part.identity, return_index=True)

@@ -16,9 +16,9 @@ from cellmotion_jax.methods.celltrack.network_features import (
     recognet_features,
 )
 from cellmotion_jax.methods.recognet.model_file import (
-    RecognitionModel,
-    load_recognition_model,
-    save_recognition_model,
+    RecogNetModel,
+    load_model,
+    save_model,
 )
 from cellmotion_jax.models.backbones.inputs import InputScaling
 from cellmotion_jax.models.backbones.mobilenet_v2 import MobileNetV2
@@ -52,7 +52,7 @@ def recognition():
     )()
     # Biases, which a trained network has, make something of an empty image.
     variables = jax.tree.map(lambda leaf: leaf + 0.3 * (leaf.ndim == 1), variables)
-    return RecognitionModel(
+    return RecogNetModel(
         network=network,
         variables=variables,
         mean=-0.5,
@@ -135,8 +135,8 @@ def test_frames_are_seen_as_in_training(recognition, tmp_path):
     prepared = recognet_features(recognition).prepare(3 * frame + 7)
     np.testing.assert_allclose(prepared.mean(), 0.5 / 2, atol=1e-4)
     np.testing.assert_allclose(prepared.std(), 1 / 2, atol=1e-4)
-    save_recognition_model(tmp_path / "model.safetensors", recognition)
-    loaded = recognet_features(load_recognition_model(tmp_path / "model.safetensors"))
+    save_model(tmp_path / "model.safetensors", recognition)
+    loaded = recognet_features(load_model(tmp_path / "model.safetensors"))
     np.testing.assert_array_equal(loaded.prepare(frame), recognet_features(recognition).prepare(frame))
 
 

@@ -12,7 +12,7 @@ from cellmotion_jax.data.simulate import Look, Simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack_embedding.data import EmbeddingData
 from cellmotion_jax.methods.celltrack_embedding.experiment import EmbeddingExperiment, EmbeddingNetwork
-from cellmotion_jax.methods.celltrack_embedding.features import load_embedding
+from cellmotion_jax.methods.celltrack_embedding.model_file import load_model
 from cellmotion_jax.methods.celltrack_embedding.objective import EmbeddingObjective
 from cellmotion_jax.methods.celltrack_embedding.pairs import PairSettings
 from cellmotion_jax.models.embedding import EmbeddingMaps, PairOutputs
@@ -48,7 +48,7 @@ def finished(tmp_path_factory):
 
 
 def test_a_run_leaves_its_model_table_log_and_pictures(finished):
-    model = load_embedding(finished / "model.safetensors")
+    model = load_model(finished / "model.safetensors")
     assert (model.diameter, model.window, model.filter_sigma) == (16.0, 48, 1.5)
     assert 0.005 < model.regularization < 0.02
     assert 9 < model.sharpness < 11

@@ -11,11 +11,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.celltrack_embedding.features import (
-    EMBEDDING_KEY,
+from cellmotion_jax.methods.celltrack_embedding.features import embedding_features
+from cellmotion_jax.methods.celltrack_embedding.model_file import (
+    MODEL_FORMAT,
     EmbeddingModel,
-    load_embedding,
-    save_embedding,
+    load_model,
+    save_model,
 )
 from cellmotion_jax.models.embedding import TrackingEmbedding
 from cellmotion_jax.weights.safetensors_files import read_metadata
@@ -37,7 +38,7 @@ def model():
     params = jax.tree.map(lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(np.float32), shapes["params"])
     return EmbeddingModel(
         network=network,
-        params=params,
+        variables={"params": params},
         diameter=16.0,
         window=48,
         filter_sigma=1.5,
@@ -48,19 +49,19 @@ def model():
 
 
 def test_a_file_gives_back_the_model(model, tmp_path):
-    save_embedding(tmp_path / "model.safetensors", model)
-    loaded = load_embedding(tmp_path / "model.safetensors")
+    save_model(tmp_path / "model.safetensors", model)
+    loaded = load_model(tmp_path / "model.safetensors")
     for field in dataclasses.fields(model):
-        if field.name != "params":
+        if field.name != "variables":
             assert getattr(loaded, field.name) == getattr(model, field.name), field.name
-    one, other = (prepare(it.as_features(with_intensity=True), FRAME) for it in (model, loaded))
+    one, other = (prepare(embedding_features(it, with_intensity=True), FRAME) for it in (model, loaded))
     for expected, found in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
 def test_levels_are_the_features_and_if_wanted_the_intensity(model):
-    plain = model.as_features(with_intensity=False)
-    both = model.as_features(with_intensity=True)
+    plain = embedding_features(model, with_intensity=False)
+    both = embedding_features(model, with_intensity=True)
     maps = prepare(both, FRAME)
     assert (plain.strides, both.strides) == ((1,), (1, 1))
     assert [level.shape for level in maps.levels] == [(21, 30, 3), (21, 30, 1)]
@@ -71,7 +72,7 @@ def test_levels_are_the_features_and_if_wanted_the_intensity(model):
 
 
 def test_windows_are_cut_from_all_maps(model):
-    features = model.as_features(with_intensity=True)
+    features = embedding_features(model, with_intensity=True)
     maps = prepare(features, FRAME)
     cut = features.windows(maps, jnp.array([[10.0, 12.0]]), None, size=8)
     for level, windows in zip(maps.levels, cut.levels):
@@ -81,19 +82,19 @@ def test_windows_are_cut_from_all_maps(model):
 
 def test_files_that_hold_no_such_model_are_refused(model, tmp_path):
     with pytest.raises(InputError, match="is no file"):
-        load_embedding(tmp_path / "absent.safetensors")
+        load_model(tmp_path / "absent.safetensors")
     path = tmp_path / "model.safetensors"
-    save_embedding(path, model)
-    tensors, described = load_file(path), json.loads(read_metadata(path)[EMBEDDING_KEY])
+    save_model(path, model)
+    tensors, described = load_file(path), json.loads(read_metadata(path)[MODEL_FORMAT.key])
 
     def refused(tensors, metadata, words):
         other = tmp_path / "other.safetensors"
         save_file(tensors, other, metadata=metadata)
         with pytest.raises(InputError, match=words):
-            load_embedding(other)
+            load_model(other)
 
     refused(tensors, {}, "not a tracking embedding")
     without = {name: value for name, value in described.items() if name != "spread"}
-    refused(tensors, {EMBEDDING_KEY: json.dumps(without)}, "cannot build .*spread")
+    refused(tensors, {MODEL_FORMAT.key: json.dumps(without)}, "cannot build .*spread")
     wider = described | {"network": described["network"] | {"base_width": 3}}
-    refused(tensors, {EMBEDDING_KEY: json.dumps(wider)}, "does not fit .*params/")
+    refused(tensors, {MODEL_FORMAT.key: json.dumps(wider)}, "does not fit .*params/")

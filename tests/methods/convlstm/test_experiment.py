@@ -12,11 +12,11 @@ from safetensors.numpy import save_file
 from cellmotion_jax.data.simulate import Simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.convlstm.augmentation import PatchSampling
-from cellmotion_jax.methods.convlstm.data import VideoData
-from cellmotion_jax.methods.convlstm.experiment import ConvLSTMExperiment, VideoNetwork
+from cellmotion_jax.methods.convlstm.data import ConvLSTMData
+from cellmotion_jax.methods.convlstm.experiment import ConvLSTMExperiment, ConvLSTMNetwork
 from cellmotion_jax.methods.convlstm.foreground import Memory, foreground_maps
-from cellmotion_jax.methods.convlstm.model_file import load_video_model
-from cellmotion_jax.methods.convlstm.objective import SegmentationObjective
+from cellmotion_jax.methods.convlstm.model_file import load_model
+from cellmotion_jax.methods.convlstm.objective import ConvLSTMObjective
 from cellmotion_jax.models.backbones.mobilenet_v2 import MobileNetV2
 from cellmotion_jax.models.convlstm_unet import SegmentationOutputs
 from cellmotion_jax.training.config import Phase, Run
@@ -48,8 +48,8 @@ def encoder(tmp_path_factory):
 
 def experiment(folder, **changes) -> ConvLSTMExperiment:
     settings = {
-        "network": VideoNetwork(base_filters=2, levels=1),
-        "data": VideoData(simulation=MOVIE, movies=3, window=2, downsample=2),
+        "network": ConvLSTMNetwork(base_filters=2, levels=1),
+        "data": ConvLSTMData(simulation=MOVIE, movies=3, window=2, downsample=2),
         "sampling": PatchSampling(patch=32),
         "phases": (Phase(steps=2, fixed_statistics=("encoder",)),),
         "memory": (Memory.refreshed, Memory.window),
@@ -82,14 +82,14 @@ def test_every_memory_is_tested_on_every_frame_of_every_part(finished):
 
 
 def test_the_file_of_a_model_segments_by_itself(finished):
-    model = load_video_model(finished / "model.safetensors")
+    model = load_model(finished / "model.safetensors")
     assert (model.window, model.downsample) == (2, 2)
     maps = list(foreground_maps(model, np.random.default_rng(0).normal(size=(3, 70, 75))))
     assert {it.shape for it in maps} == {(70, 75)}
 
 
 def test_the_encoder_begins_with_its_weights_and_keeps_their_statistics(finished, encoder):
-    trained = load_video_model(finished / "model.safetensors").variables
+    trained = load_model(finished / "model.safetensors").variables
     before = load_weights(encoder).variables
     for layer, stats in trained["batch_stats"]["encoder"].items():
         jax.tree.map(np.testing.assert_array_equal, stats, before["batch_stats"][layer])
@@ -107,7 +107,7 @@ def test_the_loss_weighs_cells_and_contacts_and_leaves_out_what_is_not_annotated
         "contact": jnp.array([[[1, 1, 0], [0, 0, 0]]], bool),
         "annotated": jnp.array([[[1, 1, 1], [1, 1, 0]]], bool),
     }
-    objective = SegmentationObjective(cell=2.0, contact=3.0)
+    objective = ConvLSTMObjective(cell=2.0, contact=3.0)
     loss, terms = objective(SegmentationOutputs(logits), batch)
     log = np.log(jax.nn.softmax(logits))[0]
     of_label = np.where(batch["cell"][0], log[..., 1], log[..., 0])
@@ -126,7 +126,7 @@ def test_weights_of_another_network_are_refused(tmp_path, encoder):
 
 
 def test_a_frozen_encoder_without_weights_is_warned_of(tmp_path, caplog):
-    made = experiment(tmp_path, data=VideoData(simulation=MOVIE, movies=1))
+    made = experiment(tmp_path, data=ConvLSTMData(simulation=MOVIE, movies=1))
     with pytest.raises(InputError, match=r"data\.movies is 1"):
         made.train()
     assert "No --weights" in caplog.text
@@ -135,11 +135,11 @@ def test_a_frozen_encoder_without_weights_is_warned_of(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: VideoNetwork(base_filters=0), "network.base-filters is 0"),
-        (lambda: VideoNetwork(levels=6), "network.levels is 6"),
-        (lambda: VideoNetwork(dropout=1.0), "network.dropout is 1.0"),
-        (lambda: VideoData(window=0), "data.window is 0"),
-        (lambda: SegmentationObjective(contact=-1.0), "objective.contact is -1.0"),
+        (lambda: ConvLSTMNetwork(base_filters=0), "network.base-filters is 0"),
+        (lambda: ConvLSTMNetwork(levels=6), "network.levels is 6"),
+        (lambda: ConvLSTMNetwork(dropout=1.0), "network.dropout is 1.0"),
+        (lambda: ConvLSTMData(window=0), "data.window is 0"),
+        (lambda: ConvLSTMObjective(contact=-1.0), "objective.contact is -1.0"),
         (lambda: ConvLSTMExperiment(phases=()), "phases is empty"),
         (
             lambda: ConvLSTMExperiment(sampling=PatchSampling(patch=40)),

@@ -17,10 +17,10 @@ from cellmotion_jax.experiments import NO_AUGMENTATION
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.deep_distance.augmentation import TileAugmentation
 from cellmotion_jax.methods.deep_distance.cells import find_cells
-from cellmotion_jax.methods.deep_distance.data import NETWORK_DIAMETER, DistanceData
-from cellmotion_jax.methods.deep_distance.experiment import Architecture, DeepDistanceExperiment
-from cellmotion_jax.methods.deep_distance.model_file import load_cell_model
-from cellmotion_jax.methods.deep_distance.objective import DistanceObjective
+from cellmotion_jax.methods.deep_distance.data import NETWORK_DIAMETER, DeepDistanceData
+from cellmotion_jax.methods.deep_distance.experiment import DeepDistanceExperiment, DeepDistanceNetwork
+from cellmotion_jax.methods.deep_distance.model_file import load_model
+from cellmotion_jax.methods.deep_distance.objective import DeepDistanceObjective
 from cellmotion_jax.metrics import IOU_THRESHOLDS
 from cellmotion_jax.metrics.annotation import known_cells
 from cellmotion_jax.models.deep_distance import DistanceMaps, DistanceOutputs, Table2, Task
@@ -42,8 +42,8 @@ def other_cells(tmp_path_factory):
 def experiment(folder, **changes) -> DeepDistanceExperiment:
     settings = {
         "models": MODELS[:1],
-        "network": Architecture(base_width=2, depth=1),
-        "data": DistanceData(simulation=NUCLEI, movies=3, tile=64, stride=64, downsample=1),
+        "network": DeepDistanceNetwork(base_width=2, depth=1),
+        "data": DeepDistanceData(simulation=NUCLEI, movies=3, tile=64, stride=64, downsample=1),
         "phases": (Phase(steps=6),),
         "tiling": Tiling(tile=128, margin=16),
         "run": Run(batch_size=2, log_every=2, evaluate_every=3, checkpoint_every=3, folder=folder),
@@ -114,7 +114,7 @@ def test_other_cells_are_checked_before_anything_is_trained(tmp_path, other_cell
 
 
 def test_the_file_of_a_model_finds_cells_by_itself(finished):
-    model = load_cell_model(finished / "deep-distance-extended" / "model.safetensors")
+    model = load_model(finished / "deep-distance-extended" / "model.safetensors")
     image = np.random.default_rng(0).normal(size=(70, 50, 1))
     cells = find_cells(model, image, segment=True, tiling=Tiling(tile=64, margin=8))
     assert cells.maps.inner.shape == cells.labels.shape == (70, 50)
@@ -142,11 +142,14 @@ def test_a_run_cut_short_goes_on_to_the_same_bits(tmp_path):
         ({"models": ()}, "models is empty"),
         ({"phases": ()}, "phases is empty"),
         (
-            {"network": Architecture(depth=3), "data": DistanceData(tile=100)},
+            {"network": DeepDistanceNetwork(depth=3), "data": DeepDistanceData(tile=100)},
             "data.tile is 100.*multiple of 8",
         ),
-        ({"data": DistanceData(movies=2)}, "data.movies is 2"),
-        ({"network": Architecture(depth=5), "tiling": Tiling(tile=96, margin=40)}, "cannot go on by 32"),
+        ({"data": DeepDistanceData(movies=2)}, "data.movies is 2"),
+        (
+            {"network": DeepDistanceNetwork(depth=5), "tiling": Tiling(tile=96, margin=40)},
+            "cannot go on by 32",
+        ),
     ],
 )
 def test_settings_that_cannot_be_are_refused(tmp_path, changes, words):
@@ -157,12 +160,12 @@ def test_settings_that_cannot_be_are_refused(tmp_path, changes, words):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Architecture(base_width=0), "network.base-width is 0"),
-        (lambda: Architecture(dropout=1.0), "network.dropout is 1.0"),
-        (lambda: DistanceData(stride=0), "data.stride is 0"),
+        (lambda: DeepDistanceNetwork(base_width=0), "network.base-width is 0"),
+        (lambda: DeepDistanceNetwork(dropout=1.0), "network.dropout is 1.0"),
+        (lambda: DeepDistanceData(stride=0), "data.stride is 0"),
         (lambda: TileAugmentation(noise=-0.1), "augmentation.noise is -0.1"),
-        (lambda: DistanceObjective(outer=-1.0), "objective.outer is -1.0"),
-        (lambda: DistanceObjective(inner=float("nan")), "objective.inner is nan"),
+        (lambda: DeepDistanceObjective(outer=-1.0), "objective.outer is -1.0"),
+        (lambda: DeepDistanceObjective(inner=float("nan")), "objective.inner is nan"),
     ],
 )
 def test_numbers_out_of_range_are_refused(make, words):
@@ -179,7 +182,7 @@ def test_the_loss_is_the_weighted_sum_over_the_tasks_there_are_and_pixels_that_a
         "inner": jnp.where(known, jnp.array([[[1.0, 0.0], [0.0, 0.0]]]), nothing),
         "classification": jnp.where(known, jnp.array([[[1.0, 1.0], [0.0, 0.0]]]), nothing),
     }
-    loss, terms = DistanceObjective(inner=2.0)(DistanceOutputs(maps=raw, raw=raw), batch)
+    loss, terms = DeepDistanceObjective(inner=2.0)(DistanceOutputs(maps=raw, raw=raw), batch)
     assert {name: float(value) for name, value in terms.items()} == {"inner": 0.25, "classification": 0.25}
     assert float(loss) == pytest.approx(2 * 0.25 + 0.1 * 0.25)
 

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
-from cellmotion_jax.methods.deep_distance.model_file import CELL_MODEL_KEY, load_cell_model, save_cell_model
+from cellmotion_jax.methods.deep_distance.model_file import MODEL_FORMAT, load_model, save_model
 from cellmotion_jax.models.deep_distance import DeepDistance, Task
 from cellmotion_jax.weights.convert import MODEL_KEY
 from cellmotion_jax.weights.safetensors_files import read_metadata
@@ -33,12 +33,12 @@ def model():
 @pytest.fixture(scope="module")
 def file(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "model.safetensors"
-    save_cell_model(path, model)
+    save_model(path, model)
     return path
 
 
 def test_a_model_comes_back_as_it_was(model, file):
-    loaded = load_cell_model(file)
+    loaded = load_model(file)
     for field in dataclasses.fields(model):
         if field.name != "variables":
             assert getattr(loaded, field.name) == getattr(model, field.name), field.name
@@ -59,15 +59,15 @@ def test_every_field_of_the_network_but_its_compute_type_is_kept(tmp_path):
         lambda: network.init(jax.random.key(0), jax.numpy.zeros((1, 2, 2, 3)), train=False)
     )
     variables = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), shapes)
-    save_cell_model(tmp_path / "model.safetensors", cell_model(network, variables, channels=3))
-    loaded = load_cell_model(tmp_path / "model.safetensors")
+    save_model(tmp_path / "model.safetensors", cell_model(network, variables, channels=3))
+    loaded = load_model(tmp_path / "model.safetensors")
     assert loaded.network == network.clone(dtype=None)
     assert loaded.channels == 3
 
 
 def refusal(path):
     with pytest.raises(InputError) as refused:
-        load_cell_model(path)
+        load_model(path)
     assert str(path) in str(refused.value)
     return str(refused.value)
 
@@ -93,8 +93,8 @@ def test_a_truncated_file_is_refused(file, tmp_path):
 @pytest.mark.parametrize(
     ("metadata", "held"),
     [
-        ({MODEL_KEY: "resnet50"}, "holds the weights of the backbone resnet50, not a cell model"),
-        (None, "holds tensors of another origin, not a cell model"),
+        ({MODEL_KEY: "resnet50"}, "holds the weights of resnet50, not a DeepDistance model"),
+        (None, "holds tensors of another origin, not a DeepDistance model"),
     ],
 )
 def test_tensors_that_are_no_cell_model_are_refused_by_what_they_are(tmp_path, metadata, held):
@@ -105,10 +105,10 @@ def test_tensors_that_are_no_cell_model_are_refused_by_what_they_are(tmp_path, m
 
 def changed(file, path, change_tensors=lambda tensors: None, change=lambda described: None):
     """A copy of the model whose tensors or description are changed in place."""
-    tensors, described = load_file(file), json.loads(read_metadata(file)[CELL_MODEL_KEY])
+    tensors, described = load_file(file), json.loads(read_metadata(file)[MODEL_FORMAT.key])
     change_tensors(tensors)
     change(described)
-    save_file(tensors, path, metadata={CELL_MODEL_KEY: json.dumps(described)})
+    save_file(tensors, path, metadata={MODEL_FORMAT.key: json.dumps(described)})
     return path
 
 

@@ -14,9 +14,9 @@ from cellmotion_jax.methods.deepcell.augmentation import PixelAugmentation
 from cellmotion_jax.methods.deepcell.data import DeepCellData, Sampling
 from cellmotion_jax.methods.deepcell.evaluation import class_counts
 from cellmotion_jax.methods.deepcell.experiment import DeepCellExperiment, Field, StridedFeatureNet
-from cellmotion_jax.methods.deepcell.model_file import load_nuclei_networks, save_nuclei_network
+from cellmotion_jax.methods.deepcell.model_file import DeepCellModel, load_ensemble, save_model
 from cellmotion_jax.methods.deepcell.nuclei import DeepCellEnsemble, NucleiSettings, find_nuclei
-from cellmotion_jax.methods.deepcell.objective import PixelObjective
+from cellmotion_jax.methods.deepcell.objective import DeepCellObjective
 from cellmotion_jax.models.feature_net import Conv, FeatureMaps, FeatureNet, Pool
 from cellmotion_jax.training.config import Phase, Run
 
@@ -74,7 +74,7 @@ def test_replicates_and_their_ensemble_are_tested_on_both_parts(finished):
 
 def test_the_files_of_the_replicates_make_an_ensemble(finished):
     files = [finished / f"replicate{i}" / "model.safetensors" for i in range(2)]
-    ensemble, settings = load_nuclei_networks(files)
+    ensemble, settings = load_ensemble(files)
     kernels = ensemble.variables["params"]["conv1"]["kernel"]
     assert kernels.shape == (2, 2, 2, 1, 3)
     assert not np.array_equal(kernels[0], kernels[1])
@@ -87,7 +87,7 @@ def test_the_files_of_the_replicates_make_an_ensemble(finished):
 def test_balanced_pixels_train_the_same_network(tmp_path):
     data = {"sampling": Sampling.balanced, "pixels_per_class": 20}
     experiment(tmp_path, data=data, phases=(Phase(steps=1),)).train()
-    ensemble, _ = load_nuclei_networks([tmp_path / "model.safetensors"])
+    ensemble, _ = load_ensemble([tmp_path / "model.safetensors"])
     assert ensemble.variables["params"]["conv1"]["kernel"].shape == (1, 2, 2, 1, 3)
 
 
@@ -111,7 +111,7 @@ def test_the_loss_weighs_classes_and_counts_what_is_annotated_under_the_answers(
     target = jnp.asarray(rng.integers(0, 3, (1, 8, 8)))
     annotated = jnp.ones((1, 8, 8), bool).at[0, 2, 4].set(False)
     weights = (2.0, 1.0, 0.5)
-    objective = PixelObjective(margin=2, stride=2, weights=weights)
+    objective = DeepCellObjective(margin=2, stride=2, weights=weights)
     loss, terms = objective(FeatureMaps(logits, ()), {"target": target, "annotated": annotated})
     log = np.log(jax.nn.softmax(logits))[0]
     places = [(0, 0), (1, 0), (1, 1)]  # (0, 1) is the answer for (2, 4).
@@ -152,13 +152,14 @@ def tiny_file(path, *, layers=TINY, **settings):
         lambda: network.init(jax.random.key(0), jnp.zeros((1, side, side, 1)), train=False)
     )
     variables = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), shapes)
-    save_nuclei_network(path, network, variables, NucleiSettings(**settings))
+    model = DeepCellModel(network=network, variables=variables, settings=NucleiSettings(**settings))
+    save_model(path, model)
     return path
 
 
 def test_a_network_comes_back_as_it_was(tmp_path):
     path = tiny_file(tmp_path / "one.safetensors", downsample=3, seed=0.6, extent=0.1)
-    ensemble, settings = load_nuclei_networks([path])
+    ensemble, settings = load_ensemble([path])
     assert isinstance(ensemble, DeepCellEnsemble)
     assert ensemble.network == FeatureNet(TINY)
     assert settings == NucleiSettings(downsample=3, seed=0.6, extent=0.1)
@@ -168,11 +169,11 @@ def test_files_that_make_no_ensemble_are_refused(tmp_path):
     first = tiny_file(tmp_path / "one.safetensors")
     other = tiny_file(tmp_path / "other.safetensors", layers=(Conv(3, 2), Pool(), Conv(2, 2)))
     with pytest.raises(InputError, match="needs the weights of at least one"):
-        load_nuclei_networks([])
+        load_ensemble([])
     with pytest.raises(InputError, match="holds another network"):
-        load_nuclei_networks([first, other])
+        load_ensemble([first, other])
     with pytest.raises(InputError, match="is no file"):
-        load_nuclei_networks([tmp_path / "none.safetensors"])
+        load_ensemble([tmp_path / "none.safetensors"])
 
 
 @pytest.mark.parametrize(

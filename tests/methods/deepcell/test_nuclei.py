@@ -13,7 +13,7 @@ from cellmotion_jax.methods.deepcell.nuclei import (
     NucleiSettings,
     find_nuclei,
     label_nuclei,
-    load_ensemble,
+    load_published_ensemble,
     predict_probabilities,
 )
 from cellmotion_jax.metrics import segmentation_counts
@@ -151,7 +151,7 @@ def test_what_cannot_be_used_is_refused():
     with pytest.raises(InputError, match="smallest are at least 1, got 1 and 0"):
         NucleiSettings(smallest=0)
     with pytest.raises(InputError, match="at least one network"):
-        load_ensemble([])
+        load_published_ensemble([])
 
 
 @pytest.mark.real_data
@@ -162,7 +162,7 @@ def test_published_networks_find_nuclei_that_they_were_not_trained_on(real_weigh
     outs = [tmp_path / f"{number}.safetensors" for number in range(2)]
     for file, out in zip(files, outs):
         import_weights(file, model="deepcell-nuclei-61x61", out=out)
-    ensemble = load_ensemble(outs)
+    ensemble = load_published_ensemble(outs)
     assert ensemble.variables["params"]["conv1"]["kernel"].shape == (2, 3, 3, 1, 64)
     sequence = open_dataset(real_data / "Fluo-N2DL-HeLa" / "01")[0]
     part = (slice(370, 490), slice(480, 600))
@@ -178,4 +178,4 @@ def test_networks_of_different_kinds_are_no_ensemble(real_weights, tmp_path):
     for pattern, model, out in zip(("nuclei", "ecoli"), ("nuclei-61x61", "ecoli-31x31"), outs):
         import_weights(next(folder.glob(f"*{pattern}*_0.h5")), model=f"deepcell-{model}", out=out)
     with pytest.raises(InputError, match=r"b holds deepcell-ecoli-31x31, but .*a deepcell-nuclei-61x61"):
-        load_ensemble(outs)
+        load_published_ensemble(outs)

@@ -10,10 +10,10 @@ import pytest
 from cellmotion_jax.data.ctc import open_dataset
 from cellmotion_jax.data.simulate import Look, Simulation, simulate, write_simulation
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.recognet.data import RecogData, load_windows, split_windows
-from cellmotion_jax.methods.recognet.experiment import RecogArchitecture, RecogNetExperiment
-from cellmotion_jax.methods.recognet.model_file import load_recognition_model
-from cellmotion_jax.methods.recognet.objective import IdentityObjective
+from cellmotion_jax.methods.recognet.data import RecogNetData, load_windows, split_windows
+from cellmotion_jax.methods.recognet.experiment import RecogNetExperiment, RecogNetNetwork
+from cellmotion_jax.methods.recognet.model_file import load_model
+from cellmotion_jax.methods.recognet.objective import RecogNetObjective
 from cellmotion_jax.methods.recognet.windows import nucleus_windows
 from cellmotion_jax.models.recognet import RecogOutputs
 from cellmotion_jax.ops import standardize
@@ -34,8 +34,8 @@ def movie(tmp_path_factory):
 
 def experiment(folder, movie, **changes) -> RecogNetExperiment:
     settings = {
-        "network": RecogArchitecture(widths=(8, 8), dense_width=32, dropout=0.0, dense_dropout=0.0),
-        "data": RecogData(root=movie, identities=8, window=WINDOW),
+        "network": RecogNetNetwork(widths=(8, 8), dense_width=32, dropout=0.0, dense_dropout=0.0),
+        "data": RecogNetData(root=movie, identities=8, window=WINDOW),
         "optimizer": AdamW(weight_decay=1e-4),
         "phases": (Phase(epochs=25, learning_rate=3e-3),),
         "run": Run(batch_size=8, log_every=10, evaluate_every=40, checkpoint_every=200, folder=folder),
@@ -88,7 +88,7 @@ def test_the_end_of_every_track_and_a_tenth_of_the_rest_are_set_apart():
 
 
 def test_training_windows_have_mean_zero_and_lie_within_one(movie, tmp_path):
-    samples = load_windows(RecogData(root=movie, identities=8, window=WINDOW), cache=tmp_path, seed=0)
+    samples = load_windows(RecogNetData(root=movie, identities=8, window=WINDOW), cache=tmp_path, seed=0)
     images = np.stack([sample["image"] for sample in samples.parts["train"]])
     assert abs(images.mean()) < 1e-5
     assert 0.99 < (np.abs(images) <= 1).mean() < 1
@@ -97,7 +97,7 @@ def test_training_windows_have_mean_zero_and_lie_within_one(movie, tmp_path):
 def test_the_loss_is_the_cross_entropy_of_what_counts():
     logits = jnp.log(jnp.array([[0.25, 0.75], [0.5, 0.5], [0.1, 0.9]])).at[1].set(jnp.nan)
     batch = {"identity": jnp.array([1, 0, 0]), "counts": jnp.array([True, False, True])}
-    loss, terms = IdentityObjective()(RecogOutputs(logits, ()), batch)
+    loss, terms = RecogNetObjective()(RecogOutputs(logits, ()), batch)
     assert float(loss) == pytest.approx(-(np.log(0.75) + np.log(0.1)) / 2, rel=1e-5)
     assert float(terms["error_rate"]) == 0.5
 
@@ -113,7 +113,7 @@ def test_nuclei_are_told_apart_far_better_than_by_chance(finished):
 
 
 def test_its_file_gives_back_the_network(finished):
-    model = load_recognition_model(finished / "model.safetensors")
+    model = load_model(finished / "model.safetensors")
     assert model.network.nuclei == 8
     assert 2 <= len(model.names) <= 8
     windows = jnp.zeros((2, model.window, model.window, 1))
@@ -129,15 +129,15 @@ def test_a_finished_run_is_not_trained_again(finished, movie):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: RecogArchitecture(widths=(8, 8, 8)), "network.widths"),
-        (lambda: RecogArchitecture(dense_width=0), "network.dense-width is 0"),
-        (lambda: RecogArchitecture(dropout=1.0), "network.dropout is 1.0"),
-        (lambda: RecogData(identities=1), "data.identities is 1"),
-        (lambda: RecogData(downsample=0), "data.downsample is 0"),
-        (lambda: RecogData(later=0.0), "data.later is 0.0"),
+        (lambda: RecogNetNetwork(widths=(8, 8, 8)), "network.widths"),
+        (lambda: RecogNetNetwork(dense_width=0), "network.dense-width is 0"),
+        (lambda: RecogNetNetwork(dropout=1.0), "network.dropout is 1.0"),
+        (lambda: RecogNetData(identities=1), "data.identities is 1"),
+        (lambda: RecogNetData(downsample=0), "data.downsample is 0"),
+        (lambda: RecogNetData(later=0.0), "data.later is 0.0"),
         (lambda: RecogNetExperiment(phases=()), "phases is empty"),
         (
-            lambda: RecogNetExperiment(network=RecogArchitecture(widths=(1,) * 8), data=RecogData(window=8)),
+            lambda: RecogNetExperiment(network=RecogNetNetwork(widths=(1,) * 8), data=RecogNetData(window=8)),
             "data.window is 8.*at least 16",
         ),
     ],
@@ -155,4 +155,4 @@ def test_movies_of_which_nothing_can_be_learned_are_refused(tmp_path):
     with pytest.raises(InputError, match="has 1 tracked nuclei; at least two"):
         nucleus_windows([sequence], identities=1, window=8)
     with pytest.raises(InputError, match="too few to set some apart"):
-        load_windows(RecogData(root=short, window=8), cache=tmp_path, seed=0)
+        load_windows(RecogNetData(root=short, window=8), cache=tmp_path, seed=0)

@@ -12,10 +12,10 @@ from safetensors.numpy import load_file, save_file
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.recognet.model_file import (
-    RECOGNITION_KEY,
-    RecognitionModel,
-    load_recognition_model,
-    save_recognition_model,
+    MODEL_FORMAT,
+    RecogNetModel,
+    load_model,
+    save_model,
 )
 from cellmotion_jax.models.recognet import RecogNet
 from cellmotion_jax.weights.safetensors_files import read_metadata
@@ -27,7 +27,7 @@ def model():
     shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), train=False))
     rng = np.random.default_rng(0)
     variables = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes)
-    return RecognitionModel(
+    return RecogNetModel(
         network=network, variables=variables, mean=0.25, scale=3.5, window=8, downsample=2, names=("a", "b")
     )
 
@@ -35,12 +35,12 @@ def model():
 @pytest.fixture(scope="module")
 def file(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "model.safetensors"
-    save_recognition_model(path, model)
+    save_model(path, model)
     return path
 
 
 def test_a_model_comes_back_as_it_was(model, file):
-    loaded = load_recognition_model(file)
+    loaded = load_model(file)
     for field in dataclasses.fields(model):
         if field.name != "variables":
             assert getattr(loaded, field.name) == getattr(model, field.name), field.name
@@ -57,17 +57,17 @@ def test_a_model_comes_back_as_it_was(model, file):
     ],
 )
 def test_descriptions_of_another_version_are_refused(file, tmp_path, change, words):
-    described = json.loads(read_metadata(file)[RECOGNITION_KEY])
+    described = json.loads(read_metadata(file)[MODEL_FORMAT.key])
     change(described)
     path = tmp_path / "model.safetensors"
-    save_file(load_file(file), path, metadata={RECOGNITION_KEY: json.dumps(described)})
+    save_file(load_file(file), path, metadata={MODEL_FORMAT.key: json.dumps(described)})
     with pytest.raises(InputError, match=words):
-        load_recognition_model(path)
+        load_model(path)
 
 
 def test_other_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="is no file"):
-        load_recognition_model(tmp_path / "none.safetensors")
+        load_model(tmp_path / "none.safetensors")
     save_file({"x": np.zeros(3, np.float32)}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="not a RecogNet"):
-        load_recognition_model(tmp_path / "other.safetensors")
+        load_model(tmp_path / "other.safetensors")

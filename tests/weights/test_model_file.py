@@ -1,0 +1,131 @@
+"""Descriptions of models: what files of earlier versions hold loads, other versions are refused by name."""
+
+import dataclasses
+import enum
+import json
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.convlstm import model_file as convlstm
+from cellmotion_jax.methods.deep_distance import model_file as deep_distance
+from cellmotion_jax.methods.deepcell import model_file as deepcell
+from cellmotion_jax.methods.deepcell.nuclei import NucleiSettings
+from cellmotion_jax.methods.recognet import model_file as recognet
+from cellmotion_jax.models.feature_net import Conv, FeatureNet, Pool
+from cellmotion_jax.models.recognet import RecogNet
+from cellmotion_jax.weights.convert import MODEL_KEY
+from cellmotion_jax.weights.model_file import HELD, describe, held_model, restore
+from cellmotion_jax.weights.safetensors_files import read_metadata
+from tests.cell_models import tiny_cell_model
+from tests.random_variables import draw_variables
+from tests.video_models import tiny_video_model
+
+
+def _deepcell_model():
+    network = FeatureNet((Conv(2, 3), Pool(), Conv(3, 4)))
+    side = network.receptive_field
+    return deepcell.DeepCellModel(
+        network=network,
+        variables=draw_variables(network, (1, side, side, 1)),
+        settings=NucleiSettings(downsample=3, seed=0.6, extent=0.1),
+    )
+
+
+def _recognet_model():
+    network = RecogNet(nuclei=3, widths=(2, 4), dense_width=5)
+    variables = draw_variables(network, (1, 8, 8, 1))
+    return recognet.RecogNetModel(
+        network=network, variables=variables, mean=0.25, scale=3.5, window=8, downsample=2, names=("a", "b")
+    )
+
+
+def _with_shrink(described):
+    described["shrink"] = described.pop("downsample")
+
+
+def _with_layers_beside_the_network(described):
+    layers = described["network"].pop("layers")
+    described["layers"] = [[it["kernel"], it["width"]] if it else None for it in layers]
+    described["settings"]["shrink"] = described["settings"].pop("downsample")
+
+
+@pytest.mark.parametrize(
+    ("method", "make", "age"),
+    [
+        (deep_distance, lambda: tiny_cell_model(downsample=3), _with_shrink),
+        (convlstm, lambda: tiny_video_model(downsample=2), _with_shrink),
+        (deepcell, _deepcell_model, _with_layers_beside_the_network),
+        (recognet, _recognet_model, _with_shrink),
+    ],
+)
+def test_files_of_the_version_before_the_names_changed_load_as_they_were(tmp_path, method, make, age):
+    model = make()
+    new, old = tmp_path / "new.safetensors", tmp_path / "old.safetensors"
+    method.save_model(new, model)
+    key = method.MODEL_FORMAT.key
+    described = json.loads(read_metadata(new)[key])
+    age(described)
+    save_file(load_file(new), old, metadata={key: json.dumps(described)})
+    loaded = method.load_model(old)
+    for field in dataclasses.fields(model):
+        if field.name != "variables":
+            assert getattr(loaded, field.name) == getattr(model, field.name), field.name
+    jax.tree.map(np.testing.assert_array_equal, dict(loaded.variables), dict(model.variables))
+
+
+class _Way(enum.Enum):
+    there = "there"
+    back = "back"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trip:
+    way: _Way
+    lengths: tuple[int, ...]
+    name: str = "unnamed"
+    label: str = ""
+
+
+def test_a_description_is_json_and_comes_back():
+    trip = _Trip(_Way.back, (1, 2), label="x")
+    described = json.loads(json.dumps(describe(trip)))
+    assert described == {"way": "back", "lengths": [1, 2], "label": "x"}  # A module's name is not kept.
+    assert restore(_Trip, described, decode={"way": _Way, "lengths": tuple}) == trip
+
+
+@pytest.mark.parametrize("change", [{"far": 1}, {"label": None}])
+def test_a_field_too_many_or_missing_is_named(change):
+    described = {"way": "back", "lengths": [1], "label": "x"} | change
+    described = {name: value for name, value in described.items() if value is not None}
+    with pytest.raises(KeyError, match=next(iter(change))):
+        restore(_Trip, described, decode={"way": _Way, "lengths": tuple})
+
+
+def test_what_a_file_holds_is_told_apart(tmp_path):
+    path = tmp_path / "file.safetensors"
+    tensors = {"x": np.zeros(1, np.float32)}
+    for key, what in HELD.items():
+        save_file(tensors, path, metadata={key: "{}"})
+        assert held_model(path) == (key, what)
+    save_file(tensors, path, metadata={MODEL_KEY: "resnet50"})
+    assert held_model(path) == (None, "the weights of resnet50")
+    save_file(tensors, path)
+    assert held_model(path) == (None, "tensors of another origin")
+
+
+def test_a_model_of_another_kind_is_named(tmp_path):
+    convlstm.save_model(tmp_path / "video.safetensors", tiny_video_model())
+    with pytest.raises(InputError, match="holds a ConvLSTM model, not a DeepDistance model"):
+        deep_distance.load_model(tmp_path / "video.safetensors")
+
+
+@pytest.mark.parametrize("text", ["{", "[1, 2]"])
+def test_a_damaged_description_is_refused(tmp_path, text):
+    path = tmp_path / "model.safetensors"
+    save_file({"x": np.zeros(1, np.float32)}, path, metadata={deep_distance.MODEL_FORMAT.key: text})
+    with pytest.raises(InputError, match="is damaged"):
+        deep_distance.load_model(path)
