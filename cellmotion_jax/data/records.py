@@ -1,4 +1,8 @@
-"""What all builders share: TFDS without TensorFlow, quiet, and safe against kills and races."""
+"""Samples as ArrayRecord files, written once by TFDS (without TensorFlow) and read at random.
+
+A method states what a sample is in its ``records.py``: a configuration, a `RecordBuilder`, and a source that
+makes samples of the records.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,58 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import absl.logging
 import tensorflow_datasets as tfds
 
-_Builder = TypeVar("_Builder", bound=tfds.core.GeneratorBasedBuilder)
+
+class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Builder of one split, in the order in which samples are made."""
+
+    # Part of the folder's name: raise it when the same configuration comes to mean other samples.
+    VERSION = tfds.core.Version("1.0.0")
+    # Nothing is downloaded. TFDS would look for checksums, by a package that it does not install.
+    url_infos = None
+    SPLIT: ClassVar[str]
+    """Name of the split."""
+
+    def features(self) -> dict[str, Any]:
+        """What is stored of a sample, by name."""
+        raise NotImplementedError
+
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """All samples, in order."""
+        raise NotImplementedError
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = tfds.features.FeaturesDict(self.features())
+        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        return {self.SPLIT: self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        yield from enumerate(self.samples())
+
+
+_Builder = TypeVar("_Builder", bound=RecordBuilder)
+
+
+def read_records(builder: RecordBuilder, *, without: str | None = None) -> Any:
+    """The records of a builder, for random access.
+
+    Args:
+        builder: Of `prepared`.
+        without: A feature to leave undecoded, such as the images where only labels are asked for.
+
+    Returns:
+        A sequence of records.
+    """
+    read: Any = builder.as_data_source
+    if without is None:
+        return read(builder.SPLIT)
+    return read(builder.SPLIT, decoders={without: tfds.decode.SkipDecoding()})
 
 
 def prepared(
@@ -37,16 +87,17 @@ def prepared(
         InputError: Whatever the making of the samples refuses.
     """
     folder = pathlib.Path(data_dir).expanduser().absolute()
-    builder = builder_class(config=config, data_dir=folder, file_format="array_record")
-    try:
-        # Nothing is downloaded, but TFDS makes a folder for it.
-        with tempfile.TemporaryDirectory() as nowhere:
-            builder.download_and_prepare(download_dir=nowhere)
-    except OSError:
-        # Of two processes that prepare the same at once, the slower one cannot rename, and need not.
-        if not builder.data_path.exists():
-            raise
-        return builder_class(config=config, data_dir=folder, file_format="array_record")
+    with _quiet():
+        builder = builder_class(config=config, data_dir=folder, file_format="array_record")
+        try:
+            # Nothing is downloaded, but TFDS makes a folder for it.
+            with tempfile.TemporaryDirectory() as nowhere:
+                builder.download_and_prepare(download_dir=nowhere)
+        except OSError:
+            # Of two processes that prepare the same at once, the slower one cannot rename, and need not.
+            if not builder.data_path.exists():
+                raise
+            return builder_class(config=config, data_dir=folder, file_format="array_record")
     return builder
 
 
@@ -68,7 +119,7 @@ def fingerprint(files: Iterable[pathlib.Path]) -> list[tuple[str, int, int]]:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Keeps TFDS from announcing downloads; the work itself has a progress bar of its own."""
     verbosity = absl.logging.get_verbosity()
     absl.logging.set_verbosity(absl.logging.ERROR)

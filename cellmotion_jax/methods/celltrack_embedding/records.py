@@ -14,7 +14,7 @@ from jaxtyping import Bool
 
 from cellmotion_jax.data.annotated import ImageSplit
 from cellmotion_jax.data.ctc import CtcSequence
-from cellmotion_jax.data.records import digest, fingerprint, prepared, quiet
+from cellmotion_jax.data.records import RecordBuilder, digest, fingerprint, prepared, read_records
 from cellmotion_jax.methods.celltrack_embedding.pairs import PairSettings, movie_pairs
 from cellmotion_jax.methods.celltrack_embedding.still_pairs import still_pairs
 
@@ -34,37 +34,27 @@ class PairConfig(tfds.core.BuilderConfig):
     """Of the choice of pairs and of the warps."""
 
 
-class Pairs(tfds.core.GeneratorBasedBuilder):
+class Pairs(RecordBuilder):
     """Builder of one split, ``pairs``, movie by movie or image by image."""
 
-    # Part of the folder's name: raise it when the same configuration comes to mean other samples.
-    VERSION = tfds.core.Version("1.0.0")
-    # Nothing is downloaded. TFDS would look for checksums, by a package that it does not install.
-    url_infos = None
+    SPLIT = "pairs"
     builder_config: PairConfig
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        side = self.builder_config.settings.side
-        features = tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Tensor(shape=(2, side, side), dtype=np.float16, encoding="zlib"),
-                **{
-                    name: tfds.features.Tensor(shape=(2,), dtype=np.float32)
-                    for name in ("place", "previous", "true")
-                },
-                "held_out": tfds.features.Scalar(np.bool_),
-            }
-        )
-        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+    def features(self) -> dict[str, Any]:
+        """Two windows and three places."""
+        side, place = self.builder_config.settings.side, tfds.features.Tensor(shape=(2,), dtype=np.float32)
+        return {
+            "image": tfds.features.Tensor(shape=(2, side, side), dtype=np.float16, encoding="zlib"),
+            **dict.fromkeys(("place", "previous", "true"), place),
+            "held_out": tfds.features.Scalar(np.bool_),
+        }
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        return {"pairs": self._generate_examples()}
-
-    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        for key, pair in enumerate(self._pairs()):
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """Movie by movie, or image by image."""
+        for pair in self._pairs():
             named = pair._asdict()
             windows = [named.pop("first"), named.pop("second")]
-            yield key, {"image": np.stack(windows).astype(np.float16), **named}
+            yield {"image": np.stack(windows).astype(np.float16), **named}
 
     def _pairs(self) -> Iterator[Any]:
         config = self.builder_config
@@ -91,9 +81,8 @@ class PairSource:
         self._records: list[Any] = []
         held_out: list[Bool[np.ndarray, " pair"]] = []
         for builder in builders:
-            read: Any = builder.as_data_source
-            self._records.append(read("pairs"))
-            records = read("pairs", decoders={"image": tfds.decode.SkipDecoding()})
+            self._records.append(read_records(builder))
+            records = read_records(builder, without="image")
             held_out.append(np.array([bool(record["held_out"]) for record in records]))
         sizes = [len(part) for part in held_out]
         self.held_out = np.concatenate(held_out)
@@ -144,8 +133,7 @@ def pair_source(
             settings=settings,
             seed=seed,
         )
-        with quiet():
-            builders.append(prepared(Pairs, config, data_dir))
+        builders.append(prepared(Pairs, config, data_dir))
     return PairSource(builders)
 
 

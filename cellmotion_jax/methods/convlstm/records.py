@@ -17,7 +17,7 @@ from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.data.annotated_image import read_finite_picture
 from cellmotion_jax.data.downsampling import downsample_image, downsample_labels
 from cellmotion_jax.data.percentiles import normalize_percentiles
-from cellmotion_jax.data.records import digest, fingerprint, prepared, quiet
+from cellmotion_jax.data.records import RecordBuilder, digest, fingerprint, prepared, read_records
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.morphology.contacts import contact_map
 
@@ -51,31 +51,26 @@ class FrameConfig(tfds.core.BuilderConfig):
         return list(dict.fromkeys(file for image in self.images for file in image.window_files(self.window)))
 
 
-class Frames(tfds.core.GeneratorBasedBuilder):
+class Frames(RecordBuilder):
     """Builder of one split, ``frames``, in the order of `FrameConfig.files`."""
 
-    # Part of the folder's name: raise it when the same configuration comes to mean other samples.
-    VERSION = tfds.core.Version("1.0.0")
-    # Nothing is downloaded. TFDS would look for checksums, by a package that it does not install.
-    url_infos = None
+    SPLIT = "frames"
     builder_config: FrameConfig
 
-    def _info(self) -> tfds.core.DatasetInfo:
+    def features(self) -> dict[str, Any]:
+        """A frame and the classes of its pixels."""
         size = self.builder_config.size
 
         def stored(dtype: type) -> tfds.features.Tensor:
             return tfds.features.Tensor(shape=size, dtype=dtype, encoding="zlib")
 
-        features = tfds.features.FeaturesDict({"image": stored(np.float16), "region": stored(np.uint8)})
-        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+        return {"image": stored(np.float16), "region": stored(np.uint8)}
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        return {"frames": self._generate_examples()}
-
-    def _generate_examples(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """Every frame once."""
         config = self.builder_config
         annotated = {image.image_file: image for image in config.images}
-        for key, file in enumerate(tqdm(config.files(), desc="frames", disable=None, leave=False)):
+        for file in tqdm(config.files(), desc="frames", disable=None, leave=False):
             seen = normalize_percentiles(
                 downsample_image(read_finite_picture(file), config.downsample).mean(axis=-1)
             )
@@ -85,13 +80,10 @@ class Frames(tfds.core.GeneratorBasedBuilder):
                 if file in annotated
                 else np.full(seen.shape, _UNKNOWN, np.uint8)
             )
-            yield (
-                key,
-                {
-                    "image": np.pad(seen, missing, mode="symmetric").astype(np.float16),
-                    "region": np.pad(region, missing, constant_values=_UNKNOWN),
-                },
-            )
+            yield {
+                "image": np.pad(seen, missing, mode="symmetric").astype(np.float16),
+                "region": np.pad(region, missing, constant_values=_UNKNOWN),
+            }
 
 
 class WindowSource:
@@ -104,8 +96,7 @@ class WindowSource:
     """
 
     def __init__(self, builder: Frames) -> None:
-        read: Any = builder.as_data_source
-        self._frames = read("frames")
+        self._frames = read_records(builder)
         config = builder.builder_config
         place = {file: index for index, file in enumerate(config.files())}
         self._windows = [[place[file] for file in it.window_files(config.window)] for it in config.images]
@@ -159,8 +150,7 @@ def window_source(
         window=window,
         downsample=downsample,
     )
-    with quiet():
-        return WindowSource(prepared(Frames, config, data_dir))
+    return WindowSource(prepared(Frames, config, data_dir))
 
 
 def _regions(annotated: AnnotatedImage, downsample: int) -> UInt8[np.ndarray, "y x"]:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.data.downsampling import downsample_image, downsample_labels
-from cellmotion_jax.data.records import digest, fingerprint, prepared, quiet
+from cellmotion_jax.data.records import RecordBuilder, digest, fingerprint, prepared, read_records
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.morphology.distance_targets import distance_targets
 from cellmotion_jax.ops.intensity import standardize
@@ -44,36 +44,29 @@ class TileConfig(tfds.core.BuilderConfig):
     """Pixels taken off every cell, in the downsampled image."""
 
 
-class Tiles(tfds.core.GeneratorBasedBuilder):
+class Tiles(RecordBuilder):
     """Builder of one split, ``tiles``, in the order of the images, then by row and column."""
 
-    # Part of the folder's name: raise it when the same configuration comes to mean other samples.
-    VERSION = tfds.core.Version("1.0.0")
-    # Nothing is downloaded. TFDS would look for checksums, by a package that it does not install.
-    url_infos = None
+    SPLIT = "tiles"
     builder_config: TileConfig
 
-    def _info(self) -> tfds.core.DatasetInfo:
+    def features(self) -> dict[str, Any]:
+        """An image and its targets."""
         size, channels = self.builder_config.tile, self.builder_config.images[0].channels
 
         def stored(dtype: type, *channel: int) -> tfds.features.Tensor:
             return tfds.features.Tensor(shape=(size, size, *channel), dtype=dtype, encoding="zlib")
 
-        features = tfds.features.FeaturesDict(
-            {
-                "image": stored(np.float16, channels),
-                "inner": stored(np.float16),
-                "outer": stored(np.float16),
-                "region": stored(np.uint8),
-            }
-        )
-        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+        return {
+            "image": stored(np.float16, channels),
+            "inner": stored(np.float16),
+            "outer": stored(np.float16),
+            "region": stored(np.uint8),
+        }
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        return {"tiles": self._generate_examples()}
-
-    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        config, key = self.builder_config, 0
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """By image, then by row and column."""
+        config, found = self.builder_config, False
         for annotated in tqdm(config.images, desc="tiles of images", disable=None, leave=False):
             maps = _maps(annotated, config)
             y, x = maps.region.shape
@@ -81,9 +74,9 @@ class Tiles(tfds.core.GeneratorBasedBuilder):
                 for left in _starts(x, config):
                     window = np.s_[top : top + config.tile, left : left + config.tile]
                     if (maps.region[window] != _NOT_ANNOTATED).any():
-                        yield key, {name: whole[window] for name, whole in maps._asdict().items()}
-                        key += 1
-        if not key:
+                        yield {name: whole[window] for name, whole in maps._asdict().items()}
+                        found = True
+        if not found:
             raise InputError(
                 f"Nothing is annotated in the {len(config.images)} images from {config.images[0].name} on; "
                 "there is no tile to learn from."
@@ -100,8 +93,7 @@ class TileSource:
     """
 
     def __init__(self, builder: Tiles) -> None:
-        read: Any = builder.as_data_source
-        self._records = read("tiles")
+        self._records = read_records(builder)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -172,8 +164,7 @@ def tile_source(
         squared=squared,
         boundary_width=boundary_width,
     )
-    with quiet():
-        return TileSource(prepared(Tiles, config, data_dir))
+    return TileSource(prepared(Tiles, config, data_dir))
 
 
 class _Maps(NamedTuple):

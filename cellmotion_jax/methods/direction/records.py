@@ -12,7 +12,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from cellmotion_jax.data.ctc import CtcSequence
-from cellmotion_jax.data.records import digest, fingerprint, prepared, quiet
+from cellmotion_jax.data.records import (
+    RecordBuilder,
+    digest,
+    fingerprint,
+    prepared,
+    read_records,
+)
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.direction.crops import direction_crops, direction_targets
 
@@ -45,32 +51,25 @@ class DirectionConfig(tfds.core.BuilderConfig):
     image_size: int
 
 
-class Directions(tfds.core.GeneratorBasedBuilder):
+class Directions(RecordBuilder):
     """Builder of one split, ``samples``, in the order of the sequences, frames and tracks."""
 
-    # Part of the folder's name: raise it when the same configuration comes to mean other samples.
     VERSION = tfds.core.Version("1.1.0")
-    # Nothing is downloaded. TFDS would look for checksums, by a package that it does not install.
-    url_infos = None
+    SPLIT = "samples"
     builder_config: DirectionConfig
 
-    def _info(self) -> tfds.core.DatasetInfo:
+    def features(self) -> dict[str, Any]:
+        """An image, the name of its movie, and one number per column."""
         size = self.builder_config.image_size
-        image = tfds.features.Tensor(shape=(size, size, 1), dtype=np.float32, encoding="zlib")
-        features = tfds.features.FeaturesDict(
-            {
-                "image": image,
-                "sequence": tfds.features.Text(),
-                **{name: tfds.features.Scalar(dtype) for name, dtype in _COLUMNS.items()},
-            }
-        )
-        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+        return {
+            "image": tfds.features.Tensor(shape=(size, size, 1), dtype=np.float32, encoding="zlib"),
+            "sequence": tfds.features.Text(),
+            **{name: tfds.features.Scalar(dtype) for name, dtype in _COLUMNS.items()},
+        }
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        return {"samples": self._generate_examples()}
-
-    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        config, key = self.builder_config, 0
+    def samples(self) -> Iterator[dict[str, Any]]:
+        """By movie, then by frame, then by track."""
+        config = self.builder_config
         for sequence, pixel_size_um in zip(config.sequences, config.pixel_sizes_um):
             targets = direction_targets(
                 sequence,
@@ -81,8 +80,7 @@ class Directions(tfds.core.GeneratorBasedBuilder):
             crops = direction_crops(sequence, targets, image_size=config.image_size)
             for sample, image in enumerate(crops):
                 columns = {name: getattr(targets, name)[sample] for name in _COLUMNS}
-                yield key, {"image": image[..., None], "sequence": sequence.full_name, **columns}
-                key += 1
+                yield {"image": image[..., None], "sequence": sequence.full_name, **columns}
 
 
 class DirectionSource:
@@ -98,9 +96,8 @@ class DirectionSource:
     """
 
     def __init__(self, builder: Directions) -> None:
-        read: Any = builder.as_data_source
-        self._records = read("samples")
-        records = [*read("samples", decoders={"image": tfds.decode.SkipDecoding()})]
+        self._records = read_records(builder)
+        records = [*read_records(builder, without="image")]
         self.columns = {
             name: np.asarray([record[name] for record in records], dtype) for name, dtype in _COLUMNS.items()
         }
@@ -160,8 +157,7 @@ def direction_source(
         crop_um=crop_um,
         image_size=image_size,
     )
-    with quiet():
-        return DirectionSource(prepared(Directions, config, data_dir))
+    return DirectionSource(prepared(Directions, config, data_dir))
 
 
 def _known_pixel_size_um(sequence: CtcSequence) -> float:

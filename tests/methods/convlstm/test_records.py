@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from cellmotion_jax.data.builders import frames
 
 from cellmotion_jax.data.annotated import open_annotated
 from cellmotion_jax.data.downsampling import downsample_image
 from cellmotion_jax.data.percentiles import normalize_percentiles
 from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.convlstm import records as frames
 from cellmotion_jax.methods.convlstm.records import window_source
 from tests.label_images import discs
 from tests.methods.celltrack_embedding.pairs import write_pairs

@@ -9,12 +9,12 @@ import textwrap
 import numpy as np
 import pytest
 import tifffile
-from cellmotion_jax.data.builders import tiles
 
 from cellmotion_jax.data.annotated import open_annotated
 from cellmotion_jax.data.downsampling import downsample_image, downsample_labels
 from cellmotion_jax.data.pipeline import gather
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.methods.deep_distance import records as tiles
 from cellmotion_jax.methods.deep_distance.records import tile_source
 from cellmotion_jax.morphology.distance_targets import distance_targets
 from tests.label_images import discs
@@ -192,7 +192,7 @@ def test_a_killed_preparation_is_not_taken_for_a_complete_one(images, source_of,
     script = f"""
         import os, signal
         from cellmotion_jax.data.annotated import open_annotated
-        from cellmotion_jax.data.builders import tiles
+        from cellmotion_jax.methods.deep_distance import records as tiles
 
         def die_at_the_second(annotated, config):
             if annotated.name == {images[1].name!r}:
