@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +11,6 @@ import numpy as np
 from cellmotion_jax.data.annotated import open_annotated
 from cellmotion_jax.data.ctc import open_dataset
 from cellmotion_jax.data.image_split import simulated_movies
-from cellmotion_jax.data.pipeline import member_batches
 from cellmotion_jax.data.simulate import Look, Simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack_embedding.pairs import PairSettings
@@ -88,15 +86,6 @@ def load_pairs(data: EmbeddingData, *, cache: pathlib.Path, seed: int) -> Embedd
             origins[name] = [sequence for folder in folders for sequence in open_dataset(folder)]
     source = pair_source(list(origins.values()), settings=data.pairs, seed=seed, data_dir=cache / "pairs")
     return EmbeddingSamples(source, tuple(origins))
-
-
-def training_batches(
-    start: int, *, samples: EmbeddingSamples, batch_size: int, seed: int
-) -> Iterator[dict[str, np.ndarray]]:
-    """Batches from step ``start`` on, with leading axes [member, batch] of which the first has length 1."""
-    return member_batches(
-        samples.source, members=[samples.train], batch_size=batch_size, seed=seed, start_step=start
-    )
 
 
 def _new_name(root: pathlib.Path, known: dict[str, PairOrigin]) -> str:

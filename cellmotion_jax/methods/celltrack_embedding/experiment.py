@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import functools
 import io
 import pathlib
 
-import jax
 import numpy as np
 
 from cellmotion_jax.errors import InputError
@@ -18,7 +16,6 @@ from cellmotion_jax.methods.celltrack_embedding.data import (
     EmbeddingData,
     EmbeddingSamples,
     load_pairs,
-    training_batches,
 )
 from cellmotion_jax.methods.celltrack_embedding.evaluation import (
     PairErrors,
@@ -28,11 +25,16 @@ from cellmotion_jax.methods.celltrack_embedding.evaluation import (
 from cellmotion_jax.methods.celltrack_embedding.model_file import EmbeddingModel, save_model
 from cellmotion_jax.methods.celltrack_embedding.objective import EmbeddingObjective
 from cellmotion_jax.models.embedding import LEARNED_NUMBERS, PairEmbedding, TrackingEmbedding
-from cellmotion_jax.report.figures import plot_curves
 from cellmotion_jax.report.tracking_pairs import plot_pairs
-from cellmotion_jax.training.checkpoint import check_same_configuration
-from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Optimizer, Phase, Precision, Run
-from cellmotion_jax.training.loop import fit
+from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.experiment import (
+    Entry,
+    open_run,
+    require_some,
+    train_network,
+    training_data,
+    variables_of,
+)
 from cellmotion_jax.training.validation import make_validation
 
 PICTURES = 12
@@ -82,38 +84,27 @@ class EmbeddingExperiment:
 
     def __post_init__(self) -> None:
         """Refuses settings that leave nothing to do."""
-        if not self.phases:
-            raise InputError("phases is empty; name at least one.")
+        require_some(self, "phases")
 
     def train(self) -> None:
         """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
-        folder = (self.run.folder or pathlib.Path("runs/celltrack-embedding")).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
+        folder = open_run(self, name="celltrack-embedding")
         samples = load_pairs(self.data, cache=folder / "data", seed=self.run.seed)
         held_out = held_out_pairs(samples)
         embedding = TrackingEmbedding(**dataclasses.asdict(self.network), dtype=self.precision.value)
         network = PairEmbedding(embedding)
         batch_size = self.run.batch_size
-        best = fit(
-            model=network,
+        best = train_network(
+            self,
+            folder=folder,
+            network=network,
             objective=self.objective,
             augment=self.augmentation,
-            optimizer=self.optimizer,
-            phases=[
-                phase.in_steps(samples=len(samples.train), batch_size=batch_size) for phase in self.phases
-            ],
-            run=self.run,
-            folder=folder,
+            data=training_data(samples.source, self.run, indices=samples.train),
             members=["embedding"],
-            batches=functools.partial(
-                training_batches, samples=samples, batch_size=batch_size, seed=self.run.seed
-            ),
             evaluate=make_validation(network, self.objective, held_out, batch_size=batch_size, mask="counts"),
-            best_metric="loss",
         )
-        plot_curves(folder / "metrics.csv", folder / "curves.png")
-        params = jax.tree.map(lambda leaf: np.asarray(leaf[0]), best.params)
+        params = variables_of(best)["params"]
         save_model(folder / "model.safetensors", self._trained(embedding, params))
         errors, pairs = localisation_errors(
             network, params, self.objective, samples, held_out, batch_size=batch_size, pictures=PICTURES
@@ -158,3 +149,11 @@ def write_results(folder: pathlib.Path, errors: PairErrors, samples: EmbeddingSa
     write_text(folder / "results.csv", table.getvalue())
     print("\n".join(lines))  # noqa: T201
     print(f"Tables and pictures: {folder}")  # noqa: T201
+
+
+EXPERIMENTS: dict[str, Entry] = {
+    "celltrack-embedding": Entry(
+        "No paper: features for CellTrack's correlation filters, trained through the filter (as CFNet, 2017)",
+        EmbeddingExperiment(),
+    ),
+}

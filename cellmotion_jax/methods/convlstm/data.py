@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator
 from typing import NamedTuple
-
-import numpy as np
 
 from cellmotion_jax.data.annotated import AnnotatedImage, ImageSplit, median_cell_diameter
 from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.data.image_split import image_split
-from cellmotion_jax.data.pipeline import Source, member_batches
+from cellmotion_jax.data.pipeline import Source
 from cellmotion_jax.data.simulate import Simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.convlstm.records import window_source
@@ -86,17 +83,4 @@ def load_windows(data: ConvLSTMData, *, cache: pathlib.Path, seed: int) -> ConvL
 
     return ConvLSTMSamples(
         images, downsample, diameter / downsample, windows(images.train), windows(images.validation)
-    )
-
-
-def training_batches(
-    start: int, *, samples: ConvLSTMSamples, batch_size: int, seed: int
-) -> Iterator[dict[str, np.ndarray]]:
-    """Batches from step ``start`` on, with leading axes [member, batch] of which the first has length 1."""
-    return member_batches(
-        samples.train,
-        members=[np.arange(len(samples.train))],
-        batch_size=batch_size,
-        seed=seed,
-        start_step=start,
     )

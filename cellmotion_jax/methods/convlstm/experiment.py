@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
 import pathlib
 from typing import Any
 
 import flax.traverse_util
-import jax
-import numpy as np
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.convlstm.augmentation import PatchSampling
-from cellmotion_jax.methods.convlstm.data import ConvLSTMData, ConvLSTMSamples, load_windows, training_batches
+from cellmotion_jax.methods.convlstm.data import ConvLSTMData, ConvLSTMSamples, load_windows
 from cellmotion_jax.methods.convlstm.evaluation import PartResult, evaluate_part, make_evaluation
 from cellmotion_jax.methods.convlstm.foreground import VIDEO_TILING, Memory
 from cellmotion_jax.methods.convlstm.instances import InstanceSettings, fit_instances
@@ -23,11 +20,16 @@ from cellmotion_jax.methods.convlstm.model_file import ConvLSTMModel, save_model
 from cellmotion_jax.methods.convlstm.objective import ConvLSTMObjective
 from cellmotion_jax.methods.convlstm.results import write_results
 from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
-from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet
-from cellmotion_jax.report.figures import plot_curves
-from cellmotion_jax.training.checkpoint import check_same_configuration
-from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Optimizer, Phase, Precision, Run
-from cellmotion_jax.training.loop import fit
+from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet, Table1
+from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.experiment import (
+    Entry,
+    open_run,
+    require_some,
+    train_network,
+    training_data,
+    variables_of,
+)
 from cellmotion_jax.weights.convert import load_weights
 from cellmotion_jax.weights.fitting import variable_shapes
 
@@ -108,9 +110,7 @@ class ConvLSTMExperiment:
 
     def __post_init__(self) -> None:
         """Refuses settings that leave nothing to do or cannot work together."""
-        for name in ("phases", "memory"):
-            if getattr(self, name) == ():
-                raise InputError(f"{name} is empty; name at least one.")
+        require_some(self, "phases", "memory")
         multiple = self._module().multiple
         if self.sampling.patch % multiple:
             raise InputError(
@@ -121,9 +121,7 @@ class ConvLSTMExperiment:
 
     def train(self) -> None:
         """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
-        folder = (self.run.folder or pathlib.Path("runs/convlstm")).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
+        folder = open_run(self, name="convlstm")
         pretrained = self._pretrained()
         # Without recurrence nothing but the last frame of a window is looked at.
         data = self.data if self.network.recurrent else dataclasses.replace(self.data, window=1)
@@ -132,21 +130,14 @@ class ConvLSTMExperiment:
             samples.images.train, diameter=samples.cell_diameter * samples.downsample
         )
         network = self._module()
-        best = fit(
-            model=network,
+        best = train_network(
+            dataclasses.replace(self, phases=self._phases()),  # type: ignore[arg-type]  # No longer None.
+            folder=folder,
+            network=network,
             objective=self.objective,
             augment=self.sampling,
-            optimizer=self.optimizer,
-            phases=[
-                phase.in_steps(samples=len(samples.train), batch_size=self.run.batch_size)
-                for phase in self._phases()
-            ],
-            run=self.run,
-            folder=folder,
+            data=training_data(samples.train, self.run),
             members=["convlstm" if self.network.recurrent else "one frame"],
-            batches=functools.partial(
-                training_batches, samples=samples, batch_size=self.run.batch_size, seed=self.run.seed
-            ),
             evaluate=make_evaluation(
                 network,
                 self.objective,
@@ -158,8 +149,7 @@ class ConvLSTMExperiment:
             best_metric="jaccard_distance",
             pretrained=pretrained,
         )
-        plot_curves(folder / "metrics.csv", folder / "curves.png")
-        model = self._trained(jax.tree.map(lambda leaf: np.asarray(leaf[0]), best), samples, instances)
+        model = self._trained(variables_of(best), samples, instances)
         save_model(folder / "model.safetensors", model)
         write_results(folder, model, self._tested(model, samples), tiling=self.tiling)
 
@@ -180,11 +170,13 @@ class ConvLSTMExperiment:
     def _module(self) -> ConvLSTMUNet:
         return ConvLSTMUNet(**dataclasses.asdict(self.network), dtype=self.precision.value)
 
-    def _trained(self, best: Any, samples: ConvLSTMSamples, instances: InstanceSettings) -> ConvLSTMModel:
+    def _trained(
+        self, variables: dict[str, Any], samples: ConvLSTMSamples, instances: InstanceSettings
+    ) -> ConvLSTMModel:
         """What goes into the model's file."""
         return ConvLSTMModel(
             network=self._module().clone(dtype=None),
-            variables={"params": best.params, "batch_stats": best.batch_stats},
+            variables=variables,
             window=self.data.window,
             downsample=samples.downsample,
             cell_diameter=samples.cell_diameter,
@@ -213,3 +205,33 @@ class ConvLSTMExperiment:
         return flax.traverse_util.unflatten_dict(
             {name: leaf for name, leaf in flat.items() if name in wanted}, sep="/"
         )
+
+
+# Table 1's batches, Section 3.2's patches, rates and epochs.
+CONVLSTM_BATCHES = {"B1": 1, "B2": 1, "B3": 2, "B4": 1, "B5": 2}
+TWO_STEPS = (
+    Phase(epochs=2000, learning_rate=5e-3, frozen=("encoder",)),
+    Phase(epochs=2000, learning_rate=1e-4, fixed_statistics=("encoder",)),
+)
+
+EXPERIMENTS: dict[str, Entry] = {
+    "convlstm": Entry(
+        "Gomez-de-Mariscal et al. 2021, Section 3.1: two-step training, narrow enough for two cores; "
+        "--weights from `cellmotion import-weights ... --model mobilenet-v2-0.35`",
+        ConvLSTMExperiment(),
+    ),
+    **{
+        f"convlstm-{name.lower()}": Entry(
+            f"Gomez-de-Mariscal et al. 2021, Table 1, {name}: 2,000 + 2,000 epochs of whole patches, for an "
+            "accelerator",
+            ConvLSTMExperiment(
+                network=ConvLSTMNetwork(**Table1[name].value._asdict()),
+                data=ConvLSTMData(downsample=1),
+                sampling=PatchSampling(patch=512),
+                phases=TWO_STEPS,
+                run=Run(batch_size=batch, evaluate_every=500, checkpoint_every=500),
+            ),
+        )
+        for name, batch in CONVLSTM_BATCHES.items()
+    },
+}

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator
 from typing import NamedTuple
-
-import numpy as np
 
 from cellmotion_jax.data.annotated import AnnotatedImage, ImageSplit, median_cell_diameter, open_annotated
 from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.data.image_split import image_split
-from cellmotion_jax.data.pipeline import member_batches
 from cellmotion_jax.data.simulate import Simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deep_distance.records import TileSource, tile_source
@@ -125,19 +121,6 @@ def load_tiles(data: DeepDistanceData, *, cache: pathlib.Path, seed: int) -> Dee
         train=tiles(images.train, data.stride),
         validation=tiles(images.validation, data.tile),
         independent=independent,
-    )
-
-
-def training_batches(
-    start: int, *, samples: DeepDistanceSamples, batch_size: int, seed: int
-) -> Iterator[dict[str, np.ndarray]]:
-    """Batches from step ``start`` on, with leading axes [member, batch] of which the first has length 1."""
-    return member_batches(
-        samples.train,
-        members=[np.arange(len(samples.train))],
-        batch_size=batch_size,
-        seed=seed,
-        start_step=start,
     )
 
 

@@ -5,30 +5,28 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
-
-import jax
-import numpy as np
+from typing import Any
 
 from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.inference.tiling import Tiling
+from cellmotion_jax.inference.tiling import PAPER_TILING, Tiling
 from cellmotion_jax.methods.deep_distance.augmentation import TileAugmentation
-from cellmotion_jax.methods.deep_distance.data import (
-    DeepDistanceData,
-    DeepDistanceSamples,
-    load_tiles,
-    training_batches,
-)
+from cellmotion_jax.methods.deep_distance.data import DeepDistanceData, DeepDistanceSamples, load_tiles
 from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
 from cellmotion_jax.methods.deep_distance.evaluation import choose_parameter, evaluate_part
 from cellmotion_jax.methods.deep_distance.model_file import DeepDistanceModel, save_model
 from cellmotion_jax.methods.deep_distance.objective import DeepDistanceObjective
 from cellmotion_jax.methods.deep_distance.results import ModelResult, write_model_results, write_results
 from cellmotion_jax.models.deep_distance import DeepDistance, Table2
-from cellmotion_jax.report.figures import plot_curves
-from cellmotion_jax.training.checkpoint import check_same_configuration
-from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Optimizer, Phase, Precision, Run
-from cellmotion_jax.training.loop import fit
+from cellmotion_jax.training.config import AdaDelta, AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.experiment import (
+    Entry,
+    open_run,
+    require_some,
+    train_network,
+    training_data,
+    variables_of,
+)
 from cellmotion_jax.training.validation import make_validation
 
 
@@ -86,9 +84,7 @@ class DeepDistanceExperiment:
 
     def __post_init__(self) -> None:
         """Refuses settings that leave nothing to do or cannot work together."""
-        for name in ("models", "phases"):
-            if not getattr(self, name):
-                raise InputError(f"{name} is empty; name at least one.")
+        require_some(self, "models", "phases")
         multiple = self._network(self.models[0]).multiple
         if self.data.tile % multiple:
             raise InputError(
@@ -99,42 +95,30 @@ class DeepDistanceExperiment:
 
     def train(self) -> None:
         """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
-        folder = (self.run.folder or pathlib.Path("runs/deep-distance")).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
+        folder = open_run(self, name="deep-distance")
         samples = load_tiles(self.data, cache=folder / "data", seed=self.run.seed)
         results = []
         for model in self.models:
             inner = folder / model.name.replace("_", "-") if len(self.models) > 1 else folder
-            inner.mkdir(exist_ok=True)
             results.append(self._train_one(model, samples, inner))
         write_results(folder, results)
 
     def _train_one(self, model: Table2, samples: DeepDistanceSamples, folder: pathlib.Path) -> ModelResult:
         """Trains and tests one model of Table 2 and writes its file, log and pictures."""
         network = self._network(model)
-        best = fit(
-            model=network,
+        best = train_network(
+            self,
+            folder=folder,
+            network=network,
             objective=self.objective,
             augment=functools.partial(self.augmentation, squared=self.data.squared),
-            optimizer=self.optimizer,
-            phases=[
-                phase.in_steps(samples=len(samples.train), batch_size=self.run.batch_size)
-                for phase in self.phases
-            ],
-            run=self.run,
-            folder=folder,
+            data=training_data(samples.train, self.run),
             members=[model.name.replace("_", " ")],
-            batches=functools.partial(
-                training_batches, samples=samples, batch_size=self.run.batch_size, seed=self.run.seed
-            ),
             evaluate=make_validation(
                 network, self.objective, samples.validation, batch_size=self.run.batch_size
             ),
-            best_metric="loss",
         )
-        plot_curves(folder / "metrics.csv", folder / "curves.png")
-        trained = self._trained(network, jax.tree.map(lambda leaf: np.asarray(leaf[0]), best), samples)
+        trained = self._trained(network, variables_of(best), samples)
         radius = samples.diameter / 3
         parameter, trained = choose_parameter(
             trained, samples.images.validation, radius=radius, tiling=self.tiling
@@ -163,11 +147,13 @@ class DeepDistanceExperiment:
             dtype=self.precision.value,
         )
 
-    def _trained(self, network: DeepDistance, best, samples: DeepDistanceSamples) -> DeepDistanceModel:
+    def _trained(
+        self, network: DeepDistance, variables: dict[str, Any], samples: DeepDistanceSamples
+    ) -> DeepDistanceModel:
         """What goes into the model's file; the parameter of the detection is still to be chosen."""
         return DeepDistanceModel(
             network=network.clone(dtype=None),
-            variables={"params": best.params, "batch_stats": best.batch_stats},
+            variables=variables,
             channels=samples.images.train[0].channels,
             downsample=samples.downsample,
             cell_diameter=samples.diameter / samples.downsample,
@@ -175,3 +161,37 @@ class DeepDistanceExperiment:
             detection=DetectionSettings(),
             area_threshold=1,
         )
+
+
+# Section 3.1.2 names none.
+NO_AUGMENTATION = TileAugmentation(
+    turns=False, rotation=0.0, scale=0.0, contrast=0.0, brightness=0.0, noise=0.0
+)
+
+EXPERIMENTS: dict[str, Entry] = {
+    "deep-distance": Entry(
+        "DeepDistance Table 2, the extended model (others with --models), narrow enough for two cores, "
+        "AdamW, batch normalisation",
+        DeepDistanceExperiment(),
+    ),
+    "deep-distance-paper": Entry(
+        "DeepDistance Sections 3.1 to 3.3, the paper's network and training: 64 to 1,024 channels, AdaDelta, "
+        "tiles of 512 one by one, early stopping, predictions averaged with a stride of 64; for an "
+        "accelerator",
+        DeepDistanceExperiment(
+            network=DeepDistanceNetwork(
+                base_width=64, depth=4, dropout=0.2, batch_norm=False, compress=False
+            ),
+            data=DeepDistanceData(tile=512, stride=256, downsample=1),
+            augmentation=NO_AUGMENTATION,
+            optimizer=AdaDelta(),
+            phases=(Phase(epochs=100, learning_rate=1.0),),
+            tiling=PAPER_TILING,
+            run=Run(batch_size=1, evaluate_every=200, patience=10),
+        ),
+    ),
+    "deep-distance-table-2": Entry(
+        "DeepDistance Table 2: all seven models with the same budget",
+        DeepDistanceExperiment(models=tuple(Table2)),
+    ),
+}

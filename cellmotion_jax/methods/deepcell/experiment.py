@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
 import pathlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from cellmotion_jax.data.pipeline import member_batches
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deepcell.augmentation import PixelAugmentation
 from cellmotion_jax.methods.deepcell.data import DeepCellData, DeepCellSamples, Sampling, load_crops
@@ -27,10 +24,15 @@ from cellmotion_jax.methods.deepcell.model_file import DeepCellModel, save_model
 from cellmotion_jax.methods.deepcell.nuclei import DeepCellEnsemble, NucleiSettings
 from cellmotion_jax.methods.deepcell.objective import DeepCellObjective
 from cellmotion_jax.models.feature_net import FEATURE_NET_31, FEATURE_NET_61, FeatureMaps, FeatureNet
-from cellmotion_jax.report.figures import plot_curves
-from cellmotion_jax.training.checkpoint import check_same_configuration
-from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Optimizer, Phase, Precision, Run
-from cellmotion_jax.training.loop import fit
+from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.experiment import (
+    Entry,
+    open_run,
+    require_some,
+    train_network,
+    training_data,
+    variables_of,
+)
 from cellmotion_jax.training.validation import make_validation
 
 
@@ -86,8 +88,7 @@ class DeepCellExperiment:
 
     def __post_init__(self) -> None:
         """Refuses settings that leave nothing to do or cannot work together."""
-        if not self.phases:
-            raise InputError("phases is empty; name at least one.")
+        require_some(self, "phases")
         if self.replicates < 1:
             raise InputError(f"replicates is {self.replicates}; it must be at least 1.")
         coarsest = FeatureNet(self.field.value).coarsest
@@ -98,9 +99,7 @@ class DeepCellExperiment:
 
     def train(self) -> None:
         """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
-        folder = (self.run.folder or pathlib.Path("runs/deepcell")).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
+        folder = open_run(self, name="deepcell")
         network = FeatureNet(self.field.value, batch_norm=self.batch_norm, dtype=self.precision.value)
         samples = load_crops(
             self.data, field=network.receptive_field, cache=folder / "data", seed=self.run.seed
@@ -140,7 +139,6 @@ class DeepCellExperiment:
         self, network: FeatureNet, samples: DeepCellSamples, folder: pathlib.Path, number: int
     ) -> dict[str, Any]:
         """Trains one replicate and returns its variables."""
-        folder.mkdir(exist_ok=True)
         dense = self.data.sampling is Sampling.dense
         weights = samples.weights if dense else (1.0,) * len(samples.weights)
         learned, judged = (
@@ -151,34 +149,19 @@ class DeepCellExperiment:
             )
         )
         run = dataclasses.replace(self.run, seed=self.run.seed + number)
-        best = fit(
-            model=_strided(network, learned.stride),
+        best = train_network(
+            dataclasses.replace(self, run=run),
+            folder=folder,
+            network=_strided(network, learned.stride),
             objective=learned,
             augment=self.augmentation,
-            optimizer=self.optimizer,
-            phases=[
-                phase.in_steps(samples=len(samples.train), batch_size=run.batch_size) for phase in self.phases
-            ],
-            run=run,
-            folder=folder,
+            data=training_data(samples.train, run),
             members=[f"replicate {number}"],
-            batches=functools.partial(_batches, samples=samples, run=run),
             evaluate=make_validation(
                 _strided(network, judged.stride), judged, samples.validation, batch_size=run.batch_size
             ),
-            best_metric="loss",
         )
-        plot_curves(folder / "metrics.csv", folder / "curves.png")
-        variables = {"params": best.params, "batch_stats": best.batch_stats}
-        return jax.tree.map(lambda leaf: np.asarray(leaf[0]), variables)
-
-
-def _batches(start: int, *, samples: DeepCellSamples, run: Run):
-    """Batches from step ``start`` on, with leading axes [member, batch] of which the first has length 1."""
-    members = [np.arange(len(samples.train))]
-    return member_batches(
-        samples.train, members=members, batch_size=run.batch_size, seed=run.seed, start_step=start
-    )
+        return variables_of(best)
 
 
 def _strided(network: FeatureNet, stride: int) -> StridedFeatureNet:
@@ -190,3 +173,16 @@ def _strided(network: FeatureNet, stride: int) -> StridedFeatureNet:
 def _ensemble(network: FeatureNet, members: list[dict[str, Any]]) -> DeepCellEnsemble:
     variables = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
     return DeepCellEnsemble(network=network, variables=variables)
+
+
+EXPERIMENTS: dict[str, Entry] = {
+    "deepcell": Entry(
+        "DeepCell's 31 x 31 feature net (CellTrack's first component): boundary, interior and background of "
+        "nuclei, trained densely; --replicates 5 for the ensemble, --data.sampling balanced for patches",
+        DeepCellExperiment(),
+    ),
+    "deepcell-61": Entry(
+        "DeepCell's 61 x 61 feature net, likewise",
+        DeepCellExperiment(field=Field.px61),
+    ),
+}

@@ -16,6 +16,8 @@ from cellmotion_jax.data.pipeline import member_batches
 from cellmotion_jax.data.simulate import Simulation
 from cellmotion_jax.methods.direction.records import DirectionSource, direction_source
 from cellmotion_jax.methods.direction.splits import Split, split_by_group, split_by_image
+from cellmotion_jax.training.config import Run
+from cellmotion_jax.training.experiment import TrainingData
 
 
 class Protocol(enum.Enum):
@@ -125,19 +127,27 @@ def make_members(
     return members
 
 
-def training_batches(
-    start: int, *, samples: DirectionSamples, members: Sequence[Member], batch_size: int, seed: int
-) -> Iterator[dict[str, np.ndarray]]:
-    """Batches from step ``start`` on, with leading axes [member, batch]."""
-    objective = np.array([[member.objective] * batch_size for member in members], np.int32)
-    for batch in member_batches(
-        samples.source,
-        members=[member.split.train for member in members],
-        batch_size=batch_size,
-        seed=seed,
-        start_step=start,
-    ):
-        yield {"image": batch["image"], "angle": batch["angle"], "objective": objective}
+def members_data(samples: DirectionSamples, members: Sequence[Member], run: Run) -> TrainingData:
+    """What every member is trained on, each batch with the number of its objective.
+
+    Args:
+        samples: All samples.
+        members: The trainings that run side by side.
+        run: Batch size and seed.
+
+    Returns:
+        The batches; an epoch is that of the largest member.
+    """
+    objective = np.array([[member.objective] * run.batch_size for member in members], np.int32)
+    indices = [member.split.train for member in members]
+
+    def batches(start: int) -> Iterator[dict[str, np.ndarray]]:
+        for batch in member_batches(
+            samples.source, members=indices, batch_size=run.batch_size, seed=run.seed, start_step=start
+        ):
+            yield {"image": batch["image"], "angle": batch["angle"], "objective": objective}
+
+    return TrainingData(batches, max(map(len, indices)))
 
 
 def _split(samples: DirectionSamples, protocol: Protocol, *, fold: int, seed: int) -> Split:

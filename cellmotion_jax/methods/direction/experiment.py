@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
 import pathlib
 from typing import Any
@@ -23,16 +22,29 @@ from cellmotion_jax.methods.direction.data import (
     Protocol,
     load_samples,
     make_members,
-    training_batches,
+    members_data,
 )
 from cellmotion_jax.methods.direction.evaluation import Evaluator, MemberPredictions
-from cellmotion_jax.methods.direction.objective import CircleObjective, DirectionObjective, ObjectivePerMember
+from cellmotion_jax.methods.direction.objective import (
+    AngleLoss,
+    AngleObjective,
+    CircleActivation,
+    CircleLoss,
+    CircleObjective,
+    DirectionObjective,
+    ObjectivePerMember,
+    VonMisesObjective,
+)
 from cellmotion_jax.methods.direction.results import write_results
 from cellmotion_jax.models.direction import FineTunedCNN, ProbingCNN
-from cellmotion_jax.report.figures import plot_curves
-from cellmotion_jax.training.checkpoint import check_same_configuration
-from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Phase, Precision, Run
-from cellmotion_jax.training.loop import fit
+from cellmotion_jax.training.config import AdamW, Phase, Precision, Run
+from cellmotion_jax.training.experiment import (
+    Entry,
+    open_run,
+    require_some,
+    train_network,
+)
+from cellmotion_jax.weights.catalogue import CATALOGUE
 from cellmotion_jax.weights.convert import load_weights
 
 
@@ -69,18 +81,14 @@ class DirectionExperiment:
 
     def __post_init__(self) -> None:
         """Refuses settings that leave nothing to do."""
-        for name in ("objectives", "phases"):
-            if not getattr(self, name):
-                raise InputError(f"{name} is empty; name at least one.")
+        require_some(self, "objectives", "phases")
         for name in ("test_time_rotations", "folds"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
 
     def train(self) -> None:
         """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
-        folder = (self.run.folder or pathlib.Path("runs/direction")).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
+        folder = open_run(self, name="direction")
         pretrained = self._pretrained()
         samples = load_samples(self.data, cache=folder / "data", seed=self.run.seed)
 
@@ -95,9 +103,7 @@ class DirectionExperiment:
                 seed=self.run.seed,
             )
             inner = folder / name if len(groups) > 1 else folder
-            inner.mkdir(exist_ok=True)
             predictions += self._train_group(samples, objectives, members, inner, pretrained)
-            plot_curves(inner / "metrics.csv", inner / "curves.png")
         write_results(folder, samples, predictions, simulated=self.data.root is None)
 
     def _train_group(
@@ -110,25 +116,16 @@ class DirectionExperiment:
     ) -> list[MemberPredictions]:
         """Trains all members that share one architecture side by side."""
         model = self._model(objectives[0])
-        largest = max(len(member.split.train) for member in members)
         objective = ObjectivePerMember(objectives)
         evaluator = Evaluator(model, objective, samples, members, batch_size=self.run.batch_size)
-        best = fit(
-            model=model,
+        best = train_network(
+            self,
+            folder=folder,
+            network=model,
             objective=objective,
             augment=self.augmentation,
-            optimizer=self.optimizer,
-            phases=[phase.in_steps(samples=largest, batch_size=self.run.batch_size) for phase in self.phases],
-            run=self.run,
-            folder=folder,
+            data=members_data(samples, members, self.run),
             members=[member.name for member in members],
-            batches=functools.partial(
-                training_batches,
-                samples=samples,
-                members=members,
-                batch_size=self.run.batch_size,
-                seed=self.run.seed,
-            ),
             evaluate=evaluator.validate,
             best_metric="E_deg",
             pretrained=pretrained,
@@ -190,3 +187,63 @@ class DirectionExperiment:
             name = f"neurons-{objective.neurons}" + ("-kappa" if objective.kappa_head else "")
             groups[name] = (*groups.get(name, ()), objective)
         return groups
+
+
+# Table 3 in the paper's order.
+NINE_CONFIGURATIONS: tuple[DirectionObjective, ...] = (
+    *(AngleObjective(loss=loss) for loss in AngleLoss),
+    *(
+        CircleObjective(activation=activation, loss=loss)
+        for activation in CircleActivation
+        for loss in CircleLoss
+    ),
+)
+
+# Section 2.4: the whole network first, then the head alone.
+FINE_TUNING = (
+    Phase(epochs=10, warmup_steps=20, statistics_momentum=0.9),
+    Phase(epochs=50, frozen=("backbone",), final_fraction=0.02),
+)
+
+EXPERIMENTS: dict[str, Entry] = {
+    "direction": Entry(
+        "siecmd Table 3, the chosen configuration (two neurons, sigmoid, dist squared), probing CNN",
+        DirectionExperiment(),
+    ),
+    "direction-von-mises": Entry(
+        "siecmd Eq. (9) with a predicted concentration, probing CNN: calibrated confidence",
+        DirectionExperiment(objectives=(VonMisesObjective(),)),
+    ),
+    "direction-grid": Entry(
+        "siecmd Table 3, all nine configurations x 4 folds, trained side by side at 64 x 64 pixels",
+        # 36 trainings: half the image size of Table 1 and no test-time rotations make them a job of minutes.
+        DirectionExperiment(
+            objectives=NINE_CONFIGURATIONS,
+            data=DirectionData(image_size=64),
+            folds=4,
+            test_time_rotations=1,
+            run=Run(checkpoint_every=500, evaluate_every=200),
+        ),
+    ),
+    **{
+        f"direction-{name}": Entry(
+            f"siecmd Table 4, {name} fine-tuned: 10 epochs of all weights, 50 of the head of Table 2; "
+            f"--weights from `cellmotion import-weights ... --model {name}`",
+            DirectionExperiment(
+                model=FineTunedCNN(
+                    backbone=CATALOGUE[name].module,
+                    scaling=CATALOGUE[name].scaling,  # type: ignore[arg-type]  # These see colours.
+                ),
+                phases=FINE_TUNING,
+            ),
+        )
+        for name in ("mobilenet-v2-0.35", "efficientnet-v2-b0", "resnet50-keras", "yolov8-n")
+    },
+    **{
+        f"direction-{objective.label.lower().replace(' ', '-').replace('_', '-')}": Entry(
+            f"siecmd Table 3, one configuration: {objective.label}, probing CNN",
+            DirectionExperiment(objectives=(objective,)),
+        )
+        for objective in NINE_CONFIGURATIONS
+    },
+}

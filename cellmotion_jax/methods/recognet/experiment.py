@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import pathlib
 from collections.abc import Mapping
 
-import jax
-import numpy as np
 from jaxtyping import Array
 
-from cellmotion_jax.data.pipeline import member_batches
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.recognet.data import RecogNetData, load_windows
 from cellmotion_jax.methods.recognet.model_file import RecogNetModel, save_model
 from cellmotion_jax.methods.recognet.objective import RecogNetObjective
 from cellmotion_jax.methods.recognet.results import write_results
 from cellmotion_jax.models.recognet import RecogNet
-from cellmotion_jax.report.figures import plot_curves
-from cellmotion_jax.training.checkpoint import check_same_configuration
-from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Optimizer, Phase, Precision, Run
-from cellmotion_jax.training.loop import fit
+from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.experiment import (
+    Entry,
+    open_run,
+    require_some,
+    train_network,
+    training_data,
+    variables_of,
+)
 from cellmotion_jax.training.validation import make_validation
 
 
@@ -78,8 +78,7 @@ class RecogNetExperiment:
 
     def __post_init__(self) -> None:
         """Refuses settings that leave nothing to do or cannot work together."""
-        if not self.phases:
-            raise InputError("phases is empty; name at least one.")
+        require_some(self, "phases")
         smallest = 2 ** (len(self.network.widths) // 2)
         if self.data.window < smallest:
             raise InputError(
@@ -89,43 +88,29 @@ class RecogNetExperiment:
 
     def train(self) -> None:
         """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
-        folder = (self.run.folder or pathlib.Path("runs/recognet")).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        check_same_configuration(folder / "config.json", self, may_differ=RESUMABLE_CHANGES)
+        folder = open_run(self, name="recognet")
         samples = load_windows(self.data, cache=folder / "data", seed=self.run.seed)
         network = RecogNet(
             nuclei=self.data.identities, **dataclasses.asdict(self.network), dtype=self.precision.value
         )
-        objective, train = RecogNetObjective(), samples.parts["train"]
+        objective = RecogNetObjective()
         validations = {
             name: make_validation(network, objective, part, batch_size=self.run.batch_size, mask="counts")
             for name, part in samples.parts.items()
         }
-        best = fit(
-            model=network,
+        best = train_network(
+            self,
+            folder=folder,
+            network=network,
             objective=objective,
             augment=_unchanged,
-            optimizer=self.optimizer,
-            phases=[
-                phase.in_steps(samples=len(train), batch_size=self.run.batch_size) for phase in self.phases
-            ],
-            run=self.run,
-            folder=folder,
+            data=training_data(samples.parts["train"], self.run),
             members=["recognet"],
-            batches=functools.partial(
-                lambda start, **options: member_batches(train, start_step=start, **options),
-                members=[np.arange(len(train))],
-                batch_size=self.run.batch_size,
-                seed=self.run.seed,
-            ),
             evaluate=validations["validation"],
-            best_metric="loss",
         )
-        plot_curves(folder / "metrics.csv", folder / "curves.png")
-        params = jax.tree.map(lambda leaf: np.asarray(leaf[0]), best.params)
         model = RecogNetModel(
             network=network.clone(dtype=None),
-            variables={"params": params},
+            variables=variables_of(best),
             mean=samples.mean,
             scale=samples.scale,
             window=self.data.window,
@@ -140,3 +125,11 @@ class RecogNetExperiment:
 def _unchanged(key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
     """The paper names no augmentation; a turned nucleus would be another one."""
     return dict(batch)
+
+
+EXPERIMENTS: dict[str, Entry] = {
+    "recognet": Entry(
+        "CellTrack Section 6, RecogNet: which of 256 nuclei is in a window of 40 x 40 pixels",
+        RecogNetExperiment(),
+    ),
+}

@@ -1,0 +1,195 @@
+"""What every experiment does: it opens its run, trains a network, and takes the best variables.
+
+An experiment is a frozen dataclass of settings with a method ``train``. Of its settings `open_run` and
+`train_network` read those that all experiments have, see `Settings`; data, network, objective, evaluation and
+results are the method's own.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from cellmotion_jax.data.pipeline import Source, member_batches
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.report.figures import plot_curves
+from cellmotion_jax.training.checkpoint import check_same_configuration
+from cellmotion_jax.training.config import RESUMABLE_CHANGES, Optimizer, Phase, Run
+from cellmotion_jax.training.loop import Evaluate, fit
+from cellmotion_jax.training.state import Best
+from cellmotion_jax.training.step import Augment, Objective
+
+
+@runtime_checkable
+class Settings(Protocol):
+    """The settings that all experiments have."""
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """Optimiser."""
+        ...
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Stretches of training, one after another."""
+        ...
+
+    @property
+    def run(self) -> Run:
+        """Cadence, seed, folder."""
+        ...
+
+
+@runtime_checkable
+class Experiment(Protocol):
+    """An experiment: settings and what is done with them."""
+
+    @property
+    def run(self) -> Run:
+        """Cadence, seed, folder."""
+        ...
+
+    def train(self) -> None:
+        """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
+        ...
+
+
+class Entry(NamedTuple):
+    """An experiment with what ``train.py --list`` says of it."""
+
+    reproduces: str
+    """Which table or section of which paper, in one line."""
+    experiment: Experiment
+    """With its default settings."""
+
+
+class TrainingData(NamedTuple):
+    """What a network is trained on."""
+
+    batches: Callable[[int], Iterator[Mapping[str, np.ndarray]]]
+    """``start_step -> iterator`` of batches with leading axes [member, batch]."""
+    samples: int
+    """Samples of an epoch, of the largest member."""
+
+
+def open_run(experiment: Experiment, *, name: str) -> pathlib.Path:
+    """Makes or finds the folder of a run and checks that it belongs to these settings.
+
+    Args:
+        experiment: All settings.
+        name: Of the folder in ``runs``, where the settings name none.
+
+    Returns:
+        The folder, absolute.
+
+    Raises:
+        InputError: If a run that was started there had other settings; they are named.
+    """
+    folder = (experiment.run.folder or pathlib.Path("runs") / name).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    check_same_configuration(folder / "config.json", experiment, may_differ=RESUMABLE_CHANGES)
+    return folder
+
+
+def training_data(
+    source: Source, run: Run, *, indices: Sequence[int] | np.ndarray | None = None
+) -> TrainingData:
+    """Batches of one training, whose leading axis ``member`` has length 1.
+
+    Args:
+        source: Samples.
+        run: Batch size and seed.
+        indices: Samples to train on; None for all.
+
+    Returns:
+        The batches and how many samples there are.
+    """
+    chosen = np.arange(len(source)) if indices is None else np.asarray(indices)
+
+    def batches(start: int) -> Iterator[dict[str, np.ndarray]]:
+        return member_batches(
+            source, members=[chosen], batch_size=run.batch_size, seed=run.seed, start_step=start
+        )
+
+    return TrainingData(batches, len(chosen))
+
+
+def train_network(
+    settings: Settings,
+    *,
+    folder: pathlib.Path,
+    network: nn.Module,
+    objective: Objective,
+    augment: Augment,
+    data: TrainingData,
+    members: Sequence[str],
+    evaluate: Evaluate,
+    best_metric: str = "loss",
+    pretrained: Mapping[str, Any] | None = None,
+) -> Best:
+    """Trains a network, or several members of it side by side, and draws the curves of the training.
+
+    Args:
+        settings: Optimiser, phases and run.
+        folder: For checkpoints, log and ``curves.png``; made if it is absent. A training found there is
+            resumed.
+        network: Linen module.
+        objective: ``(outputs, batch) -> (loss, terms)``.
+        augment: ``(key, batch) -> batch``, inside the compiled step.
+        data: What to train on.
+        members: Names of the members.
+        evaluate: Validation metrics of shape ``[member]`` for a state with a leading member axis.
+        best_metric: The validation metric that decides which parameters are best; smaller is better.
+        pretrained: ``params`` and ``batch_stats`` of parts of the network, where every member starts.
+
+    Returns:
+        The best parameters, with a leading member axis.
+
+    Raises:
+        InputError: See `cellmotion_jax.training.loop.fit`.
+        TrainingDiverged: See there.
+    """
+    folder.mkdir(exist_ok=True)
+    batch_size = settings.run.batch_size
+    best = fit(
+        model=network,
+        objective=objective,
+        augment=augment,
+        optimizer=settings.optimizer,
+        phases=[phase.in_steps(samples=data.samples, batch_size=batch_size) for phase in settings.phases],
+        run=settings.run,
+        folder=folder,
+        members=members,
+        batches=data.batches,
+        evaluate=evaluate,
+        best_metric=best_metric,
+        pretrained=pretrained,
+    )
+    plot_curves(folder / "metrics.csv", folder / "curves.png")
+    return best
+
+
+def variables_of(best: Best, *, member: int = 0) -> dict[str, Any]:
+    """The best ``params`` and ``batch_stats`` of a member, as NumPy arrays."""
+    variables = {"params": best.params, "batch_stats": best.batch_stats}
+    return jax.tree.map(lambda leaf: np.asarray(leaf[member]), variables)
+
+
+def require_some(experiment: Experiment, *names: str) -> None:
+    """Refuses settings that leave nothing to do.
+
+    Args:
+        experiment: The settings.
+        names: Of the tuples that must not be empty.
+
+    Raises:
+        InputError: If one is empty.
+    """
+    for name in names:
+        if getattr(experiment, name) == ():
+            raise InputError(f"{name} is empty; name at least one.")
