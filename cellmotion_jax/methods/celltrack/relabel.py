@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,6 @@ from jaxtyping import Float, Int, Int32, Integer, Real
 from scipy.spatial import KDTree
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.celltrack.tracks import Tracks
 from cellmotion_jax.metrics.matching import cheapest_largest_matching
 from cellmotion_jax.ops.labels import number_cells
 
@@ -75,46 +73,6 @@ def relabel(
         new = first_new + np.arange(len(rest))
         table[rest] = new
     return Relabelled(table[segments.number], np.sort(track), new)
-
-
-def relabel_movie(
-    segmentations: Iterable[Integer[np.ndarray, "y x"]],
-    tracks: Tracks,
-    *,
-    reach: float = 0.0,
-    keep_others: bool = True,
-) -> Iterator[Int32[np.ndarray, "y x"]]:
-    """:func:`relabel` for all frames of a movie, one at a time.
-
-    A segment without a track gets a label that no track and no segment of any frame has, since nothing is
-    known of where it is in other frames.
-
-    Args:
-        segmentations: A label image of every frame.
-        tracks: What was found in the movie.
-        reach: Pixels, as for :func:`relabel`.
-        keep_others: False makes segments without a track background.
-
-    Yields:
-        The label image of each frame.
-
-    Raises:
-        InputError: As :func:`relabel`, or if there are more or fewer images than frames.
-    """
-    following = int(tracks.ids.max(initial=0)) + 1
-    frames = 0
-    for frames, labels in enumerate(segmentations, start=1):
-        if frames > len(tracks.points):
-            break
-        first_new = following if keep_others else None
-        result = relabel(labels, tracks.points[frames - 1], tracks.ids, reach=reach, first_new=first_new)
-        following += len(result.new)
-        yield result.labels
-    if frames != len(tracks.points):
-        raise InputError(
-            f"segmentations hold {'more' if frames > len(tracks.points) else frames} label images, but the "
-            f"tracks have {len(tracks.points)} frames; there is one image per frame."
-        )
 
 
 def _inside(

@@ -13,20 +13,7 @@ from tqdm import tqdm
 from cellmotion_jax.data.centroids import Centroids
 from cellmotion_jax.data.ctc import CtcSequence
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.direction.splits import Split, split_by_group, split_by_image
 from cellmotion_jax.ops.angles import heading
-
-__all__ = [
-    "DirectionSamples",
-    "DirectionTargets",
-    "Split",
-    "area_resize",
-    "direction_crops",
-    "direction_samples",
-    "direction_targets",
-    "split_by_group",
-    "split_by_image",
-]
 
 
 class DirectionTargets(NamedTuple):
@@ -53,45 +40,6 @@ class DirectionTargets(NamedTuple):
     corner: Int[np.ndarray, "sample 2"]
     side: int
     skipped_at_border: int
-
-
-class DirectionSamples(NamedTuple):
-    """Crops with their targets, both in the same order.
-
-    Attributes:
-        image: Resized crops in the movie's own intensities.
-        targets: What is known of each.
-        sequence: Dataset and sequence, e.g. ``PhC-C2DH-U373/01``.
-    """
-
-    image: Float32[np.ndarray, "sample y x"]
-    targets: DirectionTargets
-    sequence: str
-
-
-def direction_samples(
-    sequence: CtcSequence, *, threshold_um: float, pixel_size_um: float, crop_um: float, image_size: int
-) -> DirectionSamples:
-    """Cuts out every cell whose direction is known; `direction_targets` and `direction_crops` in one.
-
-    Args:
-        sequence: An annotated movie.
-        threshold_um: See `direction_targets`.
-        pixel_size_um: See `direction_targets`.
-        crop_um: See `direction_targets`.
-        image_size: See `direction_crops`.
-
-    Returns:
-        The samples, all in memory: 4 bytes per pixel.
-
-    Raises:
-        InputError: If no sample is left, or the movie or an option is at fault.
-    """
-    targets = direction_targets(
-        sequence, threshold_um=threshold_um, pixel_size_um=pixel_size_um, crop_um=crop_um
-    )
-    image = np.stack([*direction_crops(sequence, targets, image_size=image_size)])
-    return DirectionSamples(image, targets, sequence.full_name)
 
 
 def direction_targets(

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.celltrack.relabel import relabel, relabel_movie
+from cellmotion_jax.methods.celltrack.relabel import relabel
 from tests.label_images import discs, label_images
-from tests.methods.celltrack.track_cases import tracks_of
 
 COORDINATES = st.one_of(st.integers(-2, 9).map(lambda n: n / 1.0), st.just(float("nan")))
 POINTS = st.integers(0, 5).flatmap(lambda n: hnp.arrays(np.float64, (n, 2), elements=COORDINATES))
@@ -58,18 +57,6 @@ def test_left_over_tracks_and_segments_make_the_most_pairs():
     points = np.array([[0.0, 3.0], [0.0, 2.0]])
     found = relabel(labels, points, np.array([5, 6]), reach=3.0)
     assert found.labels.tolist() == [[6, 0, 0, 0, 0, 0, 5]]
-
-
-def test_a_movie_gives_every_unknown_segment_a_label_of_its_own():
-    labels = discs((20, 40), (10, 10, 5), (10, 24, 5))
-    tracks = tracks_of({4: {0: (10, 10), 1: (10, 24)}, 5: {1: (10, 10)}}, frames=3)
-    found = list(relabel_movie(iter([labels] * 3), tracks))
-    assert [(image[10, 10], image[10, 24]) for image in found] == [(4, 6), (5, 4), (7, 8)]
-    found = list(relabel_movie([labels] * 3, tracks, keep_others=False))
-    assert [(image[10, 10], image[10, 24]) for image in found] == [(4, 0), (5, 4), (0, 0)]
-    for count, said in ((2, "2"), (4, "more")):
-        with pytest.raises(InputError, match=f"hold {said} label images, but the tracks have 3 frames"):
-            list(relabel_movie([labels] * count, tracks))
 
 
 def test_what_does_not_fit_is_refused():

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from cellmotion_jax.data.ctc import open_dataset
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.direction.crops import area_resize, direction_samples, direction_targets
+from cellmotion_jax.methods.direction.crops import area_resize, direction_crops, direction_targets
 
 
 @pytest.fixture
@@ -77,11 +77,10 @@ def test_crops_that_leave_the_image_are_counted(sequence):
 
 
 def test_a_crop_is_the_image_around_the_cell(sequence, frames):
-    samples = direction_samples(sequence, threshold_um=4.0, pixel_size_um=0.5, crop_um=4.5, image_size=9)
-    assert samples.sequence == "Set/01"
-    targets = samples.targets
-    assert samples.image.shape == (5, 9, 9)
-    for image, track, frame in zip(samples.image, targets.track, targets.frame):
+    targets = direction_targets(sequence, threshold_um=4.0, pixel_size_um=0.5, crop_um=4.5)
+    images = np.stack([*direction_crops(sequence, targets, image_size=9)])
+    assert images.shape == (5, 9, 9)
+    for image, track, frame in zip(images, targets.track, targets.frame):
         y, x = (30, 12 + 6 * frame) if track == 1 else (12, 27)
         np.testing.assert_array_equal(image, frames[frame, y - 4 : y + 5, x - 4 : x + 5])
 
@@ -110,8 +109,9 @@ def test_lengths_are_positive(sequence, name, length):
 
 
 def test_an_image_has_a_size(sequence):
+    targets = direction_targets(sequence, threshold_um=4.0, pixel_size_um=0.5, crop_um=4.5)
     with pytest.raises(InputError, match=r"^image_size is 0; an image has at least one pixel\.$"):
-        direction_samples(sequence, threshold_um=4.0, pixel_size_um=0.5, crop_um=4.5, image_size=0)
+        next(direction_crops(sequence, targets, image_size=0))
 
 
 @given(

@@ -11,7 +11,7 @@ import pytest
 from cellmotion_jax.data.ctc import open_dataset
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.direction import records as directions
-from cellmotion_jax.methods.direction.crops import direction_samples
+from cellmotion_jax.methods.direction.crops import direction_crops, direction_targets
 from cellmotion_jax.methods.direction.records import direction_source
 
 OPTIONS = {"threshold_um": 4.0, "pixel_size_um": 0.5, "crop_um": 4.5, "image_size": 6}
@@ -43,16 +43,18 @@ def builds(monkeypatch):
 
 def test_what_is_stored_is_what_the_samples_are(dataset, source_of):
     (sequence,) = open_dataset(dataset)
-    samples = direction_samples(sequence, **OPTIONS)
+    lengths = {name: length for name, length in OPTIONS.items() if name != "image_size"}
+    targets = direction_targets(sequence, **lengths)
+    images = [*direction_crops(sequence, targets, image_size=OPTIONS["image_size"])]
     source = source_of()
-    assert len(source) == len(samples.image) == 5
+    assert len(source) == len(images) == 5
     for name in ("angle", "displacement_um", "threshold_um", "track", "frame", "frames_ahead"):
-        np.testing.assert_array_equal(source.columns[name], getattr(samples.targets, name))
+        np.testing.assert_array_equal(source.columns[name], getattr(targets, name))
     assert source.columns["sequence"].tolist() == ["Set/01"] * 5
     for index in (3, 0, 4):
         sample = source[index]
         assert (sample["image"].shape, sample["image"].dtype) == ((6, 6, 1), np.float32)
-        np.testing.assert_array_equal(sample["image"][..., 0], samples.image[index])
+        np.testing.assert_array_equal(sample["image"][..., 0], images[index])
         assert {name: value.item() for name, value in sample.items() if name != "image"} == {
             name: column[index].item() for name, column in source.columns.items()
         }
