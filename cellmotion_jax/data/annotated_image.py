@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Integer, Num
@@ -11,6 +12,15 @@ from skimage import measure
 
 from cellmotion_jax.data.picture import read_picture, read_picture_header
 from cellmotion_jax.errors import InputError
+
+
+class Annotation(NamedTuple):
+    """What is known of the cells of an image."""
+
+    labels: Integer[np.ndarray, "y x"]
+    """The cells, as `AnnotatedImage.labels` gives them."""
+    known: Bool[np.ndarray, "y x"]
+    """False where it is not known whether there is a cell."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,16 +79,17 @@ class AnnotatedImage:
         """
         return _largest_pieces(self._stored_labels())
 
-    def annotated(self) -> Bool[np.ndarray, "y x"]:
-        """False where it is not known whether there is a cell.
+    def annotation(self) -> Annotation:
+        """The cells and where they are known, from one reading of the masks.
 
-        That is in the margin beside the cells that are labelled there, on the smaller pieces of a label,
-        and on the markers of cells whose outline nobody drew.
+        Not known is what lies in the margin beside the cells that are labelled there, on the smaller pieces of
+        a label, and on the markers of cells whose outline nobody drew.
 
         Raises:
-            InputError: If a file is damaged.
+            InputError: If a file is damaged, or holds a negative label.
         """
         stored = self._stored_labels()
+        labels = _largest_pieces(stored)
         (y, x), margin = stored.shape, self.margin
         known = np.zeros(stored.shape, bool)
         known[margin : max(margin, y - margin), margin : max(margin, x - margin)] = True
@@ -86,7 +97,7 @@ class AnnotatedImage:
         if self.markers_file is not None:
             markers = read_picture(self.markers_file)[..., 0]
             known &= np.isin(markers, markers[stored > 0]) | (markers == 0)
-        return known | (_largest_pieces(stored) > 0)
+        return Annotation(labels, known | (labels > 0))
 
     def _stored_labels(self) -> Integer[np.ndarray, "y x"]:
         labels = read_picture(self.labels_file)[..., 0]

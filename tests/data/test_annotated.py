@@ -49,7 +49,7 @@ def test_pairs_are_split_by_their_names_only(pairs, tmp_path):
         n = int(image.name[-5])
         np.testing.assert_array_equal(image.image(), np.full((12, 16, 1), n, np.uint16))
         np.testing.assert_array_equal(image.labels(), LABELS)
-        assert image.annotated().all()
+        assert image.annotation().known.all()
     other = open_annotated(write_pairs(tmp_path / "moved" / "Pairs"))
     assert [names(part) for part in other] == [names(part) for part in split]
 
@@ -76,7 +76,7 @@ def test_stray_pieces_of_a_label_are_not_annotated(pairs):
         tifffile.imwrite(file, stray)
     image = open_annotated(pairs).test[0]
     np.testing.assert_array_equal(image.labels(), LABELS)
-    assert np.argwhere(~image.annotated()).tolist() == [[11, 15]]
+    assert np.argwhere(~image.annotation().known).tolist() == [[11, 15]]
 
 
 @given(labels=label_images())
@@ -89,7 +89,7 @@ def test_a_label_keeps_its_largest_piece(tmp_path_factory, labels):
         pieces = [region.area for region in measure.regionprops(measure.label(labels == label))]
         assert (kept == label).sum() == max(pieces)
         assert measure.label(kept == label).max() == 1
-    np.testing.assert_array_equal(image.annotated(), kept == labels)
+    np.testing.assert_array_equal(image.annotation().known, kept == labels)
     assert np.all((kept == labels) | (kept == 0))
 
 
@@ -100,7 +100,7 @@ def test_silver_is_preferred_to_gold_and_split_by_time(silver):
     assert names(split.validation) == ["Set/01 t003.tif", "Set/01 t004.tif"]
     assert names(split.test) == ["Set/01 t005.tif"]
     assert split.train[0].labels_file.parent.parent.name == "01_ST"
-    assert split.train[0].annotated().all()
+    assert split.train[0].annotation().known.all()
 
 
 @pytest.mark.parametrize(
@@ -147,16 +147,16 @@ def test_gold_that_shows_few_of_the_cells_is_left_out(dataset, masks):
 def test_a_cell_without_outline_is_not_annotated(silver, masks):
     tifffile.imwrite(silver / "01_ST/SEG/man_seg000.tif", np.where(masks[0] == 2, 0, masks[0]))
     image = open_annotated(silver).train[0]
-    np.testing.assert_array_equal(image.annotated(), masks[0] != 2)
+    np.testing.assert_array_equal(image.annotation().known, masks[0] != 2)
 
 
 def test_the_margin_is_not_annotated_but_for_its_cells(silver):
     image = dataclasses.replace(open_annotated(silver).train[0], margin=15)
     inside = np.zeros((48, 64), bool)
     inside[15:33, 15:49] = True
-    np.testing.assert_array_equal(image.annotated(), inside | (image.labels() > 0))
+    np.testing.assert_array_equal(image.annotation().known, inside | (image.labels() > 0))
     nothing_inside = dataclasses.replace(image, margin=40)
-    np.testing.assert_array_equal(nothing_inside.annotated(), image.labels() > 0)
+    np.testing.assert_array_equal(nothing_inside.annotation().known, image.labels() > 0)
 
 
 def test_simulated_movies_are_annotated(tmp_path):
@@ -165,7 +165,7 @@ def test_simulated_movies_are_annotated(tmp_path):
     assert [len(part) for part in split] == [2, 1, 1]
     np.testing.assert_array_equal(split.test[0].image()[..., 0], movie.frames[3])
     labels = split.test[0].labels()
-    np.testing.assert_array_equal(split.test[0].annotated(), labels == movie.masks[3])
+    np.testing.assert_array_equal(split.test[0].annotation().known, labels == movie.masks[3])
     assert set(np.unique(labels)) == set(np.unique(movie.masks[3]))
 
 
@@ -319,7 +319,7 @@ def test_t98g_has_a_published_split(real_data):
     assert numbers[1] == ["03", "25", "11", "14"]
     image = split.test[0]
     # Four cells of field 7 have stray fragments of 1 to 6 pixels.
-    assert 4 <= (~image.annotated()).sum() <= 50
+    assert 4 <= (~image.annotation().known).sum() <= 50
     assert median_cell_diameter(split.train) == pytest.approx(63, abs=8)
 
 
@@ -334,5 +334,5 @@ def test_every_annotated_cell_reaches_into_the_field_of_interest(real_data, name
         labels = image.labels()
         inside = labels[margin:-margin, margin:-margin]
         assert set(np.unique(inside)) >= set(np.unique(labels)) - {0}
-        assert image.annotated()[margin:-margin, margin:-margin].mean() > 0.999
-        assert not image.annotated()[:margin].all()
+        assert image.annotation().known[margin:-margin, margin:-margin].mean() > 0.999
+        assert not image.annotation().known[:margin].all()

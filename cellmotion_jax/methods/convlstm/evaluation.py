@@ -157,8 +157,8 @@ def evaluate_part(
     for image, foreground, labels in tqdm.tqdm(
         found, desc=name, total=len(images), unit="frame", leave=False, disable=None
     ):
-        truth = image.labels()
-        jaccard = jaccard_index(foreground > model.instances.threshold, truth > 0, where=image.annotated())
+        truth, known = image.annotation()
+        jaccard = jaccard_index(foreground > model.instances.threshold, truth > 0, where=known)
         results.append(FrameResult(image, match_frame(truth, labels), float(jaccard)))
     return PartResult(name, tuple(results))
 

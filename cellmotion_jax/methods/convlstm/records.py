@@ -154,8 +154,7 @@ def window_source(
 
 
 def _regions(annotated: AnnotatedImage, downsample: int) -> UInt8[np.ndarray, "y x"]:
-    labels = downsample_labels(annotated.labels(), downsample)
-    known = downsample_labels(annotated.annotated(), downsample)
+    labels, known = (downsample_labels(it, downsample) for it in annotated.annotation())
     cell = (labels > 0) & ~contact_map(labels, reach=1)
     contact = contact_map(labels, reach=CONTACT_REACH)
     return (_CELL * cell + _CONTACT * contact + _UNKNOWN * ~known).astype(np.uint8)

@@ -93,8 +93,8 @@ def choose_parameter(
     counts: list[list[Counts]] = []
     for image in tqdm.tqdm(images, desc="choosing", unit="image", leave=False, disable=None):
         maps = predict_maps(model, image.image(), tiling=tiling)
-        markers = centroid_pixels(image.labels())
-        counts.append(_counts_by_parameter(model, maps, markers, image.annotated(), radius=radius))
+        labels, annotated = image.annotation()
+        counts.append(_counts_by_parameter(model, maps, centroid_pixels(labels), annotated, radius=radius))
     scores = np.array(_scores(counts))
     best = np.flatnonzero(scores == scores.max())
     return list(candidates(model).items())[best[len(best) // 2]]
@@ -120,7 +120,7 @@ def evaluate_part(
     results: list[ImageResult] = []
     by_parameter: list[list[Counts]] = []
     for image in tqdm.tqdm(images, desc=name, unit="image", leave=False, disable=None):
-        labels, annotated = image.labels(), image.annotated()
+        labels, annotated = image.annotation()
         markers = centroid_pixels(labels)
         cells = find_cells(model, image.image(), segment=model.can_segment, tiling=tiling)
         points = annotated_points(cells.points, annotated)

@@ -177,15 +177,15 @@ class _Maps(NamedTuple):
 
 
 def _maps(annotated: AnnotatedImage, config: TileConfig) -> _Maps:
-    """Shrinks an image, computes its targets, and pads all to the size of a tile at least."""
+    """Downsamples an image, computes its targets, and pads all to the size of a tile at least."""
     image = np.asarray(standardize(jnp.asarray(downsample_image(annotated.image(), config.downsample))))
+    labels, known = (downsample_labels(it, config.downsample) for it in annotated.annotation())
     targets = distance_targets(
-        downsample_labels(annotated.labels(), config.downsample),
+        labels,
         alpha=config.alpha,
         squared=config.squared,
         boundary_width=config.boundary_width,
     )
-    known = downsample_labels(annotated.annotated(), config.downsample)
     region = np.select(
         [~known, targets.boundary, targets.classification], [_NOT_ANNOTATED, _BOUNDARY, _INSIDE], 0
     )

@@ -149,7 +149,7 @@ def _summary(results: Sequence[ModelResult]) -> str:
 def _draw(path: pathlib.Path, result: ModelResult, part: PartResult, index: int, tiling: Tiling) -> None:
     """One image of a part with its maps, cells and mistakes; predicted once more, since maps are not kept."""
     image = part.images[index].image
-    pixels, labels, annotated = image.image(), image.labels(), image.annotated()
+    pixels, (labels, annotated) = image.image(), image.annotation()
     model = part.model
     cells = find_cells(model, pixels, segment=model.can_segment, tiling=tiling)
     points, markers = annotated_points(cells.points, annotated), centroid_pixels(labels)

@@ -91,7 +91,7 @@ def choose_settings(
     counts: list[list[Counts]] = []
     for image in tqdm.tqdm(images, desc="choosing", unit="image", leave=False, disable=None):
         interior = predict_probabilities(ensemble, image.image(), settings=settings)[..., INTERIOR]
-        truth, annotated = image.labels(), image.annotated()
+        truth, annotated = image.annotation()
         of_image = []
         for candidate in candidates:
             labels = upsample_labels(
@@ -127,7 +127,7 @@ def evaluate_part(
     """
     results = []
     for image in tqdm.tqdm(images, desc=name, unit="image", leave=False, disable=None):
-        truth, annotated = image.labels(), image.annotated()
+        truth, annotated = image.annotation()
         nuclei = find_nuclei(ensemble, image.image(), settings=settings)
         points = annotated_points(nuclei.points, annotated)
         classes = pixel_classes(downsample_labels(truth, settings.downsample), width=width)
@@ -212,7 +212,7 @@ def draw_results(
         order = np.argsort([float(it.outlines.f_score[0]) for it in part.images], kind="stable")
         for what, index in {"worst": order[0], "typical": order[len(order) // 2]}.items():
             image = part.images[index].image
-            pixels, labels, annotated = image.image(), image.labels(), image.annotated()
+            pixels, (labels, annotated) = image.image(), image.annotation()
             nuclei = find_nuclei(ensemble, pixels, settings=settings)
             points, markers = annotated_points(nuclei.points, annotated), centroid_pixels(labels)
             plot_cells(

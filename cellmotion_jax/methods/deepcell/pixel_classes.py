@@ -85,8 +85,8 @@ def classed_images(
                 f"{image.image_file} has {image.channels} channels; nuclei are learned from grey images."
             )
         seen = contrast(image.image())[..., 0].astype(np.float16)
-        known = downsample_labels(image.annotated(), downsample)
-        classes = pixel_classes(downsample_labels(image.labels(), downsample), width=width)
+        labels, known = (downsample_labels(it, downsample) for it in image.annotation())
+        classes = pixel_classes(labels, width=width)
         classed.append(
             ClassedImage(
                 np.pad(seen, margin, mode="symmetric"), np.pad(classes, margin), np.pad(known, margin)

@@ -36,7 +36,7 @@ def test_a_window_holds_the_frames_before_and_the_first_one_again_where_there_ar
         image = source[index]["image"]
         assert image.shape == (3, 96, 96, 1)
         np.testing.assert_allclose(image[:, :80, :, 0], expected, atol=2e-3)
-    annotated = split.train[1].annotated()
+    annotated = split.train[1].annotation().known
     np.testing.assert_array_equal(source[1]["annotated"][:80], annotated)
     assert not source[1]["annotated"][80:].any()
 
