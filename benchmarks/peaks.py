@@ -89,7 +89,7 @@ def main() -> None:
     plateaus, count = scipy.ndimage.label(ours_h_maxima(on_device), np.ones((3, 3)))
     marks = skimage.morphology.h_maxima(image, H)
     np.testing.assert_array_equal(np.unique(plateaus[marks > 0]), np.arange(1, count + 1))
-    assert ours_points(on_device).count == count
+    assert ours_points(on_device).found == count
     print(f"h-maxima of the map of {MANY} cells: {count} peaks")
     _compare(
         {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from cellmotion_jax.errors import InputError
 
@@ -39,6 +40,20 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes a text file that is either complete or as it was before."""
     with written_beside(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Writes a table that is either complete or as it was before.
+
+    Args:
+        path: The CSV file, replaced if it exists.
+        header: Names of the columns.
+        rows: Values in their order.
+    """
+    with written_beside(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 def _remove(path: pathlib.Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import tyro
 
@@ -23,7 +24,7 @@ def train_experiment(arguments: list[str]) -> None:
     if arguments and not arguments[0].startswith("-"):
         name = closest(arguments.pop(0), list(EXPERIMENTS), kind="experiment")
     entry = EXPERIMENTS[name]
-    experiment = tyro.cli(
+    experiment: Any = tyro.cli(
         type(entry.experiment),
         default=entry.experiment,
         args=arguments,

@@ -82,8 +82,8 @@ class AnnotatedImage:
     def annotation(self) -> Annotation:
         """The cells and where they are known, from one reading of the masks.
 
-        Not known is what lies in the margin beside the cells that are labelled there, on the smaller pieces of
-        a label, and on the markers of cells whose outline nobody drew.
+        Not known is what lies in the margin beside the cells that are labelled there, on the smaller pieces
+        of a label, and on the markers of cells whose outline nobody drew.
 
         Raises:
             InputError: If a file is damaged, or holds a negative label.

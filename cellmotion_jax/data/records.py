@@ -28,6 +28,7 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     url_infos = None
     SPLIT: ClassVar[str]
     """Name of the split."""
+    builder_config: Any  # type: ignore[assignment]  # Each builder has a configuration of its own.
 
     def features(self) -> dict[str, Any]:
         """What is stored of a sample, by name."""

@@ -157,7 +157,7 @@ class ErrorByConfidence(NamedTuple):
     """Mean confidence of the bin, in its own unit."""
     error_deg: Float[np.ndarray, " bin"]
     """Mean absolute error of the bin in degrees; falls from bin to bin if the confidence means anything."""
-    count: Int[np.ndarray, " bin"]
+    cells: Int[np.ndarray, " bin"]
     """Number of cells in the bin; they differ by one at most."""
 
 
@@ -196,7 +196,7 @@ def error_by_confidence(
     return ErrorByConfidence(
         confidence=np.array([np.mean(confidence[group]) for group in groups]),
         error_deg=np.array([np.degrees(np.mean(absolute[group])) for group in groups]),
-        count=np.array([len(group) for group in groups]),
+        cells=np.array([len(group) for group in groups]),
     )
 
 

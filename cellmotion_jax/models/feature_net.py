@@ -207,9 +207,8 @@ class FeatureNet(nn.Module):
         side = self.receptive_field
         if patches.ndim != 4 or patches.shape[1:3] != (side, side):
             raise ValueError(f"patches of shape {patches.shape} must be [patch, {side}, {side}, channel]")
-        logits = self(patches, train=train, stride=self.coarsest).logits
-        assert logits is not None
-        return logits[:, 0, 0]
+        maps = self(patches, train=train, stride=self.coarsest)
+        return maps.logits[:, 0, 0]  # type: ignore[index]  # No layer was left out.
 
     def field_of(self, layers: int | None) -> int:
         """Receptive field of the first convolutions; ``None`` stands for the whole network."""

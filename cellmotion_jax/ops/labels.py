@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-import scipy.ndimage
 from jaxtyping import Float, Float32, Int, Integer
 
 from cellmotion_jax.errors import InputError
@@ -92,6 +91,12 @@ def tight_boxes(
     Returns:
         ``(y0, x0, y1, x1)``, half-open.
     """
-    slices = scipy.ndimage.find_objects(mask.astype(np.int32))
-    corners = [[(side.start, side.stop) for side in slices[label - 1]] for label in labels]
-    return np.asarray(corners, np.float32).reshape(-1, 2, 2).transpose(0, 2, 1).reshape(-1, 4)
+    rows, columns = np.nonzero(mask)
+    label = mask[rows, columns]
+    size = int(max(label.max(initial=0), labels.max(initial=0))) + 1
+    boxes = np.zeros((size, 4), np.float32)
+    boxes[:, :2] = np.inf
+    for axis, places in enumerate((rows, columns)):
+        np.minimum.at(boxes[:, axis], label, places)
+        np.maximum.at(boxes[:, axis + 2], label, places + 1)
+    return boxes[labels]

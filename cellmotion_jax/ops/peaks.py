@@ -146,7 +146,7 @@ class Peaks(NamedTuple):
     """The largest value of the map on the plateau."""
     valid: Bool[Array, " peak"]
     """Which slots hold a peak."""
-    count: Int[Array, ""]
+    found: Int[Array, ""]
     """Peaks in the map; if this exceeds the number of slots, the lowest peaks are missing."""
 
 
@@ -214,5 +214,5 @@ def peak_centroids(
         points=jnp.pad(jnp.where(valid[:, None], points, 0), ((0, empty), (0, 0))),
         values=jnp.pad(jnp.where(valid, values, 0), (0, empty)),
         valid=jnp.pad(valid, (0, empty)),
-        count=jnp.sum(tops > -jnp.inf),
+        found=jnp.sum(tops > -jnp.inf),
     )

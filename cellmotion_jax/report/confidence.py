@@ -140,14 +140,14 @@ def _draw_error_by_confidence(
     axes.plot(
         np.arange(len(order)) + 0.5, degrees[order], ".", color=SKY, alpha=0.5, markersize=5, label="a cell"
     )
-    ends = np.cumsum(curve.count)
-    starts = ends - curve.count
+    ends = np.cumsum(curve.cells)
+    starts = ends - curve.cells
     spread = [degrees[order[start:end]].std() for start, end in zip(starts, ends)]
     axes.errorbar(
         (starts + ends) / 2,
         curve.error_deg,
-        xerr=curve.count / 2,
-        yerr=1.96 * np.array(spread) / np.sqrt(curve.count),
+        xerr=curve.cells / 2,
+        yerr=1.96 * np.array(spread) / np.sqrt(curve.cells),
         fmt="o",
         color=BLUE,
         linewidth=2,

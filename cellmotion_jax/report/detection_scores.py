@@ -108,8 +108,8 @@ def plot_models(
         + ("\nCompare the order of the models, not the lengths: the images differ." if paper else ""),
     )
     grid = figure.add_gridspec(1, len(panels))
-    first: Axes | None = None
     for number, (name, parts, colors) in enumerate(panels):
+        first = figure.axes[0] if figure.axes else None
         axes = figure.add_subplot(grid[number], sharex=first, sharey=first)
         _draw_bars(axes, parts, colors)
         label_axes(axes, x="F-score")
@@ -118,8 +118,7 @@ def plot_models(
         axes.legend(
             title=name, alignment="left", fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1)
         )
-        first = first or axes
-    assert first is not None
+    first = figure.axes[0]
     first.set_yticks(range(len(names)), names, fontsize=10)
     first.set_ylim(len(names) - 0.5, -0.5)
     first.set_xlim(0, 1.12)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from cellmotion_jax.metrics.precision_curve import (
     HEADLINE_THRESHOLD,
@@ -46,7 +47,7 @@ def plot_precision(
         InputError: If the suffix of ``out`` is no picture format.
     """
     values = {name: float(curve.at_20) for name, curve in curves.items()}
-    axes = _axes(
+    figure, axes = _axes(
         values,
         title=f"{title}: %s within {HEADLINE_THRESHOLD:.0f} px",
         hint="Good: steep at first, then flat and near 1. Where it flattens below 1 the rest is lost;\n"
@@ -66,7 +67,7 @@ def plot_precision(
         )
     label_axes(axes, x="distance from the true centre in pixels", y="share of positions within this distance")
     axes.set_xlim(0, max(float(curve.thresholds[-1]) for curve in curves.values()))
-    _finish(axes, out, legend_title="within 20 px")
+    _finish(figure, axes, out, legend_title="within 20 px")
 
 
 def plot_success(
@@ -84,7 +85,7 @@ def plot_success(
         InputError: If the suffix of ``out`` is no picture format.
     """
     values = {name: float(curve.area) for name, curve in curves.items()}
-    axes = _axes(
+    figure, axes = _axes(
         values,
         title=f"{title}: area %s",
         hint="Good: high until far to the right. A curve that falls at once from a high start has boxes\n"
@@ -103,7 +104,7 @@ def plot_success(
         )
     label_axes(axes, x="intersection over union of the boxes", y="share of boxes that overlap more than this")
     axes.set_xlim(0, 1)
-    _finish(axes, out, legend_title="area under the curve")
+    _finish(figure, axes, out, legend_title="area under the curve")
 
 
 def plot_lost(
@@ -160,15 +161,16 @@ def plot_lost(
     axes.axvline(chosen, color=GREY, linewidth=1.2, linestyle="--", label=f"used: {chosen:g}")
     label_axes(axes, x=f"threshold on {confidence}", y="share")
     axes.set_xlim(at.min(), at.max() if at.max() > at.min() else at.min() + 1)
-    _finish(axes, out)
+    _finish(figure, axes, out)
 
 
-def _axes(values: Mapping[str, float], *, title: str, hint: str) -> Axes:
-    """Axes of a new figure whose title has the largest value."""
+def _axes(values: Mapping[str, float], *, title: str, hint: str) -> tuple[Figure, Axes]:
+    """A new figure, whose title has the largest value, and its axes."""
     if not values:
         raise ValueError("curves hold no curve to draw")
     height = 4.9 + 0.16 * max(len(values) - 6, 0)
-    return new_figure(7.2, height, title=title % f"{max(values.values()):.3f}", hint=hint).add_subplot()
+    figure = new_figure(7.2, height, title=title % f"{max(values.values()):.3f}", hint=hint)
+    return figure, figure.add_subplot()
 
 
 def _best_first(values: Mapping[str, float]) -> list[tuple[str, float, tuple[str, str]]]:
@@ -178,9 +180,7 @@ def _best_first(values: Mapping[str, float]) -> list[tuple[str, float, tuple[str
     return sorted(styled, key=lambda curve: -curve[1])
 
 
-def _finish(axes: Axes, out: pathlib.Path, *, legend_title: str | None = None) -> None:
+def _finish(figure: Figure, axes: Axes, out: pathlib.Path, *, legend_title: str | None = None) -> None:
     axes.set_ylim(-0.01, 1.02)
     axes.legend(fontsize=8, frameon=False, title=legend_title, title_fontsize=8, alignment="left")
-    figure = axes.get_figure(root=True)
-    assert figure is not None
     save_figure(figure, out)

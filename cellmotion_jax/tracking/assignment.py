@@ -40,11 +40,11 @@ class Places(NamedTuple):
     """What the assignment gave.
 
     Attributes:
-        index: Flat index into each cell's map; where a cell was given no place, that of the zero shift.
+        flat_index: Flat index into each cell's map; where a cell was given no place, that of the zero shift.
         seen: Whether a cell was given a place.
     """
 
-    index: Int[Array, " cell"]
+    flat_index: Int[Array, " cell"]
     seen: Bool[Array, " cell"]
 
 

@@ -124,11 +124,6 @@ def fit(
 
         def after(step: int, progress: Progress) -> tuple[Progress, bool]:
             """Evaluation and log rows of a step; also done for the step a run is resumed at."""
-            log_due = step % run.log_every == 0 or step == total
-            if log_due:
-                metric_sums = jax.device_get(progress.metric_sums)
-                means = {name: sums / metric_sums.count for name, sums in metric_sums.sums.items()}
-                means["learning_rate"] = np.full(len(members), np.asarray(schedule(step - 1)))
             stop = False
             if step % run.evaluate_every == 0 or step == total:
                 metrics = evaluate(progress.state)
@@ -138,12 +133,15 @@ def fit(
                     checkpoint.save(folder / "best", step, progress.best)
                 log.write(step, "validation", metrics)
                 stop = _out_of_patience(progress.best, step, run)
-            if log_due:
+            if step % run.log_every == 0 or step == total:
+                metric_sums = jax.device_get(progress.metric_sums)
+                means = {name: sums / metric_sums.count for name, sums in metric_sums.sums.items()}
+                means["learning_rate"] = np.full(len(members), np.asarray(schedule(step - 1)))
                 log.write(step, "train", means)
                 _stop_if_diverged(metric_sums.diverged_at, members, checkpoints)
-                progress = progress.replace(metric_sums=jax.tree.map(jnp.zeros_like,
-                progress.metric_sums).replace(
-                    diverged_at=progress.metric_sums.diverged_at))  # fmt: skip
+                empty = jax.tree.map(jnp.zeros_like, progress.metric_sums)
+                empty = empty.replace(diverged_at=progress.metric_sums.diverged_at)
+                progress = progress.replace(metric_sums=empty)
             return progress, stop
 
         stop = False

@@ -21,12 +21,12 @@ class Storage(NamedTuple):
     Attributes:
         kind: Torch's class for it, such as ``FloatStorage``.
         key: Which of the file's runs it is.
-        count: How many numbers it has.
+        length: How many numbers it has.
     """
 
     kind: str
     key: str
-    count: int
+    length: int
 
 
 class Tensor(NamedTuple):

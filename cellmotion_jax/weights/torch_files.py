@@ -78,8 +78,8 @@ def _next_run(stream: io.BufferedReader, path: pathlib.Path, storage: Storage) -
     """The bytes of one storage, after their number of elements."""
     count = int.from_bytes(stream.read(8), "little")
     size = count * np.dtype(DTYPES[storage.kind]).itemsize
-    if count != storage.count or size > path.stat().st_size - stream.tell():
-        raise EOFError(f"storage {storage.key} should have {storage.count} numbers")
+    if count != storage.length or size > path.stat().st_size - stream.tell():
+        raise EOFError(f"storage {storage.key} should have {storage.length} numbers")
     return stream.read(size)
 
 

@@ -106,7 +106,7 @@ def test_coverage_wants_one_kappa_or_one_per_error():
 def test_error_by_confidence_sorts_into_even_bins():
     confidence = np.random.default_rng(0).permutation(25).astype(float)
     curve = error_by_confidence(-np.radians(50 - confidence), confidence, bins=4)
-    assert_array_equal(curve.count, [7, 6, 6, 6])
+    assert_array_equal(curve.cells, [7, 6, 6, 6])
     assert_allclose(curve.confidence, [3, 9.5, 15.5, 21.5])
     assert_allclose(curve.error_deg, 50 - curve.confidence)
 

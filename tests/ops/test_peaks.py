@@ -159,7 +159,7 @@ def test_centroids_and_values_are_those_of_scipy_highest_first(connectivity, ima
     centroids = np.reshape(scipy.ndimage.center_of_mass(maxima, pieces, numbers), (-1, 2))
     tops = np.array(scipy.ndimage.maximum(image, pieces, numbers)).reshape(-1)
     order = np.lexsort([first_pixels(pieces, count), -tops])
-    assert peaks.count == peaks.valid.sum() == count
+    assert peaks.found == peaks.valid.sum() == count
     assert peaks.points.shape == (50, 2)
     np.testing.assert_allclose(peaks.points[:count], centroids[order], rtol=1e-6)
     np.testing.assert_array_equal(peaks.values[:count], tops[order])
@@ -171,7 +171,7 @@ def test_too_few_slots_hold_the_highest_peaks_and_the_count_tells():
     image = jnp.array([[3.0, 0.0, 5.0, 5.0, 0.0, 3.0, 0.0, 4.0]])
     maxima = regional_maxima(image, connectivity=4)
     peaks = peak_centroids(image, maxima, connectivity=4, max_peaks=3)
-    assert peaks.count == 4
+    assert peaks.found == 4
     assert peaks.valid.all()
     assert peaks.points.tolist() == [[0, 2.5], [0, 7], [0, 0]]
     assert peaks.values.tolist() == [5, 4, 3]
@@ -181,7 +181,7 @@ def test_no_maxima_and_maxima_without_a_value_are_no_peaks():
     image = jnp.array([[jnp.nan, -jnp.inf, 0.0, 1.0]])
     for maxima in (jnp.zeros((1, 4), bool), jnp.array([[True, True, False, False]])):
         peaks = peak_centroids(image, maxima, connectivity=4, max_peaks=2)
-        assert peaks.count == 0
+        assert peaks.found == 0
         assert not peaks.valid.any()
         assert peaks.points.tolist() == [[0, 0], [0, 0]]
 
@@ -208,7 +208,7 @@ def test_cells_of_a_noisy_distance_map_are_found_each_once_in_a_batch():
         return peak_centroids(image, h_maxima(image, 0.2, connectivity=8), connectivity=8, max_peaks=32)
 
     peaks = detect(images)
-    assert peaks.count.tolist() == [20, 20]
+    assert peaks.found.tolist() == [20, 20]
     for found, true in zip(np.asarray(peaks.points)[:, :20], centres):
         between = np.linalg.norm(found[:, None] - true, axis=-1)
         assert sorted(between.argmin(axis=0)) == list(range(20))

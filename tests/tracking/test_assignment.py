@@ -36,7 +36,7 @@ def columns(lines):
     maps, active = drawn(*lines)
     cells = len(lines)
     found = places(maps, jnp.full((cells, 2), 8.0), jnp.ones(cells), active, EXCLUSION)
-    shift = signed_shifts(SIZE)[np.asarray(found.index) % SIZE]
+    shift = signed_shifts(SIZE)[np.asarray(found.flat_index) % SIZE]
     return [int(8 + x) if seen else None for x, seen in zip(shift, found.seen)]
 
 
@@ -76,7 +76,7 @@ def test_maps_of_different_places_and_steps_share_their_places():
     origins = jnp.array([[8.0, 8.0], [8.0, 7.0]])
     found = places(maps, origins, jnp.array([1.0, 2.0]), jnp.ones(2, bool), EXCLUSION)
     assert found.seen.tolist() == [True, True]
-    pixels = np.array([8, 7]) + np.array([1, 2]) * signed_shifts(SIZE)[np.asarray(found.index) % SIZE]
+    pixels = np.array([8, 7]) + np.array([1, 2]) * signed_shifts(SIZE)[np.asarray(found.flat_index) % SIZE]
     assert pixels.tolist() == [12, 3], "8 + 9 beats 9 + 7, and entry 16 of the second is pixel 23"
 
 
@@ -116,7 +116,7 @@ def test_the_sum_of_costs_is_that_of_scipy(seed):
     expected = costs[scipy.optimize.linear_sum_assignment(costs)].sum()
 
     found = places(maps, origins, jnp.ones(cells), jnp.ones(cells, bool), EXCLUSION)
-    height = maps.reshape(cells, -1)[np.arange(cells), np.asarray(found.index)]
+    height = maps.reshape(cells, -1)[np.arange(cells), np.asarray(found.flat_index)]
     total = np.where(found.seen, -height, EXCLUSION.missing - best).sum()
     assert total == pytest.approx(expected, abs=1e-3)
 
@@ -125,7 +125,7 @@ def test_the_sum_of_costs_is_that_of_scipy(seed):
 def test_no_two_cells_are_given_one_place(seed):
     maps, origins = random_maps(seed, 5)
     found = places(maps, origins, jnp.ones(5), jnp.ones(5, bool), EXCLUSION)
-    index, seen = np.asarray(found.index), np.asarray(found.seen)
+    index, seen = np.asarray(found.flat_index), np.asarray(found.seen)
     points = (origins + signed_shifts(SIZE)[np.stack([index // SIZE, index % SIZE], axis=1)])[seen]
     for a, b in itertools.combinations(points, 2):
         # A place is the 3 x 3 pixels around a summit: two of them come closer by a diagonal each at most.

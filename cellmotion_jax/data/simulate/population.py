@@ -102,8 +102,8 @@ class Population:
             calm = np.clip(self.own_speed / np.maximum(self.speed, 1e-6), 0.1, 10.0)
             turn = np.sqrt(2 * step / motion.persistence_min * calm)
             self.angle = self.angle + turn * rng.normal(size=self.angle.shape)
-            ahead = np.stack([-np.sin(self.angle), np.cos(self.angle)], -1)
-            self.path = self.path + conditions.pixels(step) * self.speed[:, None] * ahead
+            self.path = self.path + conditions.pixels(step) * self.speed[:, None] * _unit(self.angle)
+        ahead = _unit(self.angle)
         for _ in range(6):
             push = repulsion(self.path, self.radius, self.size)
             self.path = self.path + push
@@ -168,3 +168,8 @@ class Population:
         names = ("identity", "path", "angle", "pace", "own_speed", "full_area", "age", "mitosis", "dying")
         for name in names:
             setattr(self, name, getattr(self, name)[stays])
+
+
+def _unit(angle: Float[np.ndarray, " cell"]) -> Float[np.ndarray, "cell 2"]:
+    """Unit vectors (y, x) of directions that count counter-clockwise from +x."""
+    return np.stack([-np.sin(angle), np.cos(angle)], -1)

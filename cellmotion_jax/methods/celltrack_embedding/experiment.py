@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import pathlib
 
 import numpy as np
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import write_text
+from cellmotion_jax.files import write_csv
 from cellmotion_jax.methods.celltrack_embedding.augmentation import PairAugmentation
 from cellmotion_jax.methods.celltrack_embedding.data import (
     EmbeddingData,
@@ -37,6 +35,7 @@ from cellmotion_jax.training.experiment import (
 )
 from cellmotion_jax.training.validation import make_validation
 
+HEADER = ("source", "pairs", "within_2px", "within_4px", "median_px")
 PICTURES = 12
 """Held-out pairs that are drawn."""
 
@@ -137,16 +136,14 @@ def write_results(folder: pathlib.Path, errors: PairErrors, samples: EmbeddingSa
         errors: Of all held-out pairs.
         samples: The pairs.
     """
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(("source", "pairs", "within_2px", "within_4px", "median_px"))
+    rows = []
     lines = [f"{'source':<28}{'pairs':>7}{'within 2 px':>13}{'within 4 px':>13}{'median px':>11}"]
     for number, name in enumerate((*samples.names, "all")):
         chosen = errors.error if name == "all" else errors.error[errors.origin == number]
         near, far, median = np.mean(chosen <= 2), np.mean(chosen <= 4), np.median(chosen)
-        writer.writerow((name, len(chosen), f"{near:.4f}", f"{far:.4f}", f"{median:.3f}"))
+        rows.append((name, len(chosen), f"{near:.4f}", f"{far:.4f}", f"{median:.3f}"))
         lines.append(f"{name:<28}{len(chosen):>7}{near:>13.3f}{far:>13.3f}{median:>11.2f}")
-    write_text(folder / "results.csv", table.getvalue())
+    write_csv(folder / "results.csv", HEADER, rows)
     print("\n".join(lines))  # noqa: T201
     print(f"Tables and pictures: {folder}")  # noqa: T201
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import pathlib
 from collections.abc import Mapping
 
 import numpy as np
 
-from cellmotion_jax.files import write_text
+from cellmotion_jax.files import write_csv
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.convlstm.evaluation import PartResult, segmented
 from cellmotion_jax.methods.convlstm.foreground import Memory
@@ -36,16 +34,14 @@ def write_results(
         results: The parts under every memory that was tested.
         tiling: How frames are cut.
     """
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(HEADER)
+    rows = []
     lines = [f"{'memory':<10}{'part':<12}{'frames':>7}{'cells':>7}{'SEG':>8}{'Jaccard':>9}"]
     for memory, parts in results.items():
         known = memory.value if model.network.recurrent else "one frame"
         for part in parts:
             for frame in part.frames:
                 score = segmentation_score([frame.matches])
-                writer.writerow(
+                rows.append(
                     (
                         known,
                         part.name,
@@ -60,7 +56,7 @@ def write_results(
                 f"{known:<10}{part.name:<12}{len(part.frames):>7}{cells:>7}{part.seg:>8.3f}"
                 f"{part.jaccard:>9.3f}"
             )
-    write_text(folder / "results.csv", table.getvalue())
+    write_csv(folder / "results.csv", HEADER, rows)
     print("\n".join(lines))  # noqa: T201
     memory, (*_, test) = list(results.items())[-1]
     _draw(folder, model, memory, test, tiling=tiling)

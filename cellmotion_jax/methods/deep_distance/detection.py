@@ -155,8 +155,8 @@ def _plateaus(
 ) -> Detections:
     """A detection for every connected part of a mask on which the map exceeds a floor."""
     peaks = _peak_centroids(image, where, connectivity=connectivity, max_peaks=FEWEST_SLOTS)
-    if peaks.count > FEWEST_SLOTS:
-        slots = 2 ** (int(peaks.count) - 1).bit_length()
+    if peaks.found > FEWEST_SLOTS:
+        slots = 2 ** (int(peaks.found) - 1).bit_length()
         peaks = _peak_centroids(image, where, connectivity=connectivity, max_peaks=slots)
     points, values, valid, _ = jax.device_get(peaks)
     kept = int(np.count_nonzero(valid & (values > floor)))  # The first ones, since they are in order.

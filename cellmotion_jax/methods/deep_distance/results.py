@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import pathlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from cellmotion_jax.files import write_text
+from cellmotion_jax.files import write_csv
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.deep_distance.cells import find_cells
 from cellmotion_jax.methods.deep_distance.evaluation import PartResult, candidates
@@ -83,11 +81,7 @@ def write_results(folder: pathlib.Path, results: Sequence[ModelResult]) -> None:
         results: One per model.
     """
     rows = [row for result in results for part in result.parts for row in _rows(result, part)]
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(HEADER)
-    writer.writerows(rows)
-    write_text(folder / "results.csv", table.getvalue())
+    write_csv(folder / "results.csv", HEADER, rows)
     print(_summary(results))  # noqa: T201
     if len(results) > 1:
         plot_models(

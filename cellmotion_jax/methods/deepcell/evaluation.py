@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import itertools
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -16,7 +14,7 @@ from jaxtyping import Float32, UInt8
 
 from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.data.downsampling import downsample_labels, upsample_labels
-from cellmotion_jax.files import write_text
+from cellmotion_jax.files import write_csv
 from cellmotion_jax.methods.deepcell.nuclei import (
     DeepCellEnsemble,
     NucleiSettings,
@@ -173,9 +171,7 @@ def write_results(folder: pathlib.Path, results: Mapping[str, Sequence[PartResul
         folder: Of the experiment.
         results: One per part, by the name of the network.
     """
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(HEADER)
+    table = []
     names = "".join(f"{name:>12}" for name in CLASSES)
     lines = [f"{'F-score of':<25}{names}{'centres':>10}{'IoU 0.5':>10}{'AP50':>8}"]
     for network, parts in results.items():
@@ -186,14 +182,14 @@ def write_results(folder: pathlib.Path, results: Mapping[str, Sequence[PartResul
                 for index, values in enumerate(zip(*(np.atleast_1d(column) for column in columns))):
                     named = f"{what}, IoU {IOU_THRESHOLDS[index]:g}" if what == "outlines" else what
                     numbers = [f"{it:.0f}" for it in values[:3]] + [f"{it:.4f}" for it in values[3:]]
-                    writer.writerow((network, part.name, named, len(part.images), *numbers))
+                    table.append((network, part.name, named, len(part.images), *numbers))
             pixels = "".join(f"{float(rows[name].f_score):>12.3f}" for name in CLASSES)
             outlines = rows["outlines"]
             lines.append(
                 f"{network:<14}{part.name:<11}{pixels}{float(rows['one-to-one'].f_score):>10.3f}"
                 f"{float(outlines.f_score[0]):>10.3f}{float(outlines.average_precision[0]):>8.3f}"
             )
-    write_text(folder / "results.csv", table.getvalue())
+    write_csv(folder / "results.csv", HEADER, table)
     print("\n".join([*lines, f"Table and pictures: {folder}"]))  # noqa: T201
 
 

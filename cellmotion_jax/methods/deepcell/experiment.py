@@ -51,7 +51,9 @@ class StridedFeatureNet(FeatureNet):
     stride: int = 1
     """1, 2, 4, ... up to ``coarsest``."""
 
-    def __call__(self, images: Float[Array, "batch y x channel"], *, train: bool) -> FeatureMaps:
+    def __call__(  # type: ignore[override]  # The stride is a field here.
+        self, images: Float[Array, "batch y x channel"], *, train: bool
+    ) -> FeatureMaps:
         """See `FeatureNet`; the variables are the same."""
         return super().__call__(images, train=train, stride=self.stride)
 

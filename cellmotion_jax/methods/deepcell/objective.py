@@ -30,7 +30,8 @@ class DeepCellObjective:
         ``batch`` has the class of every pixel under ``target`` and under ``annotated`` whether it is known,
         both [batch, y, x] and as large as the image.
         """
-        assert outputs.logits is not None
+        if outputs.logits is None:
+            raise ValueError("outputs have no logits; ask the network for all of its layers")
         labels, where = (self._answered(batch[name]) for name in ("target", "annotated"))
         weights = select(where, jnp.asarray(self.weights)[labels])
         loss = masked_mean(weights * softmax_cross_entropy(outputs.logits, labels, where=where), where)

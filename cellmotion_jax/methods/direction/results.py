@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from cellmotion_jax.data.pipeline import gather
-from cellmotion_jax.files import write_text
+from cellmotion_jax.files import write_csv, write_text
 from cellmotion_jax.methods.direction.data import DirectionSamples
 from cellmotion_jax.methods.direction.evaluation import MemberPredictions
 from cellmotion_jax.metrics.angular import (
@@ -29,6 +27,10 @@ from cellmotion_jax.report.confidence import plot_calibration
 from cellmotion_jax.report.directions import plot_arrows, plot_rose, signed_errors
 
 TABLE_5_VERSIONS = (1, 2, 6, 10, 14)
+HEADER = (
+    *("protocol", "fold", "configuration", "test_images", "test_cells", "versions"),
+    *("E_deg", "E_deg_circular_mean"),
+)
 FUSIONS = {"paper's fusion": arc_mean, "circular mean": circular_mean}
 MOST_SHOWN = 400  # Cells from which the picture of arrows takes the best, the typical and the worst.
 # Quadrant accuracies of Nishimoto et al. 2019, with the share of each wrong quadrant, as in Section 3.3.
@@ -213,27 +215,15 @@ def _write_csv(
     path: pathlib.Path, samples: DirectionSamples, predictions: Sequence[MemberPredictions]
 ) -> None:
     """One row per member and number of rotated versions, with both ways of fusing them."""
-    text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow(
+    rows = [
         (
-            "protocol",
-            "fold",
-            "configuration",
-            "test_images",
-            "test_cells",
-            "versions",
-            "E_deg",
-            "E_deg_circular_mean",
+            *(p.member.protocol.value, p.member.fold, p.objective.label),
+            *(len(p.member.split.test), len(np.unique(samples.track[p.member.split.test])), n),
+            f"{_error_deg(arc_mean(p.versions[:, :n]), p.target):.4f}",
+            f"{_error_deg(circular_mean(p.versions[:, :n]), p.target):.4f}",
         )
-    )
-    for p in predictions:
-        test = p.member.split.test
-        for n in (n for n in TABLE_5_VERSIONS if n <= p.versions.shape[1]):
-            rows.writerow((
-                p.member.protocol.value, p.member.fold, p.objective.label, len(test),
-                len(np.unique(samples.track[test])), n,
-                f"{_error_deg(arc_mean(p.versions[:, :n]), p.target):.4f}",
-                f"{_error_deg(circular_mean(p.versions[:, :n]), p.target):.4f}",
-            ))  # fmt: skip
-    write_text(path, text.getvalue())
+        for p in predictions
+        for n in TABLE_5_VERSIONS
+        if n <= p.versions.shape[1]
+    ]
+    write_csv(path, HEADER, rows)

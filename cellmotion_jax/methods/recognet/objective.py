@@ -23,7 +23,8 @@ class RecogNetObjective:
         ``batch`` has the number of the nucleus under ``identity`` and under ``counts`` whether the window
         counts, both [batch].
         """
-        assert outputs.logits is not None
+        if outputs.logits is None:
+            raise ValueError("outputs have no logits; ask the network for all of its layers")
         where, labels = batch["counts"], batch["identity"]
         loss = masked_mean(softmax_cross_entropy(outputs.logits, labels, where=where), where)
         wrong = jnp.argmax(outputs.logits, axis=-1) != labels

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import pathlib
 from collections.abc import Mapping
 
@@ -11,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cellmotion_jax.data.pipeline import gather
-from cellmotion_jax.files import write_text
+from cellmotion_jax.files import write_csv
 from cellmotion_jax.methods.recognet.data import RecogNetSamples
 from cellmotion_jax.methods.recognet.model_file import RecogNetModel
 from cellmotion_jax.report.features import plot_feature_maps, plot_filters
@@ -45,11 +43,7 @@ def write_results(
         )
         for name, part in samples.parts.items()
     ]
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(HEADER)
-    writer.writerows(rows)
-    write_text(folder / "results.csv", table.getvalue())
+    write_csv(folder / "results.csv", HEADER, rows)
     lines = [f"{'part':<12}{'windows':>9}{'nuclei':>8}{'accuracy':>10}{'loss':>9}"]
     lines += [
         f"{name:<12}{n:>9}{nuclei:>8}{accuracy:>10}{loss:>9}" for name, n, nuclei, accuracy, loss in rows
