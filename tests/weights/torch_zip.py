@@ -87,7 +87,7 @@ class TorchFile:
         parts += [_pickled(value, 2, legacy=True), pickle.dumps(list(self.runs), 2)]
         storages = {tensor.storage.key: tensor.storage for tensor in value.values()}
         for key, run in self.runs.items():
-            parts += [storages[key].length.to_bytes(8, "little"), run]
+            parts += [storages[key].count.to_bytes(8, "little"), run]
         path.write_bytes(b"".join(parts))
 
 
@@ -105,7 +105,7 @@ class _Pickler(pickle._Pickler):
     def persistent_id(self, obj):
         if not isinstance(obj, Storage):
             return None
-        identity = ("storage", Global("torch", obj.kind), obj.key, "cpu", obj.length)
+        identity = ("storage", Global("torch", obj.kind), obj.key, "cpu", obj.count)
         return (*identity, None) if self.legacy else identity
 
     def save(self, obj, save_persistent_id=True):
