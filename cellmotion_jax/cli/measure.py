@@ -44,8 +44,12 @@ def measure_cells(arguments: list[str]) -> None:
     options = parse_options(_MeasureOptions, arguments, prog="cellmotion measure")
     require_empty_folder(options.out)
     interval = options.frame_interval_s
-    if interval is not None and not (math.isfinite(interval) and interval > 0):
-        raise InputError(f"frame-interval-s is {interval}; it is a positive number of seconds.")
+    for name, value, unit in (
+        ("frame-interval-s", interval, "seconds"),
+        ("pixel-size-um", options.pixel_size_um, "micrometres"),
+    ):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise InputError(f"{name} is {value}; it is a positive number of {unit}.")
     movie = None
     if options.movie is not None:
         movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)

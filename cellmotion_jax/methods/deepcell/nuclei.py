@@ -32,7 +32,7 @@ from cellmotion_jax.weights.catalogue import CATALOGUE
 from cellmotion_jax.weights.convert import load_weights
 
 # The lowest number of an image of signed 16-bit numbers that were stored as unsigned ones.
-SIGNED_AS_UNSIGNED = 32768
+SIGNED_AS_UNSIGNED = 32768.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -226,7 +226,7 @@ def dark_intensity(image: Num[np.ndarray, "..."]) -> float:
     Returns:
         The offset of the camera, or of numbers that were signed.
     """
-    return SIGNED_AS_UNSIGNED if image.min() >= SIGNED_AS_UNSIGNED else 0
+    return SIGNED_AS_UNSIGNED if image.min() >= SIGNED_AS_UNSIGNED else 0.0
 
 
 def label_nuclei(
