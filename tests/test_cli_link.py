@@ -103,7 +103,9 @@ def test_the_file_of_a_model_is_all_that_is_needed(tmp_path, capsys):
     link(movie, tmp_path / "model.safetensors", tmp_path / "r", "--instances.threshold", 0)
     assert "1 tracks of 2 cells in 2 frames" in capsys.readouterr().out
     with pytest.raises(SystemExit):
-        cli.main(["track", "--by", "linking", "--segmentation", str(tmp_path / "model.safetensors"), "--help"])
+        cli.main(
+            ["track", "--by", "linking", "--segmentation", str(tmp_path / "model.safetensors"), "--help"]
+        )
     assert "--instances.threshold" in capsys.readouterr().out
 
 

@@ -90,7 +90,9 @@ def test_an_annotation_is_measured_as_a_result_is(tmp_path, folder):
 
 def test_a_single_frame_and_other_settings(tmp_path):
     write_result(tmp_path / "one", [0], "1 0 0 0\n2 0 0 0\n3 0 0 0\n")
-    measure(tmp_path / "one", "--out", tmp_path / "r", "--pixel-size-um", 0.8, "--protrusions.shortest-um", 90)
+    measure(
+        tmp_path / "one", "--out", tmp_path / "r", "--pixel-size-um", 0.8, "--protrusions.shortest-um", 90
+    )
     assert {row["frame"] for row in rows_of(tmp_path / "r" / "cells.csv")} == {"0"}
     assert rows_of(tmp_path / "r" / "tips.csv") == []
 

@@ -1,6 +1,5 @@
 """``cellmotion segment``: a movie and a model file in, a complete folder out, or one sentence and nothing."""
 
-import csv
 import re
 
 import numpy as np
@@ -241,7 +240,9 @@ def test_a_file_that_finds_no_cells_is_refused_with_the_command_that_takes_it(tm
     message = refusal(capsys, movie, tmp_path / "recognet.safetensors", tmp_path / "r")
     assert "holds a RecogNet" in message
     assert "`cellmotion track` takes it as --model" in message
-    assert "none.safetensors is no file" in refusal(capsys, movie, tmp_path / "none.safetensors", tmp_path / "r")
+    assert "none.safetensors is no file" in refusal(
+        capsys, movie, tmp_path / "none.safetensors", tmp_path / "r"
+    )
     save_video_model(tmp_path / "video.safetensors", tiny_video_model())
     with pytest.raises(SystemExit):
         cli.main(["segment", "m", "--model", str(model), str(tmp_path / "video.safetensors"), "--out", "r"])

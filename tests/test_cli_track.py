@@ -203,7 +203,9 @@ def test_an_embedding_sets_the_defaults_of_its_training(capsys, tmp_path, folder
     settings = described(tmp_path / "one")
     assert (settings["window"], settings["strides"]) == (32, [1])
     assert (settings["settings"]["sigma"], settings["settings"]["regularization"]) == (1.5, 0.013)
-    track(folder, tmp_path / "two", *start, "--model", path, "--layers", 2, "--filter.sigma", 2, "--no-centre")
+    track(
+        folder, tmp_path / "two", *start, "--model", path, "--layers", 2, "--filter.sigma", 2, "--no-centre"
+    )
     assert described(tmp_path / "two")["strides"] == [1, 1]
     assert described(tmp_path / "two")["settings"]["sigma"] == 2
     with pytest.raises(SystemExit):

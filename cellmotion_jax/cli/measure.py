@@ -20,10 +20,10 @@ from cellmotion_jax.pipeline.measure import MeasureSettings, draw_on_movie, meas
 class _MeasureOptions(MeasureSettings):
     """Measures shapes, protrusions and motion of tracked cells.
 
-    Writes cells.csv (shape, protrusions and motion by track and frame), tips.csv (tips of protrusions, followed
-    through time), behaviour.png and time_courses.png (shape against motion, and through time) and, with the
-    movie, segmentation.gif (contours and tips over the movie) and protrusions.png (skeleton and geodesic
-    distance of the cell with the longest protrusion). Protrusions need the size of a pixel.
+    Writes cells.csv (shape, protrusions and motion by track and frame), tips.csv (tips of protrusions,
+    followed through time), behaviour.png and time_courses.png (shape against motion, and through time) and,
+    with the movie, segmentation.gif (contours and tips over the movie) and protrusions.png (skeleton and
+    geodesic distance of the cell with the longest protrusion). Protrusions need the size of a pixel.
     """
 
     result: tyro.conf.Positional[pathlib.Path]
@@ -54,7 +54,8 @@ def measure_cells(arguments: list[str]) -> None:
     if options.movie is not None:
         movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
     result = open_tracked_masks(options.result, movie)
-    pixel_size_um = options.pixel_size_um or (movie and movie.pixel_size_um) or result.masks.pixel_size_um
+    in_movie = None if movie is None else movie.pixel_size_um
+    pixel_size_um = options.pixel_size_um or in_movie or result.masks.pixel_size_um
     with written_beside(options.out) as partial:
         partial.mkdir()
         measures = measure_tracks(

@@ -61,9 +61,7 @@ def parse_options(
         unprefixed = Annotated[type(settings), tyro.conf.arg(name="")]
         fields.append(("settings", unprefixed, dataclasses.field(default=settings)))
     described = inspect.getdoc(options)
-    filled = dataclasses.make_dataclass(
-        options.__name__, fields, bases=(options,), frozen=True, kw_only=True
-    )
+    filled = dataclasses.make_dataclass(options.__name__, fields, bases=(options,), frozen=True, kw_only=True)
     filled.__module__ = options.__module__
     return tyro.cli(
         filled,

@@ -43,8 +43,8 @@ class _SegmentOptions:
     movie: tyro.conf.Positional[pathlib.Path]
     """Folder of TIFF frames, or one TIFF stack; grey, or RGB where the model was trained on RGB."""
     model: tuple[pathlib.Path, ...]
-    """The model.safetensors that `cellmotion train` wrote for deep-distance, convlstm or deepcell, or DeepCell
-    networks of `cellmotion import-weights`; several replicates of DeepCell are used as an ensemble."""
+    """The model.safetensors that `cellmotion train` wrote for deep-distance, convlstm or deepcell, or
+    networks of DeepCell that `cellmotion import-weights` wrote; several replicates are an ensemble."""
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
     cell_diameter: float | None = None
@@ -83,4 +83,3 @@ def segment_cells(arguments: list[str]) -> None:
             write_movie(partial / "corrected", movie, digits=frame_digits(movie))
             write_drift(partial / "drift.csv", movie)
     print(f"Wrote {options.out}: {result.cells} cells in {result.frames} frames")  # noqa: T201
-

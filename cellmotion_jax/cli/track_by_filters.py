@@ -57,9 +57,9 @@ class _FilterOptions(StartSettings):
     Where cells begin is told by --start, by --at alone, or by the first image of --segmentation. Writes
     tracks.csv (places and confidence by track and frame), maskT.tif and res_track.txt (a result of the Cell
     Tracking Challenge), trajectories.png, filters.safetensors (what the filters have learned) and, if asked
-    for, live.gif. Lengths of window, motion, exclusion and redetection are in pixels of a grid: on intensities
-    a typical cell is 16 of them across, on a tracking embedding as many as in its training, and on other
-    networks the grid is that of the movie.
+    for, live.gif. Lengths of window, motion, exclusion and redetection are in pixels of a grid: on
+    intensities a typical cell is 16 of them across, on a tracking embedding as many as in its training, and
+    on other networks the grid is that of the movie.
     """
 
     movie: tyro.conf.Positional[pathlib.Path]
@@ -71,9 +71,9 @@ class _FilterOptions(StartSettings):
     reach: float = 0.0
     """How far from its segment a track may be to own it, in pixels of the image."""
     model: pathlib.Path | None = None
-    """Learned features instead of intensities: a tracking embedding (with the window, the filter and the motion
-    that it was trained with), a RecogNet or a DeepCell network of `cellmotion train`, or a DeepCell network or
-    a MobileNetV2 of `cellmotion import-weights`."""
+    """Learned features instead of intensities: a tracking embedding (with the window, the filter and the
+    motion that it was trained with), a RecogNet or a DeepCell network of `cellmotion train`, or a DeepCell
+    network or a MobileNetV2 of `cellmotion import-weights`."""
     layers: int | None = None
     """Layers of the network that filters look at, each with a filter of its own: convolutions of RecogNet and
     DeepCell (4 without it), stages of MobileNetV2 (3), or features and intensities of an embedding (1)."""

@@ -53,8 +53,8 @@ class _LinkOptions:
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
     segmentation: tuple[pathlib.Path, ...]
-    """Folder or stack of label images of all frames, whose labels are numbers within a frame; or the file of a
-    trained model that makes them, as `cellmotion segment` takes it, whose settings are then options too."""
+    """Folder or stack of label images of all frames, whose labels are numbers within a frame; or the file of
+    a trained model that makes them, as `cellmotion segment` takes it, whose settings are then options too."""
     by: Literal["filters", "linking"] = "linking"
     """Follow cells by filters, or link label images frame to frame."""
     cell_diameter: float | None = None
@@ -135,7 +135,7 @@ def _fresh_labels(movie: Movie, segmenter: Segmenter) -> Iterator[Integer[np.nda
     for _, cells in cells_of_movie(movie, segmenter):
         if cells.labels is None:
             raise InputError(
-                "the model finds places of cells without outlines, and only label images can be linked; train "
-                "it with outlines, or follow its places by filters: --start TABLE."
+                "the model finds places of cells without outlines, and only label images can be linked; "
+                "train it with outlines, or follow its places by filters: --start TABLE."
             )
         yield cells.labels

@@ -73,8 +73,8 @@ def open_movie(
 
     Raises:
         InputError: If there are no frames, a number is missing or twice, a frame differs in size or type, a
-            file is truncated, three-dimensional or not of the colour that is asked for, or the pixel size is not
-            positive.
+            file is truncated, three-dimensional or not of the colours that are asked for, or the pixel size
+            is not positive.
     """
     path = pathlib.Path(path)
     if pixel_size_um is not None and not (math.isfinite(pixel_size_um) and pixel_size_um > 0):

@@ -23,13 +23,15 @@ def write_movie(folder: str | os.PathLike[str], movie: Movie, *, digits: int) ->
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True)
-    per_cm = None if movie.pixel_size_um is None else (1e4 / movie.pixel_size_um,) * 2
-    unit = None if per_cm is None else tifffile.RESUNIT.CENTIMETER
+    resolution = unit = None
+    if movie.pixel_size_um is not None:
+        per_cm = 1e4 / movie.pixel_size_um
+        resolution, unit = (per_cm, per_cm), tifffile.RESUNIT.CENTIMETER
     for frame in tqdm.trange(len(movie), desc="frames", unit="frame", disable=None, leave=False):
         tifffile.imwrite(
             folder / f"t{frame:0{digits}d}.tif",
             movie[frame],
             compression="zlib",
-            resolution=per_cm,
+            resolution=resolution,
             resolutionunit=unit,
         )

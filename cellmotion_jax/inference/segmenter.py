@@ -80,9 +80,7 @@ class Segmenter(Protocol):
         ...
 
 
-def cells_of_labels(
-    labels: Int32[np.ndarray, "y x"], probability: Float[np.ndarray, "y x"]
-) -> FrameCells:
+def cells_of_labels(labels: Int32[np.ndarray, "y x"], probability: Float[np.ndarray, "y x"]) -> FrameCells:
     """Cells that are known by their pixels: their centroids, and as scores their mean probabilities.
 
     Args:

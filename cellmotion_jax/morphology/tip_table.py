@@ -87,4 +87,3 @@ def tip_table(
     # At once for all frames: a compiled program serves one number of tips.
     joined["to_migration"] = angle_to_migration(joined["orientation"], joined["to_migration"])
     return TipTable(**joined)
-

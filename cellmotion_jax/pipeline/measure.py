@@ -134,7 +134,7 @@ def draw_on_movie(
     masks: Movie,
     measures: Measures,
     *,
-    protrusions: ProtrusionSettings = ProtrusionSettings(),
+    protrusions: ProtrusionSettings,
 ) -> None:
     """Writes segmentation.gif and, of the frame with the longest protrusion, protrusions.png.
 

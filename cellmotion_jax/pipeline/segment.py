@@ -37,9 +37,7 @@ class SegmentedMovie(NamedTuple):
     """The first, the middle and the last frame."""
 
 
-def open_movie_for(
-    segmenter: Segmenter, path: pathlib.Path, *, pixel_size_um: float | None = None
-) -> Movie:
+def open_movie_for(segmenter: Segmenter, path: pathlib.Path, *, pixel_size_um: float | None = None) -> Movie:
     """Opens a movie of the colours that a model was trained on.
 
     Args:

@@ -96,8 +96,8 @@ def open_tracking_model(path: pathlib.Path) -> TrackingModel:
     if isinstance(module, MobileNetV2):
         return _of_mobilenet(path, module)
     raise InputError(
-        f"{path} holds {what}, which filters cannot look at; give a tracking embedding, a RecogNet, a DeepCell "
-        "network, or MobileNetV2 weights of `cellmotion import-weights`."
+        f"{path} holds {what}, which filters cannot look at; give a tracking embedding, a RecogNet, a "
+        "DeepCell network, or MobileNetV2 weights of `cellmotion import-weights`."
     )
 
 

@@ -19,7 +19,7 @@ def write_table(path: str | os.PathLike[str], table: Any) -> None:
     Args:
         path: The CSV file, replaced if it exists; it is either complete or as it was before.
         table: A dataclass of equally long arrays, such as `morphology.behaviour.CellTable`, whose speed has
-            its unit in the name, or `morphology.tip_table.TipTable`. Fields that are no arrays are no columns.
+            its unit in the name, or `morphology.tip_table.TipTable`. Fields without an array are left out.
     """
     columns: dict[str, np.ndarray] = {}
     for field in dataclasses.fields(table):

@@ -15,6 +15,7 @@ from cellmotion_jax.models.deep_distance import Task
 from cellmotion_jax.pipeline.segment import segment_movie
 from tests.cell_models import SHAPE, Brightness, cell_model
 
+
 def segmenter(model):
     return DeepDistanceSegmenter(model=model, settings=DeepDistanceSettings(detection=model.detection))
 

@@ -76,8 +76,8 @@ def read_start(settings: StartSettings, movie: Movie) -> Start:
         At least one cell, or segments among which cells are found.
 
     Raises:
-        InputError: If a file or folder cannot be used, nothing says where cells begin, there is no cell, an id
-            is too large for a result, no size of cells is known, or settings contradict each other.
+        InputError: If a file or folder cannot be used, nothing says where cells begin, there is no cell, an
+            id is too large for a result, no size of cells is known, or settings contradict each other.
     """
     labels = None if settings.segmentation is None else open_labels(settings.segmentation, movie)
     start, at, every_birth = settings.start, settings.at, settings.every_birth

@@ -75,9 +75,7 @@ class DeepCellSegmenter:
         for frame in frames:
             nuclei = find_nuclei(self.ensemble, frame, settings=settings, tile=settings.tile)
             interior = np.ascontiguousarray(nuclei.probabilities[..., INTERIOR])
-            yield cells_of_labels(
-                nuclei.labels, upsample_map(interior, settings.downsample, frame.shape[:2])
-            )
+            yield cells_of_labels(nuclei.labels, upsample_map(interior, settings.downsample, frame.shape[:2]))
 
 
 def open_segmenter(paths: Sequence[str | os.PathLike[str]], *, published: bool) -> DeepCellSegmenter:
