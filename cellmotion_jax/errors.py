@@ -1,4 +1,4 @@
-"""The one exception that means: what the user handed in is at fault, not the program."""
+"""The exceptions that the command line answers with one sentence."""
 
 
 class InputError(ValueError):
@@ -6,4 +6,11 @@ class InputError(ValueError):
 
     The command line prints the sentence and exits with code 2; a script sees an ordinary
     ``ValueError``.
+    """
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss or its gradient is no longer finite; the last good checkpoint is kept.
+
+    The command line prints the sentence and exits with code 1.
     """

@@ -11,8 +11,16 @@ import tifffile
 
 from cellmotion_jax import cli
 from cellmotion_jax.methods.celltrack.filters_file import METADATA_KEY
+from cellmotion_jax.methods.celltrack_embedding.model_file import save_model as save_embedding
+from cellmotion_jax.methods.deep_distance.model_file import save_model as save_cell_model
+from cellmotion_jax.methods.deepcell.model_file import save_model as save_nuclei_network
+from cellmotion_jax.methods.recognet.model_file import save_model as save_recognet
 from cellmotion_jax.weights.safetensors_files import read_metadata, read_safetensors
 from tests.blob_movies import draw, straight
+from tests.cell_models import tiny_cell_model
+from tests.nuclei_networks import tiny_nuclei_network
+from tests.recognet_models import tiny_recognet
+from tests.tracking_embeddings import tiny_embedding
 
 PATHS = np.stack([straight((20, 16), (1, 2), 6), straight((44, 50), (0, -1), 6)], axis=1)
 IDS = (7, 3)
@@ -142,6 +150,10 @@ def test_every_new_label_of_a_folder_is_followed(capsys, tmp_path, folder):
         (("--segmentation", "places.csv"), "places.csv"),
         (("--start", "labels", "--model", "labels/man_track000.tif"), "man_track000.tif"),
         (("--at", "70", "5", "--cell-diameter", "16"), "outside the image of 64 x 64"),
+        (("--start", "labels", "--layers", "2"), "layers is 2, but intensities are one layer"),
+        (("--start", "labels", "--layer-weights", "1", "0.5"), "filters look at 1 layers"),
+        (("--start", "labels", "--scales", "0", "1"), "scales are (0.0, 1.0)"),
+        (("--start", "labels", "--by", "hand"), "hand"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(capsys, tmp_path, folder, monkeypatch, options, named):
@@ -155,3 +167,48 @@ def test_a_folder_with_something_in_it_is_left_alone(capsys, tmp_path, folder):
         track(folder, tmp_path, "--start", folder / "labels")
     assert "is not empty" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+def described(out):
+    return json.loads(read_metadata(out / "filters.safetensors")[METADATA_KEY])
+
+
+def test_filters_look_at_the_network_that_the_file_holds(capsys, tmp_path, folder):
+    start = ("--start", folder / "labels" / "man_track000.tif")
+    save_recognet(tmp_path / "recognet.safetensors", tiny_recognet())
+    track(folder, tmp_path / "r", *start, "--model", tmp_path / "recognet.safetensors", "--layers", 3)
+    assert described(tmp_path / "r")["features"] == "RecogNetFeatures"
+    assert described(tmp_path / "r")["strides"] == [1, 1, 2]
+    save_nuclei_network(tmp_path / "deepcell.safetensors", tiny_nuclei_network())
+    options = ("--model", tmp_path / "deepcell.safetensors", "--layers", 2, "--layer-weights", 1, 0.5)
+    track(folder, tmp_path / "d", *start, *options, "--scales", 0.95, 1, 1.05, "--scale-spread", 0.1)
+    assert described(tmp_path / "d")["features"] == "DeepCellFeatures"
+    assert described(tmp_path / "d")["zoom"] == 1
+    assert len(table(tmp_path / "d")) == 12
+    boxes = {float(row["y1"]) - float(row["y0"]) for row in table(tmp_path / "d")}
+    assert len(boxes) > 1
+    message = refusal(capsys, folder, tmp_path / "x", *start, *options[:2], "--layers", 4)
+    assert "layers is 4, but" in message
+    assert "a number from 1 to 3" in message
+    save_cell_model(tmp_path / "cells.safetensors", tiny_cell_model())
+    message = refusal(capsys, folder, tmp_path / "x", *start, "--model", tmp_path / "cells.safetensors")
+    assert "`cellmotion segment` takes it as --model" in message
+
+
+def test_an_embedding_sets_the_defaults_of_its_training(capsys, tmp_path, folder):
+    path = tmp_path / "embedding.safetensors"
+    save_embedding(path, tiny_embedding())
+    start = ("--start", folder / "labels" / "man_track000.tif")
+    track(folder, tmp_path / "one", *start, "--model", path, "--centring.radius", 5)
+    settings = described(tmp_path / "one")
+    assert (settings["window"], settings["strides"]) == (32, [1])
+    assert (settings["settings"]["sigma"], settings["settings"]["regularization"]) == (1.5, 0.013)
+    track(
+        folder, tmp_path / "two", *start, "--model", path, "--layers", 2, "--filter.sigma", 2, "--no-centre"
+    )
+    assert described(tmp_path / "two")["strides"] == [1, 1]
+    assert described(tmp_path / "two")["settings"]["sigma"] == 2
+    with pytest.raises(SystemExit):
+        cli.main(["track", "--model", str(path), "--help"])
+    shown = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
+    assert re.search(r"--sharpness FLOAT [^(]*\(default: 9.4\)", shown)

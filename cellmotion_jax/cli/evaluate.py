@@ -22,7 +22,7 @@ class _EvaluateOptions:
 
     SEG against the gold segmentation (01_GT/SEG) and the silver one (01_ST/SEG) in the frames that have one,
     DET, LNK and TRA against 01_GT/TRA, with the numbers of errors by which they fall short. A result without
-    res_track.txt, as `cellmotion predict` writes it, has SEG and DET alone.
+    res_track.txt, as `cellmotion segment` writes it, has SEG and DET alone.
     """
 
     result: tyro.conf.Positional[pathlib.Path]

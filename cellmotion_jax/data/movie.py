@@ -39,15 +39,22 @@ class Movie:
     pixel_size_um: float | None
     planes: tuple[tuple[TiffHeader, int], ...]
 
+    @property
+    def channels(self) -> int:
+        """1 for frames [y x] of grey values, 3 for frames [y x 3] of red, green and blue."""
+        return self.planes[0][0].channels
+
     def __len__(self) -> int:
         return len(self.planes)
 
-    def __getitem__(self, frame: SupportsIndex) -> Num[np.ndarray, "y x"]:
+    def __getitem__(self, frame: SupportsIndex) -> Num[np.ndarray, "y x *channel"]:
         header, plane = self.planes[frame]
         return read_plane(header, plane)
 
 
-def open_movie(path: str | os.PathLike[str], *, pixel_size_um: float | None = None) -> Movie:
+def open_movie(
+    path: str | os.PathLike[str], *, pixel_size_um: float | None = None, colour: bool = False
+) -> Movie:
     """Opens a folder of TIFF frames or one TIFF stack; pixels are read when a frame is asked for.
 
     In a folder every file is one frame. The names are alike but for one running number, with or without
@@ -59,25 +66,27 @@ def open_movie(path: str | os.PathLike[str], *, pixel_size_um: float | None = No
         path: Folder or file.
         pixel_size_um: Side of a pixel in micrometres; overrides the file's own tags (OME, ImageJ, or TIFF
             centimetres), which count only if the pixels are square and smaller than 50 um.
+        colour: Frames are red, green and blue, instead of grey.
 
     Returns:
         The movie, of at least one frame.
 
     Raises:
         InputError: If there are no frames, a number is missing or twice, a frame differs in size or type, a
-            file is truncated, three-dimensional or coloured, or the pixel size is not positive.
+            file is truncated, three-dimensional or not of the colours that are asked for, or the pixel size
+            is not positive.
     """
     path = pathlib.Path(path)
     if pixel_size_um is not None and not (math.isfinite(pixel_size_um) and pixel_size_um > 0):
         raise InputError(f"pixel_size_um is {pixel_size_um}; it is a positive length in micrometres.")
     if path.is_dir():
-        headers = [read_header(file) for file in _ordered(path, list_tiffs(path))]
+        headers = [read_header(file, colour=colour) for file in _ordered(path, list_tiffs(path))]
         for header in headers:
             _check_frame(header, headers[0])
         names = tuple(header.path.name for header in headers)
         planes = tuple((header, 0) for header in headers)
     else:
-        header = read_header(path)
+        header = read_header(path, colour=colour)
         names = tuple(f"{path.name} page {plane}" for plane in range(header.planes))
         planes = tuple((header, plane) for plane in range(header.planes))
     first, _ = planes[0]

@@ -50,6 +50,7 @@ class TiffHeader(NamedTuple):
         dtype: Their type, in the byte order of the file.
         pixel_size_um: Side of a pixel in micrometres, None where the file does not say.
         pixels_at: Where in the file the bytes of all planes lie in one piece, None if they do not.
+        channels: 1 for grey, 3 for red, green and blue.
     """
 
     path: pathlib.Path
@@ -58,20 +59,22 @@ class TiffHeader(NamedTuple):
     dtype: np.dtype
     pixel_size_um: float | None
     pixels_at: int | None
+    channels: int
 
 
-def read_header(path: pathlib.Path) -> TiffHeader:
+def read_header(path: pathlib.Path, *, colour: bool = False) -> TiffHeader:
     """Reads the tags of a TIFF file and makes sure that all the bytes they promise are there.
 
     Args:
         path: A file with one two-dimensional grey image, or with a stack of equal ones along time.
+        colour: Images are red, green and blue, interleaved, instead of grey.
 
     Returns:
         The header.
 
     Raises:
         InputError: If the file is absent, truncated or no TIFF, if its images differ in size, if they have
-            slices, channels or colours, or if they are neither integers nor real numbers.
+            slices, channels or other colours, or if they are neither integers nor real numbers.
     """
     with _open(path) as file:
         series = file.series[0]
@@ -80,17 +83,18 @@ def read_header(path: pathlib.Path) -> TiffHeader:
             raise InputError(f"{path} holds several series of images ({sizes}); a movie is one series.")
         if series.is_multifile:
             raise InputError(f"{path} is one part of an OME-TIFF in several files; save it as one file.")
-        _check_axes(path, series.axes, series.shape)
+        _check_axes(path, series.axes, series.shape, colour=colour)
         if series.dtype is None or series.dtype.kind not in "uif":
             raise InputError(f"{path} holds {series.dtype} pixels; integers or real numbers are right.")
-        planes = series.shape[0] if len(series.shape) == 3 else 1
+        shape, channels = (series.shape[:-1], 3) if colour else (series.shape, 1)
+        planes = shape[0] if len(shape) == 3 else 1
         _check_whole(path, file, series, planes)
-        y, x = series.shape[-2:]
+        y, x = shape[-2:]
         dtype = series.dtype.newbyteorder(file.byteorder)
-        return TiffHeader(path, planes, (y, x), dtype, _pixel_size_um(file), series.dataoffset)
+        return TiffHeader(path, planes, (y, x), dtype, _pixel_size_um(file), series.dataoffset, channels)
 
 
-def read_plane(header: TiffHeader, index: int = 0) -> Num[np.ndarray, "y x"]:
+def read_plane(header: TiffHeader, index: int = 0) -> Num[np.ndarray, "y x *channel"]:
     """Reads one image of a file.
 
     Args:
@@ -98,7 +102,7 @@ def read_plane(header: TiffHeader, index: int = 0) -> Num[np.ndarray, "y x"]:
         index: Which of its planes, counted from 0.
 
     Returns:
-        The pixels as they are stored, in the machine's byte order.
+        The pixels as they are stored, in the machine's byte order; [y x], or [y x 3] of a colour image.
 
     Raises:
         InputError: If the pixels cannot be decoded.
@@ -107,10 +111,11 @@ def read_plane(header: TiffHeader, index: int = 0) -> Num[np.ndarray, "y x"]:
         if header.pixels_at is None:
             return file.pages[index].asarray()
         # Found by arithmetic, since ImageJ may give only the first of many planes a page.
-        y, x = header.shape
-        offset = header.pixels_at + index * y * x * header.dtype.itemsize
-        pixels = file.filehandle.read_array(header.dtype, count=y * x, offset=offset)
-        return pixels.astype(header.dtype.newbyteorder("="), copy=False).reshape(y, x)
+        shape = header.shape if header.channels == 1 else (*header.shape, header.channels)
+        count = math.prod(shape)
+        offset = header.pixels_at + index * count * header.dtype.itemsize
+        pixels = file.filehandle.read_array(header.dtype, count=count, offset=offset)
+        return pixels.astype(header.dtype.newbyteorder("="), copy=False).reshape(shape)
 
 
 @contextlib.contextmanager
@@ -151,8 +156,16 @@ def _written_one_by_one(file: tifffile.TiffFile) -> bool:
     return note is not None and len(tifffile.tifffile.shaped_description_metadata(note)["shape"]) == 2
 
 
-def _check_axes(path: pathlib.Path, axes: str, shape: tuple[int, ...]) -> None:
+def _check_axes(path: pathlib.Path, axes: str, shape: tuple[int, ...], *, colour: bool) -> None:
     """Refuses everything but one plane or planes along time; I and Q are pages without a meaning given."""
+    if colour:
+        if not axes.endswith("YXS") or shape[-1] != 3:
+            size = " x ".join(map(str, shape))
+            raise InputError(
+                f"{path} holds no images of red, green and blue (axes {axes}, {size}); save it as RGB with "
+                "interleaved colours."
+            )
+        axes, shape = axes[:-1], shape[:-1]
     if axes == "YX" or (len(axes) == 3 and axes[0] in "TIQ" and axes[1:] == "YX"):
         return
     size = " x ".join(map(str, shape))

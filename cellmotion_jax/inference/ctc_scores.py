@@ -42,7 +42,7 @@ def open_result(folder: str | os.PathLike[str], sequence: CtcSequence) -> Result
 
     Args:
         folder: The result, e.g. ``DATASET/01_RES``. A folder without ``res_track.txt``, such as ``cellmotion
-            predict`` writes, has masks alone. With an empty one, nothing was found.
+            segment`` writes, has masks alone. With an empty one, nothing was found.
         sequence: What it is a result of.
 
     Returns:

@@ -1,16 +1,13 @@
-"""Tips of protrusions followed through a movie, as one table; tables of cells and tips as CSV files."""
+"""Tips of protrusions followed through a movie, as one table."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import os
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
-from cellmotion_jax.files import written_beside
 from cellmotion_jax.morphology.behaviour import CellTable
 from cellmotion_jax.morphology.protrusions import Protrusions
 from cellmotion_jax.morphology.tip_tracks import angle_to_migration, follow_tips, forget_tips
@@ -90,30 +87,3 @@ def tip_table(
     # At once for all frames: a compiled program serves one number of tips.
     joined["to_migration"] = angle_to_migration(joined["orientation"], joined["to_migration"])
     return TipTable(**joined)
-
-
-def write_table(path: str | os.PathLike[str], table: CellTable | TipTable) -> None:
-    """Writes the columns of a table under their names, a row per line; what does not exist stays empty.
-
-    Args:
-        path: The CSV file, replaced if it exists; it is either complete or as it was before.
-        table: Cells, whose speed has its unit in the name, or tips.
-    """
-    columns: dict[str, np.ndarray] = {}
-    for field in dataclasses.fields(table):
-        column = getattr(table, field.name)
-        if isinstance(column, np.ndarray):
-            columns[field.name] = column
-    if isinstance(table, CellTable):
-        unit = table.speed_unit.replace("/", "_per_")
-        columns = {f"speed_{unit}" if name == "speed" else name: it for name, it in columns.items()}
-    with written_beside(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(zip(*(map(_text, column.tolist()) for column in columns.values())))
-
-
-def _text(value: float | int | bool) -> str:
-    if isinstance(value, bool):
-        return str(int(value))
-    return "" if value != value else f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -18,6 +18,8 @@ from matplotlib.patheffects import withStroke
 from cellmotion_jax.report.figures import legend_below, new_figure, save_figure
 from cellmotion_jax.report.images import draw_image
 
+MOST_IDS_DRAWN = 100
+"""More ids beside the dots cannot be read."""
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 

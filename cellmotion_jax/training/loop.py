@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from cellmotion_jax.errors import InputError
+from cellmotion_jax.errors import InputError, TrainingDiverged
 from cellmotion_jax.training import checkpoint
 from cellmotion_jax.training.config import Optimizer, Phase, Run, learning_rate_schedule, phase_ends
 from cellmotion_jax.training.logging import MetricsLog
@@ -33,10 +33,6 @@ from cellmotion_jax.training.step import (
 )
 
 Evaluate = Callable[[TrainState], Mapping[str, np.ndarray]]
-
-
-class TrainingDiverged(RuntimeError):
-    """The loss or its gradient is no longer finite; the last good checkpoint is kept."""
 
 
 def fit(

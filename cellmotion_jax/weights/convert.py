@@ -144,6 +144,22 @@ def load_weights(path: str | os.PathLike[str]) -> Pretrained:
     return Pretrained(model, flax.traverse_util.unflatten_dict(tensors, sep="/"), scaling, metadata)
 
 
+def imported_model(path: str | os.PathLike[str]) -> str | None:
+    """Of which network a file of ``import_weights`` holds the weights.
+
+    Args:
+        path: A safetensors file.
+
+    Returns:
+        Its name in the catalogue; None if the file is from elsewhere, or of a network that is not in it.
+
+    Raises:
+        InputError: If the file is absent, damaged or no safetensors file.
+    """
+    name = read_metadata(pathlib.Path(path)).get(MODEL_KEY)
+    return name if name in CATALOGUE else None
+
+
 class _Fitted(NamedTuple):
     ours: dict[str, Float32[np.ndarray, "..."]]
     types: tuple[str, ...]

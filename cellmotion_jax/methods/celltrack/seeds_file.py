@@ -1,56 +1,122 @@
-"""Which cells ``cellmotion track`` follows, and from where on."""
+"""Which cells of a movie are followed, and from where on: label images and tables on disk."""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Integer
 
-from cellmotion_jax.data.movie import Movie, open_movie
+from cellmotion_jax.data.ctc_masks import MAX_WRITTEN_LABEL
+from cellmotion_jax.data.label_images import open_labels, read_all
+from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.celltrack.seeds import LARGEST_ID, Seeds, seeds_at_births, seeds_from_labels
+from cellmotion_jax.methods.celltrack.seeds import (
+    LARGEST_ID,
+    Seeds,
+    choose_seeds,
+    seeds_at_births,
+    seeds_at_points,
+    seeds_from_labels,
+    typical_diameter,
+)
+from cellmotion_jax.methods.celltrack.track_movie import Detect
 
 
-def open_labels(folder: pathlib.Path, movie: Movie) -> Movie:
-    """Opens the label images of a movie, one per frame.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StartSettings:
+    """Which cells are followed, and from where on."""
+
+    start: pathlib.Path | None = None
+    """Cells to follow: a TIFF label image of frame 0; a CSV table with the columns y, x and, if you like, id
+    and frame; or a folder of label images of all frames, in which a label is one cell throughout."""
+    every_birth: bool = False
+    """Follow cells that appear later, too: of a folder as --start every new label, otherwise every segment of
+    --segmentation that is on no track."""
+    ids: tuple[int, ...] = ()
+    """Follow only these labels."""
+    at: tuple[tuple[float, float], ...] = ()
+    """Follow only the cells that begin at these places, Y X [Y X ...]; without --start and --segmentation
+    cells begin there."""
+    segmentation: pathlib.Path | None = None
+    """Folder of label images of all frames whose labels say nothing from frame to frame, as `cellmotion
+    segment` writes them: maskT.tif holds these segments under the ids of the tracks instead of discs."""
+    cell_diameter: float | None = None
+    """Pixels across a typical cell; without it the median of the masks where cells begin, which is too
+    small if they are mere markers."""
+
+
+class Start(NamedTuple):
+    """Where the tracks of a movie begin."""
+
+    seeds: Seeds
+    """Cells to follow."""
+    diameter: float
+    """Pixels across a typical cell."""
+    segmentation: Movie | None
+    """Label images onto which the tracks are put."""
+    detect: Detect | None
+    """Centres of segments, if new cells are to be found among them."""
+
+
+def read_start(settings: StartSettings, movie: Movie) -> Start:
+    """Reads which cells are followed, and from where on.
 
     Args:
-        folder: Folder of TIFF files, or a stack.
-        movie: The movie they are of.
+        settings: What the user says.
+        movie: The movie.
 
     Returns:
-        The label images.
+        At least one cell, or segments among which cells are found.
 
     Raises:
-        InputError: If they are not whole numbers, or not as many or of the same size as the frames.
+        InputError: If a file or folder cannot be used, nothing says where cells begin, there is no cell, an
+            id is too large for a result, no size of cells is known, or settings contradict each other.
     """
-    labels = open_movie(folder)
-    if labels.dtype.kind not in "ui":
-        raise InputError(f"{folder} holds images of {labels.dtype}; labels are whole numbers (uint16).")
-    if (len(labels), labels.shape) != (len(movie), movie.shape):
+    labels = None if settings.segmentation is None else open_labels(settings.segmentation, movie)
+    start, at, every_birth = settings.start, settings.at, settings.every_birth
+    of_folder = start is not None and start.is_dir()
+    if every_birth and labels is None and not of_folder:
         raise InputError(
-            f"{folder} holds {len(labels)} label images of {labels.shape[0]} x {labels.shape[1]} pixels, but "
-            f"{movie.path} {len(movie)} frames of {movie.shape[0]} x {movie.shape[1]}."
+            "every-birth needs to know of births: give a folder of label images as start or as segmentation."
         )
-    return labels
-
-
-def read_all(movie: Movie) -> Iterator[Integer[np.ndarray, "y x"]]:
-    """The frames one after the other."""
-    return (movie[frame] for frame in range(len(movie)))
+    if start is not None:
+        seeds = read_seeds(start, movie, every_birth=every_birth)
+    elif labels is not None:
+        seeds = seeds_from_labels(labels[0])
+    elif at:
+        seeds, at = seeds_at_points(at), ()
+    else:
+        raise InputError("start is missing; give start, segmentation, or places with at to begin from.")
+    if not len(seeds) and not (every_birth and labels is not None):
+        raise InputError(
+            "there is no cell to follow where cells begin; give an image with at least one label."
+        )
+    if len(seeds) and seeds.ids.max() > MAX_WRITTEN_LABEL:
+        raise InputError(
+            f"a cell to follow has the id {seeds.ids.max()}; a result of the Cell Tracking Challenge holds "
+            f"ids up to {MAX_WRITTEN_LABEL}."
+        )
+    diameter = typical_diameter(seeds, settings.cell_diameter)
+    seeds = choose_seeds(seeds, ids=settings.ids, at=at, reach=diameter)
+    if labels is None or not every_birth or of_folder:
+        return Start(seeds, diameter, labels, None)
+    if settings.ids or settings.at:
+        raise InputError("every-birth follows all cells of the segmentation; leave out ids and at.")
+    return Start(seeds, diameter, labels, lambda frame, image: seeds_from_labels(labels[frame]).points)
 
 
 def read_seeds(start: pathlib.Path, movie: Movie, *, every_birth: bool) -> Seeds:
     """Reads the cells to follow from a label image, a table, or the label images of the whole movie.
 
     Args:
-        start: A file as `methods.celltrack.seeds_file.read_seed_file` takes it, or a folder of label images.
+        start: A file as `read_seed_file` takes it, or a folder of label images.
         movie: The movie.
         every_birth: Of a folder, take every label where it first occurs, not only those of the first image.
 

@@ -65,7 +65,7 @@ def find_instances(
     """
     if foreground.ndim != 2 or not foreground.size:
         raise ValueError(f"foreground must be an image [y, x], got shape {foreground.shape}")
-    _check(settings)
+    check_instance_settings(settings)
     if np.isnan(foreground).any():
         raise InputError("foreground holds NaN; probabilities from 0 to 1 are right.")
     cells = _without_holes(foreground > settings.threshold, settings.largest_hole)
@@ -136,7 +136,15 @@ def _large(labels: Int32[np.ndarray, "y x"], smallest: int) -> Int32[np.ndarray,
     return number[labels]
 
 
-def _check(settings: InstanceSettings) -> None:
+def check_instance_settings(settings: InstanceSettings) -> None:
+    """Refuses settings out of range.
+
+    Args:
+        settings: To be used by `find_instances`.
+
+    Raises:
+        InputError: If one is out of range.
+    """
     if not 0 <= settings.threshold < 1:
         raise InputError(f"threshold is {settings.threshold}; a probability from 0 to below 1 is right.")
     if settings.smallest_area < 1 or settings.largest_hole < 0:

@@ -32,7 +32,7 @@ from cellmotion_jax.weights.catalogue import CATALOGUE
 from cellmotion_jax.weights.convert import load_weights
 
 # The lowest number of an image of signed 16-bit numbers that were stored as unsigned ones.
-SIGNED_AS_UNSIGNED = 32768
+SIGNED_AS_UNSIGNED = 32768.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -208,13 +208,25 @@ def nuclei_contrast(
         InputError: If the image is smaller than a block, or more than half of it is not above the offset.
     """
     if offset is None:
-        offset = SIGNED_AS_UNSIGNED if image.min() >= SIGNED_AS_UNSIGNED else 0
+        offset = dark_intensity(image)
     small = downsample_image(image, downsample)
     if np.median(small) <= offset:
         raise InputError(
             f"half of the image is not above {offset:g}; the offset is the intensity where there is no light."
         )
     return np.asarray(_contrast(jnp.asarray(small), jnp.float32(offset), window=field))
+
+
+def dark_intensity(image: Num[np.ndarray, "..."]) -> float:
+    """Intensity where there is no light: 32,768 if no pixel is below that, and 0 otherwise.
+
+    Args:
+        image: Intensities as they are stored.
+
+    Returns:
+        The offset of the camera, or of numbers that were signed.
+    """
+    return SIGNED_AS_UNSIGNED if image.min() >= SIGNED_AS_UNSIGNED else 0.0
 
 
 def label_nuclei(

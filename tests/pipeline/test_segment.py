@@ -10,9 +10,15 @@ import tifffile
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deep_distance.cells import find_cells
-from cellmotion_jax.methods.deep_distance.predict_movie import predict_movie
+from cellmotion_jax.methods.deep_distance.segmenter import DeepDistanceSegmenter, DeepDistanceSettings
 from cellmotion_jax.models.deep_distance import Task
+from cellmotion_jax.pipeline.segment import segment_movie
 from tests.cell_models import SHAPE, Brightness, cell_model
+
+
+def segmenter(model):
+    return DeepDistanceSegmenter(model=model, settings=DeepDistanceSettings(detection=model.detection))
+
 
 PLACES = ([(10, 12)], [], [(10, 12), (30, 40)], [(31, 41), (11, 13)])
 
@@ -38,12 +44,12 @@ def rows_of(folder):
 
 
 def test_masks_and_table_say_the_same(stack, tmp_path):
-    prediction = predict_movie(open_movie(stack, pixel_size_um=0.5), cell_model(), tmp_path)
+    result = segment_movie(open_movie(stack, pixel_size_um=0.5), segmenter(cell_model()), tmp_path)
     assert sorted(path.name for path in tmp_path.glob("mask*")) == [f"mask00{t}.tif" for t in range(4)]
     rows = rows_of(tmp_path)
     assert list(rows[0]) == ["frame", "label", "y", "x", "score", "area", "y_um", "x_um", "area_um2"]
-    assert prediction.frames == 4
-    assert prediction.cells == len(rows) == 5
+    assert result.frames == 4
+    assert result.cells == len(rows) == 5
     for t, places in enumerate(PLACES):
         mask = tifffile.imread(tmp_path / f"mask00{t}.tif")
         assert (mask.shape, mask.dtype) == (SHAPE, np.uint16)
@@ -62,7 +68,7 @@ def test_masks_and_table_say_the_same(stack, tmp_path):
 
 def test_the_first_the_middle_and_the_last_frame_are_for_show(stack, tmp_path):
     movie, model = open_movie(stack), cell_model()
-    shown = predict_movie(movie, model, tmp_path).shown
+    shown = segment_movie(movie, segmenter(model), tmp_path).shown
     assert [frame.name for frame in shown] == [f"cells.tif page {t}" for t in (0, 2, 3)]
     last = find_cells(model, movie[3][..., None], segment=True)
     np.testing.assert_array_equal(shown[2].image, movie[3])
@@ -72,12 +78,12 @@ def test_the_first_the_middle_and_the_last_frame_are_for_show(stack, tmp_path):
 
 def test_a_network_without_outlines_gives_detections_only(stack, tmp_path):
     model = cell_model(Brightness(tasks=(Task.inner,), depth=2))
-    prediction = predict_movie(open_movie(stack), model, tmp_path)
+    result = segment_movie(open_movie(stack), segmenter(model), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["detections.csv"]
     rows = rows_of(tmp_path)
     assert list(rows[0]) == ["frame", "label", "y", "x", "score", "area"]
     assert [row["area"] for row in rows] == [""] * 5
-    assert prediction.shown[0].labels is None
+    assert result.shown[0].labels is None
 
 
 @pytest.mark.parametrize(("digits", "named"), [(3, "mask000.tif"), (4, "mask0000.tif")])
@@ -85,7 +91,7 @@ def test_masks_have_the_digits_of_the_frames(tmp_path, digits, named):
     (tmp_path / "frames").mkdir()
     tifffile.imwrite(tmp_path / "frames" / f"t{0:0{digits}d}.tif", frame_of(PLACES[0]))
     (tmp_path / "out").mkdir()
-    predict_movie(open_movie(tmp_path / "frames"), cell_model(), tmp_path / "out")
+    segment_movie(open_movie(tmp_path / "frames"), segmenter(cell_model()), tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").glob("mask*")] == [named]
 
 
@@ -101,7 +107,7 @@ def test_no_frame_is_kept_longer_than_it_is_needed(stack, tmp_path):
 
     movie = open_movie(stack)
     fields = {field.name: getattr(movie, field.name) for field in dataclasses.fields(movie)}
-    predict_movie(Watched(**fields), cell_model(), tmp_path)
+    segment_movie(Watched(**fields), segmenter(cell_model()), tmp_path)
     assert asked == [(0, 0), (1, 1), (2, 2), (3, 3)]
 
 
@@ -110,4 +116,4 @@ def test_a_frame_that_cannot_be_used_is_named(tmp_path):
     frames[1, 4, 5] = np.nan
     tifffile.imwrite(tmp_path / "bad.tif", frames, photometric="minisblack")
     with pytest.raises(InputError, match=r"bad.tif, bad.tif page 1: .*NaN .*row 4, column 5"):
-        predict_movie(open_movie(tmp_path / "bad.tif"), cell_model(), tmp_path)
+        segment_movie(open_movie(tmp_path / "bad.tif"), segmenter(cell_model()), tmp_path)

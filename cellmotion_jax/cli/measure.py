@@ -1,0 +1,73 @@
+"""``cellmotion measure``: shapes, protrusions and motion of tracked cells."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+
+import tyro
+
+from cellmotion_jax.cli.option_defaults import parse_options
+from cellmotion_jax.data.label_images import open_tracked_masks
+from cellmotion_jax.data.movie import open_movie
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import require_empty_folder, written_beside
+from cellmotion_jax.pipeline.measure import MeasureSettings, draw_on_movie, measure_tracks, write_measures
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _MeasureOptions(MeasureSettings):
+    """Measures shapes, protrusions and motion of tracked cells.
+
+    Writes cells.csv (shape, protrusions and motion by track and frame), tips.csv (tips of protrusions,
+    followed through time), behaviour.png and time_courses.png (shape against motion, and through time) and,
+    with the movie, segmentation.gif (contours and tips over the movie) and protrusions.png (skeleton and
+    geodesic distance of the cell with the longest protrusion). Protrusions need the size of a pixel.
+    """
+
+    result: tyro.conf.Positional[pathlib.Path]
+    """Folder of the Cell Tracking Challenge: maskT.tif and res_track.txt, as `cellmotion track` writes them,
+    or man_trackT.tif and man_track.txt."""
+    movie: tyro.conf.Positional[pathlib.Path | None] = None
+    """The movie that RESULT is of, for pictures and the size of a pixel: folder of TIFF frames or a stack."""
+    out: pathlib.Path
+    """Folder to write; it must not exist yet, or be empty."""
+    pixel_size_um: float | None = None
+    """Side of a pixel in micrometres, where the files do not say it or say it wrong."""
+    frame_interval_s: float | None = None
+    """Seconds from frame to frame, for speeds in um/min; without them they are in pixels per frame."""
+
+
+def measure_cells(arguments: list[str]) -> None:
+    """Measures the tracked cells of a movie."""
+    options = parse_options(_MeasureOptions, arguments, prog="cellmotion measure")
+    require_empty_folder(options.out)
+    interval = options.frame_interval_s
+    for name, value, unit in (
+        ("frame-interval-s", interval, "seconds"),
+        ("pixel-size-um", options.pixel_size_um, "micrometres"),
+    ):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise InputError(f"{name} is {value}; it is a positive number of {unit}.")
+    movie = None
+    if options.movie is not None:
+        movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
+    result = open_tracked_masks(options.result, movie)
+    in_movie = None if movie is None else movie.pixel_size_um
+    pixel_size_um = options.pixel_size_um or in_movie or result.masks.pixel_size_um
+    with written_beside(options.out) as partial:
+        partial.mkdir()
+        measures = measure_tracks(
+            result, settings=options, pixel_size_um=pixel_size_um, frame_interval_s=interval
+        )
+        write_measures(partial, measures)
+        if movie is not None:
+            draw_on_movie(partial, movie, result.masks, measures, protrusions=options.protrusions)
+    tips = (
+        "protrusions were not measured, since the size of a pixel is not known"
+        if measures.tips is None
+        else f"{len(measures.tips)} tips of protrusions"
+    )
+    frames = len(result.masks)
+    print(f"Wrote {options.out}: {len(result.tracks)} tracks in {frames} frames; {tips}")  # noqa: T201

@@ -1,0 +1,249 @@
+"""``cellmotion track --by filters``: cells of a movie followed from where they begin."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import tyro
+
+from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
+from cellmotion_jax.cli.option_defaults import parse_early, parse_options
+from cellmotion_jax.data.ctc_masks import frame_digits
+from cellmotion_jax.data.label_images import read_all
+from cellmotion_jax.data.movie import Movie, open_movie
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import require_empty_folder, written_beside
+from cellmotion_jax.methods.celltrack.ctc_result import write_ctc_result
+from cellmotion_jax.methods.celltrack.filters_file import save_filters
+from cellmotion_jax.methods.celltrack.grid import CELL_DIAMETER, grid_frame, grid_shape, grid_zoom
+from cellmotion_jax.methods.celltrack.seeds_file import StartSettings, read_start
+from cellmotion_jax.methods.celltrack.track_movie import TrackedMovie, track_movie
+from cellmotion_jax.methods.celltrack.tracks import write_track_table
+from cellmotion_jax.pipeline.tracking_features import TrackingModel, open_tracking_model
+from cellmotion_jax.report.live_view import LiveFrame, write_live_view
+from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
+from cellmotion_jax.tracking import (
+    Centring,
+    ConfidenceSettings,
+    Exclusion,
+    Features,
+    Intensity,
+    KernelFilter,
+    LinearFilter,
+    Motion,
+    Redetection,
+    Tracker,
+)
+
+PROG = "cellmotion track"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _ModelOption:
+    """What decides on the defaults of other options."""
+
+    model: pathlib.Path | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _FilterOptions(StartSettings):
+    """Follows the cells of a movie, each by a correlation filter of its own.
+
+    Where cells begin is told by --start, by --at alone, or by the first image of --segmentation. Writes
+    tracks.csv (places and confidence by track and frame), maskT.tif and res_track.txt (a result of the Cell
+    Tracking Challenge), trajectories.png, filters.safetensors (what the filters have learned) and, if asked
+    for, live.gif. Lengths of window, motion, exclusion and redetection are in pixels of a grid: on
+    intensities a typical cell is 16 of them across, on a tracking embedding as many as in its training, and
+    on other networks the grid is that of the movie.
+    """
+
+    movie: tyro.conf.Positional[pathlib.Path]
+    """Folder of TIFF frames, or one TIFF stack; grey."""
+    out: pathlib.Path
+    """Folder to write; it must not exist yet, or be empty."""
+    by: Literal["filters", "linking"] = "filters"
+    """Follow cells by filters, or link label images frame to frame; --by linking --help lists its options."""
+    reach: float = 0.0
+    """How far from its segment a track may be to own it, in pixels of the image."""
+    model: pathlib.Path | None = None
+    """Learned features instead of intensities: a tracking embedding (with the window, the filter and the
+    motion that it was trained with), a RecogNet or a DeepCell network of `cellmotion train`, or a DeepCell
+    network or a MobileNetV2 of `cellmotion import-weights`."""
+    layers: int | None = None
+    """Layers of the network that filters look at, each with a filter of its own: convolutions of RecogNet and
+    DeepCell (4 without it), stages of MobileNetV2 (3), or features and intensities of an embedding (1)."""
+    layer_weights: tuple[float, ...] | None = None
+    """Weight of the response on each layer; without it 1.0 0.5 0.2 0.2, of an embedding 1.0 1.0."""
+    live: int | None = None
+    """Id of a cell whose filter is shown at work in live.gif."""
+    pixel_size_um: float | None = None
+    """Side of a pixel in micrometres, where the movie's files do not say it or say it wrong."""
+    window: int = 48
+    """Side of the window in which a cell is looked for."""
+    scales: tuple[float, ...] = (1.0,)
+    """Relative sizes of the window that are tried in every frame, e.g. 0.95 1 1.05 for cells that grow or
+    shrink; 1 alone is a fixed size."""
+    scale_spread: float = 0.05
+    """Standard deviation of the logarithm of a cell's change of size from frame to frame."""
+    sharpness: float = 10.0
+    """How much a response weighs against the distance from the expected place."""
+    filter: LinearFilter = dataclasses.field(default_factory=LinearFilter)
+    """How cells are recognised: ridge regression from all shifts of a window to a Gaussian."""
+    kernel: bool = False
+    """Use Gaussian kernels instead; kernel-filter says how, and filter is without effect."""
+    kernel_filter: KernelFilter = dataclasses.field(default_factory=KernelFilter)
+    """The same with Gaussian kernels."""
+    motion: Motion = dataclasses.field(default_factory=Motion)
+    confidence: ConfidenceSettings = dataclasses.field(default_factory=ConfidenceSettings)
+    compete: bool = True
+    """Give no place to two tracks, and end tracks on whose place a cell is born; exclusion says how."""
+    exclusion: Exclusion = dataclasses.field(default_factory=Exclusion)
+    redetect: bool = False
+    """Look for lost cells beyond their windows; redetection says how."""
+    redetection: Redetection = dataclasses.field(default_factory=Redetection)
+    centre: bool = True
+    """Keep tracks in the middle of their cells, if the model says where that is; centring says how."""
+    centring: Centring = dataclasses.field(default_factory=Centring)
+
+
+def follow_cells(arguments: list[str]) -> None:
+    """Follows the cells of a movie."""
+    path = parse_early(_ModelOption, arguments, prog=PROG).model
+    model = None if path is None else open_tracking_model(path)
+    options = parse_options(_FilterOptions, arguments, prog=PROG, defaults=_as_trained(model))
+    require_empty_folder(options.out)
+    movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
+    seeds, diameter, segmentation, detect = read_start(options, movie)
+    if options.live is not None and options.live not in seeds.ids:
+        raise InputError(f"live is {options.live}, which is none of the {len(seeds)} cells to follow.")
+    tracker = _tracker(options, model, movie)
+    wanted = CELL_DIAMETER if model is None else model.diameter or diameter
+    zoom = grid_zoom(diameter, wanted=wanted)
+    enable_compilation_cache()
+    with written_beside(options.out) as partial:
+        result = track_movie(
+            movie,
+            seeds,
+            tracker,
+            diameter=diameter,
+            grid_diameter=wanted,
+            detect=detect,
+            watch=options.live,
+        )
+        tracks = result.tracks
+        known = dict(zip(seeds.ids.tolist(), seeds.diameters.tolist()))
+        discs = np.array([known.get(label, np.nan) for label in tracks.ids.tolist()])
+        write_ctc_result(
+            partial,
+            tracks,
+            np.where(np.isnan(discs), diameter, discs),
+            shape=movie.shape,
+            digits=frame_digits(movie),
+            segmentations=None if segmentation is None else read_all(segmentation),
+            reach=options.reach,
+        )
+        write_track_table(partial / "tracks.csv", tracks, pixel_size_um=movie.pixel_size_um)
+        save_filters(partial / "filters.safetensors", result.filters, tracker=tracker, zoom=zoom)
+        plot_trajectories(
+            movie[-1],
+            tracks.points,
+            tracks.lost,
+            partial / "trajectories.png",
+            ids=tracks.ids if len(tracks) <= MOST_IDS_DRAWN else None,
+        )
+        if options.live is not None:
+            write_live_view(_live_frames(movie, result, options.live, zoom), partial / "live.gif")
+    share = tracks.lost.sum() / tracks.present.sum()
+    print(  # noqa: T201
+        f"Wrote {options.out}: {len(tracks)} tracks in {len(movie)} frames, "
+        f"{share:.1%} of their places reported lost"
+    )
+
+
+def _as_trained(model: TrackingModel | None) -> dict[str, Any]:
+    """Defaults that are what the features were trained with."""
+    if model is None or model.embedding is None:
+        return {}
+    trained = model.embedding
+    return {
+        "window": trained.window,
+        "sharpness": trained.sharpness,
+        "filter": LinearFilter(sigma=trained.filter_sigma, regularization=trained.regularization),
+        "kernel_filter": KernelFilter(sigma=trained.filter_sigma),
+        "motion": Motion(spread=trained.spread),
+    }
+
+
+def _tracker(options: _FilterOptions, model: TrackingModel | None, movie: Movie) -> Tracker:
+    features, usual = _features(options, model, movie)
+    weights = usual if options.layer_weights is None else options.layer_weights
+    strides = features.strides
+    if len(weights) != len(strides) or not all(math.isfinite(weight) for weight in weights):
+        raise InputError(
+            f"layer-weights are {weights}, but filters look at {len(strides)} layers; give a number for each."
+        )
+    if options.window < 1 or any(options.window % stride for stride in strides):
+        raise InputError(
+            f"window is {options.window}; on layers with samples {', '.join(map(str, strides))} pixels apart "
+            f"it is a multiple of {math.lcm(*strides)}."
+        )
+    if not options.scales or not all(0 < scale < math.inf for scale in options.scales):
+        raise InputError(f"scales are {options.scales}; they are positive numbers, 1 for the same size.")
+    return Tracker(
+        features=features,
+        filter=options.kernel_filter if options.kernel else options.filter,
+        weights=weights,
+        size=options.window,
+        sharpness=options.sharpness,
+        motion=options.motion,
+        scales=options.scales,
+        scale_spread=options.scale_spread,
+        exclusion=options.exclusion if options.compete else None,
+        centring=options.centring if options.centre else None,
+        redetection=options.redetection if options.redetect else None,
+        confidence=options.confidence,
+    )
+
+
+def _features(
+    options: _FilterOptions, model: TrackingModel | None, movie: Movie
+) -> tuple[Features, tuple[float, ...]]:
+    """What filters look at, and the usual weights of its layers."""
+    most = 1 if model is None else len(model.weights)
+    usual = 1 if model is None else model.layers
+    layers = usual if options.layers is None else options.layers
+    if not 1 <= layers <= most:
+        there = "intensities are one layer" if model is None else f"{options.model} has {most}"
+        raise InputError(f"layers is {layers}, but {there}; give a number from 1 to {most}.")
+    if model is None:
+        return Intensity(), (1.0,)
+    if min(movie.shape) < model.smallest_frame:
+        raise InputError(
+            f"{movie.path} has frames of {movie.shape[0]} x {movie.shape[1]} pixels; the network of "
+            f"{options.model} takes frames of at least {model.smallest_frame} x {model.smallest_frame}."
+        )
+    return model.make(layers, movie[0]), model.weights[:layers]
+
+
+def _live_frames(movie: Movie, result: TrackedMovie, watched: int, zoom: float) -> Iterator[LiveFrame]:
+    """One per frame, on the grid."""
+    tracks = result.tracks
+    ratio = np.array(grid_shape(movie.shape, zoom)) / np.array(movie.shape)
+    chosen = int(np.flatnonzero(tracks.ids == watched)[0])
+    for frame, view in enumerate(result.filter_views):
+        yield LiveFrame(
+            image=grid_frame(movie[frame], zoom),
+            boxes=tracks.boxes[frame] * np.tile(ratio, 2),
+            ids=tracks.ids,
+            lost=tracks.lost[frame],
+            chosen=chosen,
+            window=view.window,
+            response=view.response,
+            psr=view.psr,
+            window_centre=(float(view.centre[0]), float(view.centre[1])),
+        )

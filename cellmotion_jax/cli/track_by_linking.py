@@ -1,0 +1,141 @@
+"""``cellmotion track --by linking``: label images of a movie linked to tracks from frame to frame."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import tyro
+from jaxtyping import Integer
+
+from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
+from cellmotion_jax.cli.option_defaults import parse_early, parse_options
+from cellmotion_jax.data.ctc_masks import frame_digits
+from cellmotion_jax.data.label_images import open_labels, read_all
+from cellmotion_jax.data.movie import Movie, open_movie
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.files import require_empty_folder, written_beside
+from cellmotion_jax.inference.linking.linker import LinkSettings
+from cellmotion_jax.inference.segmenter import Segmenter
+from cellmotion_jax.pipeline.link import link_movie
+from cellmotion_jax.pipeline.segment import cells_of_movie, open_movie_for
+from cellmotion_jax.pipeline.segmenters import open_segmenter
+from cellmotion_jax.report.tables import write_table
+from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
+
+PROG = "cellmotion track"
+TIFF = (".tif", ".tiff")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _SegmentationOptions:
+    """What decides on the settings that there are, and on their defaults."""
+
+    segmentation: tuple[pathlib.Path, ...] = ()
+    cell_diameter: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _LinkOptions:
+    """Links the cells of neighbouring frames to tracks, with gaps and divisions.
+
+    The cells are those of given label images, or are found by a trained model as `cellmotion segment` finds
+    them. Writes maskT.tif and res_track.txt (a result of the Cell Tracking Challenge; the labels are tracks),
+    tracks.csv (places and areas by track and frame) and trajectories.png. `cellmotion measure` measures the
+    result, `cellmotion evaluate` scores it.
+    """
+
+    movie: tyro.conf.Positional[pathlib.Path]
+    """Folder of TIFF frames, or one TIFF stack; grey, or RGB where the model was trained on RGB."""
+    out: pathlib.Path
+    """Folder to write; it must not exist yet, or be empty."""
+    segmentation: tuple[pathlib.Path, ...]
+    """Folder or stack of label images of all frames, whose labels are numbers within a frame; or the file of
+    a trained model that makes them, as `cellmotion segment` takes it, whose settings are then options too."""
+    by: Literal["filters", "linking"] = "linking"
+    """Follow cells by filters, or link label images frame to frame."""
+    cell_diameter: float | None = None
+    """Pixels across a typical cell of the movie, for a model that was trained on cells of another size."""
+    pixel_size_um: float | None = None
+    """Side of a pixel in micrometres, where the movie's files do not say it or say it wrong."""
+    links: LinkSettings = dataclasses.field(default_factory=LinkSettings)
+    """How cells are linked; lengths are in cell diameters."""
+    settings: tyro.conf.Suppress[Any] = None
+    """How a model finds cells; there is none without one."""
+
+
+def link_cells(arguments: list[str]) -> None:
+    """Links the cells of a movie to tracks."""
+    early = parse_early(_SegmentationOptions, arguments, prog=PROG)
+    segmenter = None
+    if early.segmentation and not _is_labels(early.segmentation[0]):
+        segmenter = open_segmenter(early.segmentation, cell_diameter=early.cell_diameter)
+    options = parse_options(
+        _LinkOptions,
+        arguments,
+        prog=PROG,
+        settings=None if segmenter is None else segmenter.settings,
+        more_help="--by linking --segmentation FILE --help lists the settings of a model.",
+    )
+    require_empty_folder(options.out)
+    if segmenter is None:
+        movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
+        segmentations = read_all(_given_labels(options, movie))
+    else:
+        segmenter = segmenter.with_settings(options.settings)
+        movie = open_movie_for(segmenter, options.movie, pixel_size_um=options.pixel_size_um)
+        segmentations = _fresh_labels(movie, segmenter)
+    enable_compilation_cache()
+    with written_beside(options.out) as partial:
+        tracks, places = link_movie(
+            segmentations,
+            partial,
+            settings=options.links,
+            digits=frame_digits(movie),
+            pixel_size_um=movie.pixel_size_um,
+            source=str(movie.path if segmenter else options.segmentation[0]),
+        )
+        write_table(partial / "tracks.csv", places)
+        points = places.trajectories(len(movie))
+        plot_trajectories(
+            movie[-1],
+            points,
+            np.zeros(points.shape[:2], bool),
+            partial / "trajectories.png",
+            ids=tracks.label if len(tracks) <= MOST_IDS_DRAWN else None,
+        )
+    cells = f"{len(places.track)} cells"
+    print(f"Wrote {options.out}: {len(tracks)} tracks of {cells} in {len(movie)} frames")  # noqa: T201
+
+
+def _is_labels(path: pathlib.Path) -> bool:
+    """Whether a path is to be read as label images, not as the file of a model."""
+    if path.suffix.lower() == ".safetensors":
+        return False
+    return path.is_dir() or path.suffix.lower() in TIFF or not path.exists()
+
+
+def _given_labels(options: _LinkOptions, movie: Movie) -> Movie:
+    if len(options.segmentation) != 1:
+        raise InputError(
+            f"segmentation names {len(options.segmentation)} paths; label images are one folder or one stack."
+        )
+    if options.cell_diameter is not None:
+        raise InputError(
+            f"cell-diameter is {options.cell_diameter}, but {options.segmentation[0]} holds label images; it "
+            "is for the file of a model."
+        )
+    return open_labels(options.segmentation[0], movie)
+
+
+def _fresh_labels(movie: Movie, segmenter: Segmenter) -> Iterator[Integer[np.ndarray, "y x"]]:
+    for _, cells in cells_of_movie(movie, segmenter):
+        if cells.labels is None:
+            raise InputError(
+                "the model finds places of cells without outlines, and only label images can be linked; "
+                "train it with outlines, or follow its places by filters: --start TABLE."
+            )
+        yield cells.labels

@@ -1,0 +1,133 @@
+"""A trained ConvLSTM U-Net as a `inference.segmenter.Segmenter`: every frame with those before in mind."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from jaxtyping import Num
+
+from cellmotion_jax.data.downsampling import downsampling_for
+from cellmotion_jax.inference.segmenter import FrameCells, cells_of_labels, check_diameter
+from cellmotion_jax.inference.tiling import Tiling
+from cellmotion_jax.methods.convlstm.foreground import VIDEO_TILING, Memory, foreground_maps
+from cellmotion_jax.methods.convlstm.instances import (
+    InstanceSettings,
+    check_instance_settings,
+    find_instances,
+)
+from cellmotion_jax.methods.convlstm.model_file import ConvLSTMModel, load_model
+from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConvLSTMSettings:
+    """What can be changed of how a trained network finds cells."""
+
+    instances: InstanceSettings = InstanceSettings()
+    """How the probability of foreground becomes cells, in pixels of the movie; a split-depth of 0 parts
+    none."""
+    memory: Memory = Memory.refreshed
+    """What the network knows of earlier frames."""
+    tiling: Tiling = VIDEO_TILING
+    """How frames are cut, in downsampled pixels."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class ConvLSTMSegmenter:
+    """See `inference.segmenter.Segmenter`. The score of a cell is the mean probability of its pixels."""
+
+    model: ConvLSTMModel
+    """The network."""
+    settings: ConvLSTMSettings
+    """How it is used."""
+
+    def __post_init__(self) -> None:
+        """Refuses settings out of range and tiles that do not fit the network."""
+        check_instance_settings(self._instances)
+        self.settings.tiling.stride_for(SMALLEST_IMAGE)
+
+    @property
+    def _instances(self) -> InstanceSettings:
+        instances = self.settings.instances
+        return dataclasses.replace(instances, split_depth=instances.split_depth or None)
+
+    @property
+    def channels(self) -> int:
+        """Frames are grey."""
+        return 1
+
+    @property
+    def cell_diameter(self) -> float:
+        """Median equivalent diameter of the cells of the training, in pixels of the frames."""
+        return self.model.cell_diameter * self.model.downsample
+
+    @property
+    def frames_before(self) -> int:
+        """The frames of a window but the last; where there are fewer, the first is repeated."""
+        return self.model.window - 1 if self.model.network.recurrent else 0
+
+    @property
+    def stricter(self) -> str:
+        """Smallest cell."""
+        return "instances.smallest-area"
+
+    def with_settings(self, settings: ConvLSTMSettings) -> ConvLSTMSegmenter:
+        """The same network with other settings."""
+        return dataclasses.replace(self, settings=settings)
+
+    def segment(self, frames: Iterable[Num[np.ndarray, "y x channel"]]) -> Iterator[FrameCells]:
+        """Finds the cells of every frame."""
+        grey = (frame[..., 0] for frame in frames)
+        memory, tiling = self.settings.memory, self.settings.tiling
+        for foreground in foreground_maps(self.model, grey, memory=memory, tiling=tiling):
+            yield cells_of_labels(find_instances(foreground, settings=self._instances), foreground)
+
+
+def open_segmenter(path: str | os.PathLike[str], *, cell_diameter: float | None = None) -> ConvLSTMSegmenter:
+    """Reads a trained network.
+
+    Args:
+        path: The model.safetensors of its training.
+        cell_diameter: Pixels across a typical cell of the movie; frames are downsampled for cells to be as
+            large as in training, and the settings of cells, which are in pixels of the movie, are scaled.
+            Without it everything is as in training.
+
+    Returns:
+        The segmenter, with the settings of the training.
+
+    Raises:
+        InputError: If the file holds something else, or the diameter is not positive.
+    """
+    model = load_model(path)
+    instances = model.instances
+    if cell_diameter is not None:
+        scale = check_diameter(cell_diameter) / (model.cell_diameter * model.downsample)
+        instances = scale_instances(instances, scale)
+        downsample = downsampling_for(cell_diameter, model.cell_diameter)
+        model = dataclasses.replace(model, downsample=downsample)
+    return ConvLSTMSegmenter(model=model, settings=ConvLSTMSettings(instances=instances))
+
+
+def scale_instances(instances: InstanceSettings, scale: float) -> InstanceSettings:
+    """Settings for cells of another size in pixels.
+
+    Args:
+        instances: Settings.
+        scale: Diameter of the new cells by that of the old ones.
+
+    Returns:
+        Areas by the square of the scale, the depth linearly.
+
+    >>> scale_instances(InstanceSettings(smallest_area=50, largest_hole=100, split_depth=2.0), 2.0)
+    InstanceSettings(threshold=0.5, smallest_area=200, largest_hole=400, split_depth=4.0)
+    """
+    depth = instances.split_depth
+    return dataclasses.replace(
+        instances,
+        smallest_area=max(1, round(instances.smallest_area * scale**2)),
+        largest_hole=round(instances.largest_hole * scale**2),
+        split_depth=None if depth is None else depth * scale,
+    )

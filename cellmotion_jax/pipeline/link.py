@@ -1,0 +1,145 @@
+"""Label images of a movie linked to tracks, by a given segmentation or as a network makes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import tempfile
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import tifffile
+from jaxtyping import Float, Float32, Int, Integer
+
+from cellmotion_jax.data.track_table import TrackTable
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.inference.linking.ctc_result import write_linked_result
+from cellmotion_jax.inference.linking.linker import Linker, LinkSettings
+from cellmotion_jax.ops.labels import areas_and_centroids, number_cells
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrackPlaces:
+    """A row per track and frame, by track, then by frame.
+
+    Attributes:
+        track: Track.
+        frame: Frame, counted from 0.
+        y: Row of the centroid, in pixels; pixel centres are whole numbers.
+        x: Column of it.
+        area: Pixels.
+        parent: Track that this one continues or was born from, 0 for none.
+        y_um: Row in micrometres, None where the size of a pixel is not known.
+        x_um: Column, likewise.
+        area_um2: Area, likewise.
+    """
+
+    track: Int[np.ndarray, " row"]
+    frame: Int[np.ndarray, " row"]
+    y: Float[np.ndarray, " row"]
+    x: Float[np.ndarray, " row"]
+    area: Int[np.ndarray, " row"]
+    parent: Int[np.ndarray, " row"]
+    y_um: Float[np.ndarray, " row"] | None
+    x_um: Float[np.ndarray, " row"] | None
+    area_um2: Float[np.ndarray, " row"] | None
+
+    def trajectories(self, frames: int) -> Float32[np.ndarray, "frame track 2"]:
+        """Points (y, x) of every track in every frame, NaN where it is not."""
+        _, column = np.unique(self.track, return_inverse=True)
+        points = np.full((frames, int(column.max(initial=-1)) + 1, 2), np.nan, np.float32)
+        points[self.frame, column] = np.stack([self.y, self.x], axis=-1)
+        return points
+
+
+class LinkedMovie(NamedTuple):
+    """What became of a movie; its masks are on disk."""
+
+    tracks: TrackTable
+    """Span and parent of every track."""
+    places: TrackPlaces
+    """Where they are in every frame."""
+
+
+def link_movie(
+    segmentations: Iterable[Integer[np.ndarray, "y x"]],
+    folder: pathlib.Path,
+    *,
+    settings: LinkSettings,
+    digits: int,
+    pixel_size_um: float | None = None,
+    source: str,
+) -> LinkedMovie:
+    """Links the cells of neighbouring frames and writes ``maskT.tif`` and ``res_track.txt``.
+
+    Label images are taken one at a time. What is kept of a frame is a few numbers per cell, and its label
+    image on disk, beside the folder, until the tracks are known.
+
+    Args:
+        segmentations: A label image of every frame; labels are numbers within a frame.
+        folder: The folder to make; it may exist if it is empty.
+        settings: How cells are linked.
+        digits: Of the frame numbers.
+        pixel_size_um: Side of a pixel in micrometres, None where it is not known.
+        source: What to call the label images in a refusal.
+
+    Returns:
+        The tracks, and where they are in every frame.
+
+    Raises:
+        InputError: If a label image cannot be read or used, or no frame has a cell.
+    """
+    linker = Linker(settings)
+    areas, centroids = [], []
+    # Beside the result: what is called temporary elsewhere may lie in memory.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".linking-") as scratch:
+        kept: list[pathlib.Path] = []
+        for frame, labels in enumerate(segmentations):
+            cells = number_cells(labels, name=f"{source}, frame {frame},")
+            kept.append(pathlib.Path(scratch) / f"{frame}.tif")
+            # The linker refuses more cells than the type has numbers for.
+            linker.add(cells.number)
+            tifffile.imwrite(kept[-1], cells.number.astype(np.uint16), compression="zlib")
+            area, centroid = areas_and_centroids(cells)
+            areas.append(area)
+            centroids.append(centroid)
+        links = linker.links()
+        if not len(links.table):
+            raise InputError(f"{source}: no cell was found in any of {len(kept)} frames; none can be linked.")
+        write_linked_result(folder, links, (tifffile.imread(path) for path in kept), digits=digits)
+    frame = np.repeat(np.arange(len(areas)), [len(area) for area in areas])
+    places = _places(
+        links.table,
+        np.concatenate(links.tracks),
+        frame,
+        np.concatenate(centroids),
+        np.concatenate(areas),
+        pixel_size_um,
+    )
+    return LinkedMovie(links.table, places)
+
+
+def _places(
+    table: TrackTable,
+    track: Int[np.ndarray, " row"],
+    frame: Int[np.ndarray, " row"],
+    point: Float[np.ndarray, "row 2"],
+    area: Int[np.ndarray, " row"],
+    pixel_size_um: float | None,
+) -> TrackPlaces:
+    order = np.lexsort((frame, track))
+    track, frame, area = track[order], frame[order], area[order]
+    y, x = point[order].T
+    size = pixel_size_um
+    return TrackPlaces(
+        track=track,
+        frame=frame,
+        y=y,
+        x=x,
+        area=area,
+        parent=table.parent[track - 1],  # Tracks are numbered 1, 2, ... in the order of the table.
+        y_um=None if size is None else y * size,
+        x_um=None if size is None else x * size,
+        area_um2=None if size is None else area * size**2,
+    )

@@ -1,0 +1,176 @@
+"""Shapes, protrusions and motion of the tracked cells of a movie, in tables and pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import tqdm
+
+from cellmotion_jax.data.centroids import frame_centroids
+from cellmotion_jax.data.label_images import TrackedMasks
+from cellmotion_jax.data.movie import Movie
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.morphology.behaviour import CellTable, cell_table
+from cellmotion_jax.morphology.cell_shapes import CellShapes, cell_shapes
+from cellmotion_jax.morphology.motion import MotionSettings
+from cellmotion_jax.morphology.protrusions import Protrusions, ProtrusionSettings, find_protrusions
+from cellmotion_jax.morphology.tip_table import TipTable, tip_table
+from cellmotion_jax.report.cell_behaviour import plot_behaviour, plot_time_courses
+from cellmotion_jax.report.protrusions import plot_protrusions
+from cellmotion_jax.report.tables import write_table
+from cellmotion_jax.report.video import VideoFrame, write_video
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeasureSettings:
+    """How tracked cells are measured."""
+
+    protrusions: ProtrusionSettings = ProtrusionSettings()
+    """What counts as a protrusion; measured if the size of a pixel is known."""
+    tip_gate_um: float = 15.0
+    """How far a tip may move from frame to frame relative to the centre of its cell, to be the same tip; 15
+    suits frames 15 minutes apart."""
+    motion: MotionSettings = MotionSettings()
+    """How motion is measured."""
+
+    def __post_init__(self) -> None:
+        """Refuses a gate that nothing passes."""
+        if not (math.isfinite(self.tip_gate_um) and self.tip_gate_um > 0):
+            raise InputError(
+                f"tip-gate-um is {self.tip_gate_um}; it is a positive number of micrometres, such as 15."
+            )
+
+
+class Measures(NamedTuple):
+    """What was measured, and on which scale."""
+
+    cells: CellTable
+    """A row per cell and frame."""
+    tips: TipTable | None
+    """A row per tip of a protrusion and frame; None if the size of a pixel is not known."""
+    pixel_size_um: float | None
+    """Side of a pixel in micrometres."""
+    frame_interval_s: float | None
+    """Seconds from frame to frame."""
+
+
+def measure_tracks(
+    result: TrackedMasks,
+    *,
+    settings: MeasureSettings = MeasureSettings(),
+    pixel_size_um: float | None = None,
+    frame_interval_s: float | None = None,
+) -> Measures:
+    """Measures every cell in every frame; one label image is in memory at a time.
+
+    Args:
+        result: Tracked label images.
+        settings: How.
+        pixel_size_um: Side of a pixel in micrometres, None where it is not known.
+        frame_interval_s: Seconds from frame to frame, None where they are not known.
+
+    Returns:
+        Tables of cells and of tips.
+
+    Raises:
+        InputError: If a mask cannot be read, or its labels are not those of the table of tracks.
+    """
+    shapes: list[CellShapes] = []
+    tips: list[Protrusions] = []
+    masks, tracks = result
+    for frame, name in enumerate(tqdm.tqdm(masks.frame_names, unit="frame", dynamic_ncols=True)):
+        labels = masks[frame]
+        frame_centroids(frame, labels, tracks, source=str(masks.path / name))
+        shapes.append(cell_shapes(labels))
+        if pixel_size_um is not None:
+            found = find_protrusions(labels, pixel_size_um=pixel_size_um, settings=settings.protrusions)
+            tips.append(found)
+    # A label is a track, in every frame.
+    track_of_label = [np.arange(1, int(tracks.label.max()) + 1)] * len(masks)
+    cells = cell_table(
+        shapes,
+        track_of_label,
+        protrusions=tips if pixel_size_um is not None else None,
+        pixel_size_um=pixel_size_um,
+        frame_interval_s=frame_interval_s,
+        motion=settings.motion,
+    )
+    followed = None
+    if pixel_size_um is not None:
+        followed = tip_table(
+            tips, track_of_label, cells, pixel_size_um=pixel_size_um, gate_um=settings.tip_gate_um
+        )
+    return Measures(cells, followed, pixel_size_um, frame_interval_s)
+
+
+def write_measures(folder: pathlib.Path, measures: Measures) -> None:
+    """Writes cells.csv, tips.csv (if they were measured), behaviour.png and time_courses.png.
+
+    Args:
+        folder: The folder to write to.
+        measures: Of `measure_tracks`.
+    """
+    cells, size = measures.cells, measures.pixel_size_um
+    write_table(folder / "cells.csv", cells)
+    if measures.tips is not None:
+        write_table(folder / "tips.csv", measures.tips)
+    plot_behaviour(cells, folder / "behaviour.png", pixel_size_um=size)
+    plot_time_courses(
+        cells,
+        folder / "time_courses.png",
+        pixel_size_um=size,
+        frame_interval_s=measures.frame_interval_s,
+    )
+
+
+def draw_on_movie(
+    folder: pathlib.Path,
+    movie: Movie,
+    masks: Movie,
+    measures: Measures,
+    *,
+    protrusions: ProtrusionSettings,
+) -> None:
+    """Writes segmentation.gif and, of the frame with the longest protrusion, protrusions.png.
+
+    Args:
+        folder: The folder to write to.
+        movie: Grey frames.
+        masks: The tracked label images of its frames.
+        measures: Of `measure_tracks`.
+        protrusions: What counted as one.
+    """
+    tips, size = measures.tips, measures.pixel_size_um
+    if size is not None and tips is not None and len(tips):
+        longest = int(np.argmax(tips.length_um))
+        frame, track = int(tips.frame[longest]), int(tips.track[longest])
+        plot_protrusions(
+            movie[frame],
+            masks[frame],
+            track,
+            folder / "protrusions.png",
+            pixel_size_um=size,
+            settings=protrusions,
+            title=f"Frame {frame}, track {track}",
+        )
+    write_video(
+        _video_frames(movie, masks, tips),
+        folder / "segmentation.gif",
+        pixel_size_um=size,
+        frame_interval_s=measures.frame_interval_s,
+    )
+
+
+def _video_frames(movie: Movie, masks: Movie, tips: TipTable | None) -> Iterator[VideoFrame]:
+    """Frames with their tracks, and with the tips if they were measured."""
+    for frame in tqdm.trange(len(movie), desc="video", unit="frame", leave=False):
+        here = np.zeros((0, 2))
+        if tips is not None:
+            rows = tips.frame == frame
+            here = np.stack([tips.y[rows], tips.x[rows]], axis=-1)
+        yield VideoFrame(movie[frame], masks[frame], here)

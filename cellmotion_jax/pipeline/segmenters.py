@@ -1,0 +1,90 @@
+"""The file of a trained model of any method as what finds the cells of a movie."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.inference.segmenter import Segmenter
+from cellmotion_jax.methods.convlstm.model_file import MODEL_FORMAT as CONVLSTM
+from cellmotion_jax.methods.convlstm.segmenter import open_segmenter as open_convlstm
+from cellmotion_jax.methods.deep_distance.model_file import MODEL_FORMAT as DEEP_DISTANCE
+from cellmotion_jax.methods.deep_distance.segmenter import open_segmenter as open_deep_distance
+from cellmotion_jax.methods.deepcell.model_file import MODEL_FORMAT as DEEPCELL
+from cellmotion_jax.methods.deepcell.segmenter import open_segmenter as open_deepcell
+from cellmotion_jax.models.feature_net import FeatureNet
+from cellmotion_jax.weights.catalogue import CATALOGUE
+from cellmotion_jax.weights.convert import imported_model
+from cellmotion_jax.weights.model_file import HELD, held_model
+
+
+def open_segmenter(paths: Sequence[pathlib.Path], *, cell_diameter: float | None = None) -> Segmenter:
+    """Opens the file of a trained model that finds cells.
+
+    Args:
+        paths: The model.safetensors of a training; of DeepCell also several replicates, which are used as an
+            ensemble, and files that ``cellmotion import-weights`` wrote.
+        cell_diameter: Pixels across a typical cell of the movie, for models that know the size of the cells
+            that they were trained on.
+
+    Returns:
+        The segmenter, with the settings of its training.
+
+    Raises:
+        InputError: If there is no file, one is absent, damaged or of something that finds no cells, files are
+            of different kinds, there are several of a model that is one file, or the model does not know the
+            size of its cells and a diameter is given.
+    """
+    if not paths:
+        raise InputError("model names no file; give the model.safetensors that training writes.")
+    keys = [_key(path) for path in paths]
+    for path, key in zip(paths, keys):
+        if key != keys[0]:
+            raise InputError(f"{path} holds {_what(path)}, but {paths[0]} {_what(paths[0])}; give one model.")
+    for key, opened in ((DEEP_DISTANCE.key, open_deep_distance), (CONVLSTM.key, open_convlstm)):
+        if keys[0] == key:
+            if len(paths) > 1:
+                raise InputError(
+                    f"{paths[1]} is a second file of {HELD[key]}; only the networks of DeepCell are used as "
+                    "an ensemble."
+                )
+            return opened(paths[0], cell_diameter=cell_diameter)
+    if cell_diameter is not None:
+        raise InputError(
+            f"cell-diameter is {cell_diameter}, but {paths[0]} does not say how large the cells were that "
+            "its network was trained on; leave cell-diameter out and give downsample, the factor by which "
+            "frames are made smaller."
+        )
+    return open_deepcell(paths, published=keys[0] != DEEPCELL.key)
+
+
+def _key(path: pathlib.Path) -> str:
+    """Which model a file holds, or the name of imported weights of a feature net.
+
+    Raises:
+        InputError: If it cannot find cells; the sentence names the command that takes the file.
+    """
+    key, what = held_model(path)
+    if key in (DEEP_DISTANCE.key, CONVLSTM.key, DEEPCELL.key):
+        return key
+    if key is not None:
+        raise InputError(
+            f"{path} holds {what}, which tells cells apart but does not find them; `cellmotion track` takes "
+            "it as --model."
+        )
+    name = imported_model(path)
+    if name is None:
+        raise InputError(
+            f"{path} holds {what}; give the model.safetensors that `cellmotion train` wrote, or a DeepCell "
+            "network of `cellmotion import-weights`."
+        )
+    if not isinstance(CATALOGUE[name].module, FeatureNet):
+        raise InputError(
+            f"{path} holds {what}, a backbone that finds no cells; `cellmotion train` takes it as --weights."
+        )
+    return name
+
+
+def _what(path: pathlib.Path) -> str:
+    return held_model(path)[1]
