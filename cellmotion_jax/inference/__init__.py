@@ -1,1 +1,1 @@
-"""From images to answers with trained networks."""
+"""What several methods need to go from images to answers: segmenters, tiling, linking, scores of a result."""

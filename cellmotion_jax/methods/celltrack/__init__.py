@@ -1,1 +1,57 @@
-"""TODO."""
+"""Cells of a movie followed by correlation filters (Jackson-Smith 2016, CellTrack).
+
+Every cell has a filter of its own, which learns its look and answers where it is in the next frame. The
+filters and the compiled tracker are in `cellmotion_jax.tracking`; here a movie is given to them. In reading
+order:
+
+- ``seeds``: the cells to follow and the frames in which they begin.
+- ``seeds_file``: the same, read from label images and tables.
+- ``grid``: frames resized so that cells are as wide as the filters expect.
+- ``network_features``: features of DeepCell, RecogNet and MobileNetV2 for the filters.
+- ``track_movie``: all cells followed through a movie.
+- ``recorder``, ``tracks``: what is kept of every frame, and the table of tracks.
+- ``relabel``, ``masks``, ``ctc_result``: tracks drawn as label images of the Cell Tracking Challenge.
+- ``live``: what one filter sees, for a picture.
+- ``filters_file``: the learned filters, written.
+"""
+
+from cellmotion_jax.methods.celltrack.ctc_result import track_spans, write_ctc_result
+from cellmotion_jax.methods.celltrack.filters_file import LearnedFilters, save_filters
+from cellmotion_jax.methods.celltrack.grid import grid_frame, grid_zoom
+from cellmotion_jax.methods.celltrack.live import FilterView, filter_view
+from cellmotion_jax.methods.celltrack.network_features import (
+    DeepCellFeatures,
+    MobileNetFeatures,
+    RecogNetFeatures,
+    RecogNetMaps,
+    recognet_features,
+)
+from cellmotion_jax.methods.celltrack.seeds import Seeds, seeds_at_births, seeds_at_points, seeds_from_labels
+from cellmotion_jax.methods.celltrack.seeds_file import read_seeds
+from cellmotion_jax.methods.celltrack.track_movie import TrackedMovie, track_movie
+from cellmotion_jax.methods.celltrack.tracks import Tracks, write_track_table
+
+__all__ = [
+    "DeepCellFeatures",
+    "FilterView",
+    "LearnedFilters",
+    "MobileNetFeatures",
+    "RecogNetFeatures",
+    "RecogNetMaps",
+    "Seeds",
+    "TrackedMovie",
+    "Tracks",
+    "filter_view",
+    "grid_frame",
+    "grid_zoom",
+    "read_seeds",
+    "recognet_features",
+    "save_filters",
+    "seeds_at_births",
+    "seeds_at_points",
+    "seeds_from_labels",
+    "track_movie",
+    "track_spans",
+    "write_ctc_result",
+    "write_track_table",
+]

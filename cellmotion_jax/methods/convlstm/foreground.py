@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import enum
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -92,10 +92,10 @@ def foreground_maps(
         else:
             if memory is Memory.refreshed and number % REFRESH_FRAMES == 0:
                 states = []
-            for read in [image] if states else list(seen):
-                remember = _Remembering(model.network, variables, states)
-                shown = tiled(remember, read[..., None])
-                states = remember.after
+            # A state that begins reads the window first, of which this frame is the last.
+            for read in () if states else list(seen)[:-1]:
+                states = _read_next(model.network, variables, states, read, tiled)[1]
+            shown, states = _read_next(model.network, variables, states, image, tiled)
         yield upsample_map(shown, model.downsample, shape)
 
 
@@ -124,6 +124,18 @@ class _Remembering:
         shown, state = _of_next(self._variables, tiles, state, network=self._network)
         self.after.append(state)
         return shown
+
+
+def _read_next(
+    network: ConvLSTMUNet,
+    variables: Any,
+    states: list[ConvLSTMState],
+    image: Float32[np.ndarray, "y x"],
+    tiled: Callable[..., Float32[np.ndarray, "y x"]],
+) -> tuple[Float32[np.ndarray, "y x"], list[ConvLSTMState]]:
+    """The map of a frame, and the states of its tiles after it."""
+    remember = _Remembering(network, variables, states)
+    return tiled(remember, image[..., None]), remember.after
 
 
 @functools.partial(jax.jit, static_argnames="network")
