@@ -16,6 +16,7 @@ from cellmotion_jax.methods.deep_distance.model_file import save_model as save_c
 from cellmotion_jax.methods.deepcell.model_file import save_model as save_nuclei_network
 from cellmotion_jax.methods.recognet.model_file import save_model as save_recognet
 from tests.cell_models import SHAPE, cell_model, tiny_cell_model, tiny_network
+from tests.imported_weights import imported
 from tests.movies_of_discs import FRAMES, cells, rows_of, write_movie
 from tests.movies_of_discs import SHAPE as DISCS_SHAPE
 from tests.nuclei_networks import tiny_nuclei_network
@@ -285,6 +286,25 @@ def test_replicates_of_a_nuclei_network_are_an_ensemble(tmp_path, capsys):
     assert "give downsample" in message
 
 
+def test_imported_networks_of_deepcell_segment_and_backbones_do_not(tmp_path, capsys):
+    files = [imported(tmp_path / f"{member}.safetensors", "deepcell-ecoli-31x31") for member in range(2)]
+    movie = write_movie(tmp_path / "movie", [0])
+    command = ["segment", str(movie), "--out", str(tmp_path / "r"), "--model"]
+    # Zeros make every class as likely as the others, everywhere: the frame is one nucleus.
+    cli.main([*command, *map(str, files), "--seed", "0.3", "--stride", "4"])
+    (row,) = rows_of(tmp_path / "r" / "detections.csv")
+    assert int(row["area"]) == DISCS_SHAPE[0] * DISCS_SHAPE[1]
+    assert float(row["score"]) == pytest.approx(1 / 3, abs=1e-4)
+    assert "1 cells in 1 frames" in capsys.readouterr().out
+    backbone = imported(tmp_path / "b.safetensors", "mobilenet-v2-0.35")
+    message = refusal(capsys, movie, backbone, tmp_path / "s")
+    assert "the weights of mobilenet-v2-0.35, a backbone that finds no cells; `cellmotion train`" in message
+    other = imported(tmp_path / "c.safetensors", "deepcell-nuclei-61x61")
+    with pytest.raises(SystemExit):
+        cli.main([*command, str(files[0]), str(other)])
+    assert "but" in capsys.readouterr().err
+
+
 def test_help_lists_the_settings_of_the_model_that_is_given(capsys, model):
     shown = {}
     for given in ((), ("--model", str(model))):
@@ -296,3 +316,4 @@ def test_help_lists_the_settings_of_the_model_that_is_given(capsys, model):
     assert "--detection.h" not in shown[False]
     assert re.search(r"--detection.h FLOAT [^(]*\([^)]*\)\. \(default: 0.02\)", shown[True])
     assert "--memory" not in shown[True]
+    assert "This model takes grey frames; it was trained on cells about 12 pixels across." in shown[True]

@@ -148,6 +148,7 @@ def test_every_new_label_of_a_folder_is_followed(capsys, tmp_path, folder):
         (("--start", "labels", "--cell-diameter", "-1"), "cell-diameter is -1.0"),
         (("--start", "places.csv", "--every-birth"), "every-birth needs"),
         (("--segmentation", "places.csv"), "places.csv"),
+        (("--segmentation", "model.safetensors"), "model.safetensors is a model's file"),
         (("--start", "labels", "--model", "labels/man_track000.tif"), "man_track000.tif"),
         (("--at", "70", "5", "--cell-diameter", "16"), "outside the image of 64 x 64"),
         (("--start", "labels", "--layers", "2"), "layers is 2, but intensities are one layer"),

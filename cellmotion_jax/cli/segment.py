@@ -15,6 +15,7 @@ from cellmotion_jax.data.drift.correct import CorrectedMovie, Correction, drift_
 from cellmotion_jax.data.movie_writer import write_movie
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import require_empty_folder, written_beside
+from cellmotion_jax.inference.segmenter import describe_needs
 from cellmotion_jax.pipeline.segment import open_movie_for, segment_movie
 from cellmotion_jax.pipeline.segmenters import open_segmenter
 from cellmotion_jax.report.cells import plot_overview
@@ -66,7 +67,13 @@ def segment_cells(arguments: list[str]) -> None:
         parse_options(_SegmentOptions, arguments, prog=PROG, more_help=more_help)
         raise InputError("model names no file; give the model.safetensors that training writes.")
     segmenter = open_segmenter(early.model, cell_diameter=early.cell_diameter)
-    options = parse_options(_SegmentOptions, arguments, prog=PROG, settings=segmenter.settings)
+    options = parse_options(
+        _SegmentOptions,
+        arguments,
+        prog=PROG,
+        settings=segmenter.settings,
+        more_help=describe_needs(segmenter),
+    )
     require_empty_folder(options.out)
     segmenter = segmenter.with_settings(options.settings)
     movie = open_movie_for(segmenter, options.movie, pixel_size_um=options.pixel_size_um)

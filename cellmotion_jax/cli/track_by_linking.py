@@ -19,7 +19,7 @@ from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import require_empty_folder, written_beside
 from cellmotion_jax.inference.linking.linker import LinkSettings
-from cellmotion_jax.inference.segmenter import Segmenter
+from cellmotion_jax.inference.segmenter import Segmenter, describe_needs
 from cellmotion_jax.pipeline.link import link_movie
 from cellmotion_jax.pipeline.segment import cells_of_movie, open_movie_for
 from cellmotion_jax.pipeline.segmenters import open_segmenter
@@ -78,7 +78,11 @@ def link_cells(arguments: list[str]) -> None:
         arguments,
         prog=PROG,
         settings=None if segmenter is None else segmenter.settings,
-        more_help="--by linking --segmentation FILE --help lists the settings of a model.",
+        more_help=(
+            "--by linking --segmentation FILE --help lists the settings of a model."
+            if segmenter is None
+            else describe_needs(segmenter)
+        ),
     )
     require_empty_folder(options.out)
     if segmenter is None:

@@ -80,6 +80,24 @@ class Segmenter(Protocol):
         ...
 
 
+def describe_needs(segmenter: Segmenter) -> str:
+    """What a model needs to see, in one sentence for its user.
+
+    Args:
+        segmenter: The model.
+
+    Returns:
+        Colours, size of cells and frames before.
+    """
+    colours = {1: "grey frames", 3: "RGB frames"}.get(
+        segmenter.channels, f"frames of {segmenter.channels} channels"
+    )
+    diameter, before = segmenter.cell_diameter, segmenter.frames_before
+    trained = "" if diameter is None else f"; it was trained on cells about {diameter:.0f} pixels across"
+    memory = f" and sees up to {before} frames before each" if before else ""
+    return f"This model takes {colours}{memory}{trained}."
+
+
 def cells_of_labels(labels: Int32[np.ndarray, "y x"], probability: Float[np.ndarray, "y x"]) -> FrameCells:
     """Cells that are known by their pixels: their centroids, and as scores their mean probabilities.
 

@@ -1,7 +1,5 @@
 """Every file that filters can look at is opened by what it holds; others are refused with their command."""
 
-import json
-
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -13,24 +11,13 @@ from cellmotion_jax.methods.convlstm.model_file import save_model as save_video_
 from cellmotion_jax.methods.deepcell.model_file import save_model as save_nuclei_network
 from cellmotion_jax.methods.recognet.model_file import save_model as save_recognet
 from cellmotion_jax.pipeline.tracking_features import open_tracking_model
-from cellmotion_jax.weights.catalogue import CATALOGUE
-from cellmotion_jax.weights.convert import MODEL_KEY
-from cellmotion_jax.weights.fitting import variable_shapes
+from tests.imported_weights import imported
 from tests.nuclei_networks import tiny_nuclei_network
 from tests.recognet_models import tiny_recognet
 from tests.tracking_embeddings import tiny_embedding
 from tests.video_models import tiny_video_model
 
 FRAME = np.full((40, 40), 40_000, np.uint16)
-
-
-def imported(path, name, scaling):
-    """A file as `cellmotion import-weights` writes it, all zeros."""
-    entry = CATALOGUE[name]
-    shapes = variable_shapes(entry.module, entry.image_shape)
-    tensors = {key: np.zeros(shape, np.float32) for key, shape in shapes.items()}
-    save_file(tensors, path, metadata={MODEL_KEY: name, "scaling": json.dumps(scaling)})
-    return path
 
 
 def test_an_embedding_brings_what_it_was_trained_with(tmp_path):

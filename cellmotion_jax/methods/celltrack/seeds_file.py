@@ -79,6 +79,11 @@ def read_start(settings: StartSettings, movie: Movie) -> Start:
         InputError: If a file or folder cannot be used, nothing says where cells begin, there is no cell, an
             id is too large for a result, no size of cells is known, or settings contradict each other.
     """
+    if settings.segmentation is not None and settings.segmentation.suffix == ".safetensors":
+        raise InputError(
+            f"{settings.segmentation} is a model's file, which is no segmentation; give the folder of "
+            "label images that `cellmotion segment` makes with it, or link them: --by linking."
+        )
     labels = None if settings.segmentation is None else open_labels(settings.segmentation, movie)
     start, at, every_birth = settings.start, settings.at, settings.every_birth
     of_folder = start is not None and start.is_dir()
