@@ -93,7 +93,7 @@ def plot_protrusions(
     for tip in cell.tips:
         way = shortest_way(cell.distance, tip) + corner
         right.plot(way[:, 1], way[:, 0], color=VERMILLION, linewidth=1.6)
-    figure.colorbar(colours, ax=right, downsample=0.8, label="geodesic distance to the centre (µm)")
+    figure.colorbar(colours, ax=right, shrink=0.8, label="geodesic distance to the centre (µm)")
     for axes in (left, right):
         _draw_points(axes, cell, corner, pixel_size_um)
     handles = [
