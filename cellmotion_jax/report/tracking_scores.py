@@ -181,6 +181,4 @@ def _best_first(values: Mapping[str, float]) -> list[tuple[str, float, tuple[str
 def _finish(axes: Axes, out: pathlib.Path, *, legend_title: str | None = None) -> None:
     axes.set_ylim(-0.01, 1.02)
     axes.legend(fontsize=8, frameon=False, title=legend_title, title_fontsize=8, alignment="left")
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    save_figure(figure, out)
+    save_figure(axes.figure.figure, out)  # `get_figure(root=True)` came with Matplotlib 3.10.
