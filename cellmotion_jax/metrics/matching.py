@@ -39,6 +39,8 @@ def cheapest_largest_matching(
     weights = np.concatenate([cost + edge, np.full(rows + columns, beyond + edge), np.full(cost.size, edge)])
     starts = np.concatenate([row, np.arange(rows), rows + np.arange(columns), rows + column])
     ends = np.concatenate([column, columns + np.arange(rows), np.arange(columns), columns + row])
-    graph = scipy.sparse.csr_array((weights, (starts, ends)), shape=(rows + columns, rows + columns))
+    # The solver of scipy before 1.15 takes 32-bit indices only, and sparse arrays keep those they are given.
+    positions = starts.astype(np.int32), ends.astype(np.int32)
+    graph = scipy.sparse.csr_array((weights, positions), shape=(rows + columns, rows + columns))
     partner = min_weight_full_bipartite_matching(graph)[1]
     return np.flatnonzero(partner[row] == column)

@@ -1,5 +1,7 @@
 """The direction networks have the layers, and the parameter counts, of Tables 1 and 2."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,12 @@ import pytest
 
 from cellmotion_jax.models.backbones.inputs import InputScaling
 from cellmotion_jax.models.direction import FineTunedCNN, ProbingCNN
+from tests.random_variables import draw_variables
+
+
+@functools.partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+def answers(model, variables, images):
+    return model.apply(variables, images, train=False)
 
 
 def count(tree) -> int:
@@ -52,10 +60,10 @@ def test_fine_tuning_head_has_the_parameter_counts_of_table_2():
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (12, 12)])
 def test_any_image_size_that_leaves_a_pixel_works_in_bfloat16_too(size):
-    images = jax.random.normal(jax.random.key(0), (3, *size, 1))
+    images = np.random.default_rng(0).normal(size=(3, *size, 1)).astype(np.float32)
     for dtype in (None, jnp.bfloat16):
         model = ProbingCNN(kappa_head=True, dtype=dtype)
-        outputs = model.apply(model.init(jax.random.key(1), images, train=False), images, train=False)
+        outputs = answers(model, draw_variables(model, images.shape), images)
         assert outputs.encoding.shape == (3, 2)
         assert outputs.concentration.shape == (3,)
         assert outputs.encoding.dtype == outputs.concentration.dtype == jnp.float32
@@ -63,10 +71,10 @@ def test_any_image_size_that_leaves_a_pixel_works_in_bfloat16_too(size):
 
 
 def test_bfloat16_agrees_with_float32():
-    images = jax.random.normal(jax.random.key(0), (4, 32, 32, 1))
-    variables = ProbingCNN().init(jax.random.key(1), images, train=False)
-    full = ProbingCNN().apply(variables, images, train=False).encoding
-    half = ProbingCNN(dtype=jnp.bfloat16).apply(variables, images, train=False).encoding
+    images = np.random.default_rng(0).normal(size=(4, 32, 32, 1)).astype(np.float32)
+    variables = draw_variables(ProbingCNN(), images.shape)
+    full = answers(ProbingCNN(), variables, images).encoding
+    half = answers(ProbingCNN(dtype=jnp.bfloat16), variables, images).encoding
     np.testing.assert_allclose(half, full, atol=0.03 * float(jnp.abs(full).max()))
 
 

@@ -21,24 +21,33 @@ from cellmotion_jax.models.layers import (
     max_pool_2x2,
 )
 
+KEY = jax.random.key(0)
 sizes = st.integers(2, 9)
+# One program per computation in place of one per operation, compiled in half the time.
+jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def maps(height, width, channels=3):
-    return jax.random.normal(jax.random.key(height * 31 + width), (2, height, width, channels))
+    rng = np.random.default_rng(height * 31 + width)
+    return jnp.asarray(rng.normal(size=(2, height, width, channels)), jnp.float32)
 
 
 @settings(max_examples=12)  # Every shape is compiled anew.
 @given(height=sizes, width=sizes)
 def test_pooling_equals_flax(height, width):
-    images = maps(height, width)
-    chex.assert_trees_all_equal(max_pool_2x2(images), nn.max_pool(images, (2, 2), (2, 2)))
+    ours, theirs = both_pools(maps(height, width))
+    chex.assert_trees_all_equal(ours, theirs)
+
+
+@jit
+def both_pools(images):
+    return max_pool_2x2(images), nn.max_pool(images, (2, 2), (2, 2))
 
 
 def test_pooling_gradient_equals_flax_without_ties():
-    images = jax.random.normal(jax.random.key(0), (2, 7, 6, 3))
-    ours = jax.grad(lambda x: jnp.sum(jnp.sin(max_pool_2x2(x))))(images)
-    theirs = jax.grad(lambda x: jnp.sum(jnp.sin(nn.max_pool(x, (2, 2), (2, 2)))))(images)
+    images = maps(7, 6)
+    ours = jit(jax.grad(lambda x: jnp.sum(jnp.sin(max_pool_2x2(x)))))(images)
+    theirs = jit(jax.grad(lambda x: jnp.sum(jnp.sin(nn.max_pool(x, (2, 2), (2, 2))))))(images)
     chex.assert_trees_all_close(ours, theirs)
 
 
@@ -53,15 +62,27 @@ def test_overlapping_pooling_equals_flax(window, strides, padding, size):
     def theirs(x):
         return nn.max_pool(x, (window, window), (strides, strides), [(padding, padding)] * 2)
 
-    chex.assert_trees_all_equal(ours(images), theirs(images))
-    gradients = [jax.grad(lambda x, pool=pool: jnp.sum(jnp.sin(pool(x))))(images) for pool in (ours, theirs)]
-    chex.assert_trees_all_close(*gradients, atol=1e-6)
+    @jit
+    def pooled_and_gradients(images):
+        return [
+            (pool(images), jax.grad(lambda x, pool=pool: jnp.sum(jnp.sin(pool(x))))(images))
+            for pool in (ours, theirs)
+        ]
+
+    (of_ours, our_gradient), (of_theirs, their_gradient) = pooled_and_gradients(images)
+    chex.assert_trees_all_equal(of_ours, of_theirs)
+    chex.assert_trees_all_close(our_gradient, their_gradient, atol=1e-6)
 
 
 def test_pooling_shares_the_gradient_of_ties_and_has_no_nan():
-    gradient = jax.grad(lambda x: jnp.sum(max_pool(x, 3, strides=2, padding=1)))(jnp.zeros((1, 5, 5, 1)))
-    assert bool(jnp.all(jnp.isfinite(gradient)))
+    gradient = jit(jax.grad(lambda x: jnp.sum(max_pool(x, 3, strides=2, padding=1))))(np.zeros((1, 5, 5, 1)))
+    assert np.all(np.isfinite(gradient))
     assert float(gradient.sum()) == pytest.approx(9.0)
+
+
+DEPTHWISE_VARIABLES = {
+    "params": {"kernel": np.random.default_rng(1).normal(0, 1 / 3, (3, 3, 1, 3)).astype("f4")}
+}
 
 
 @settings(max_examples=6)
@@ -75,52 +96,66 @@ def test_depthwise_convolution_and_its_gradients_equal_the_grouped_one(height, w
     images = maps(height, width)
     ours = DepthwiseConv(strides=strides, padding=padding)
     theirs = nn.Conv(3, (3, 3), strides, padding=padding, feature_group_count=3, use_bias=False)
-    variables = ours.init(jax.random.key(1), images)
+    variables = DEPTHWISE_VARIABLES
 
-    def loss(module):
-        return lambda variables, images: jnp.sum(jnp.sin(module.apply(variables, images)))
+    def loss(variables, images, module):
+        outputs = module.apply(variables, images)
+        return jnp.sum(jnp.sin(outputs)), outputs
 
-    of_ours, of_theirs = (
-        jax.jit(jax.value_and_grad(loss(module), argnums=(0, 1)))(variables, images)
-        for module in (ours, theirs)
+    @jit
+    def both(variables, images):
+        gradient = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
+        return [gradient(variables, images, module) for module in (ours, theirs)]
+
+    chex.assert_trees_all_equal_shapes(variables, jax.eval_shape(ours.init, KEY, images))
+    ((of_ours, our_outputs), our_gradients), ((of_theirs, their_outputs), their_gradients) = both(
+        variables, images
     )
-    chex.assert_trees_all_close(of_ours, of_theirs, atol=1e-4)
-    chex.assert_trees_all_close(ours.apply(variables, images), theirs.apply(variables, images), atol=1e-5)
+    chex.assert_trees_all_close((of_ours, our_gradients), (of_theirs, their_gradients), atol=1e-4)
+    chex.assert_trees_all_close(our_outputs, their_outputs, atol=1e-5)
 
 
 def test_depthwise_convolution_with_a_kernel_that_is_not_square():
     images = maps(8, 9)
     ours = DepthwiseConv(kernel_size=(5, 2), strides=2)
     theirs = nn.Conv(3, (5, 2), 2, feature_group_count=3, use_bias=False)
-    variables = ours.init(jax.random.key(1), images)
-    chex.assert_trees_all_close(ours.apply(variables, images), theirs.apply(variables, images), atol=1e-5)
+
+    @jit
+    def both(images):
+        variables = ours.init(jax.random.key(1), images)
+        return [module.apply(variables, images) for module in (ours, theirs)]
+
+    chex.assert_trees_all_close(*both(images), atol=1e-5)
 
 
 def test_depthwise_initialisation_keeps_the_variance():
-    images = jax.random.normal(jax.random.key(0), (4, 32, 32, 64))
-    outputs, _ = DepthwiseConv().init_with_output(jax.random.key(1), images)
+    images = np.random.default_rng(0).normal(size=(4, 32, 32, 64)).astype(np.float32)
+    outputs, _ = jit(DepthwiseConv().init_with_output)(jax.random.key(1), images)
     assert float(outputs.var()) == pytest.approx(1.0, rel=0.2)
 
 
 def test_depthwise_convolution_is_vmapped_over_members():
-    images, kernels = maps(6, 5)[None].repeat(2, 0), jax.random.normal(jax.random.key(0), (2, 3, 3, 1, 3))
+    images = np.stack([maps(6, 5)] * 2)
+    kernels = np.random.default_rng(0).normal(size=(2, 3, 3, 1, 3)).astype(np.float32)
     padding = explicit_padding((6, 5), (3, 3), 1, "SAME")
 
     def gradient(images, kernel):
         return jax.grad(lambda k: jnp.sum(depthwise_conv(images, k, 1, padding) ** 2))(kernel)
 
-    together = jax.vmap(gradient)(images, kernels)
+    together, alone = jit(jax.vmap(gradient))(images, kernels), jit(gradient)
     chex.assert_trees_all_close(
-        together, jnp.stack([gradient(*pair) for pair in zip(images, kernels)]), rtol=1e-5
+        together, np.stack([alone(*pair) for pair in zip(images, kernels)]), rtol=1e-5
     )
 
 
 @pytest.mark.parametrize("layer", [DepthwiseConv(dtype=jnp.bfloat16), PointwiseConv(4, dtype=jnp.bfloat16)])
 def test_compute_type_leaves_parameters_and_their_gradients_in_float32(layer):
     images = maps(6, 6)
-    variables = layer.init(jax.random.key(0), images)
-    assert layer.apply(variables, images).dtype == jnp.bfloat16
-    gradient = jax.grad(lambda v: jnp.sum(layer.apply(v, images).astype(jnp.float32) ** 2))(variables)
+    variables = jax.eval_shape(layer.init, KEY, images)
+    assert jax.eval_shape(layer.apply, variables, images).dtype == jnp.bfloat16
+    gradient = jax.eval_shape(
+        jax.grad(lambda v: jnp.sum(layer.apply(v, images).astype(jnp.float32) ** 2)), variables
+    )
     assert {leaf.dtype for leaf in jax.tree.leaves((variables, gradient))} == {np.dtype("float32")}
 
 
@@ -130,26 +165,31 @@ def test_pointwise_convolution_equals_flax(strides, use_bias):
     images = maps(7, 6)
     ours = PointwiseConv(5, strides=strides, use_bias=use_bias)
     theirs = nn.Conv(5, (1, 1), strides, padding="VALID", use_bias=use_bias)
-    variables = theirs.init(jax.random.key(0), images)
-    chex.assert_trees_all_equal_shapes(variables, ours.init(jax.random.key(0), images))
-    variables = jax.tree.map(lambda leaf: leaf + 0.1, variables)
-    chex.assert_trees_all_close(ours.apply(variables, images), theirs.apply(variables, images), atol=1e-5)
+
+    @jit
+    def both(images):
+        variables = jax.tree.map(lambda leaf: leaf + 0.1, theirs.init(KEY, images))
+        return variables, [module.apply(variables, images) for module in (ours, theirs)]
+
+    variables, outputs = both(images)
+    chex.assert_trees_all_equal_shapes(variables, jax.eval_shape(ours.init, KEY, images))
+    chex.assert_trees_all_close(*outputs, atol=1e-5)
 
 
 @pytest.mark.parametrize("kernel_size", [(3, 3), (5, 1)])
 def test_dense_convolution_and_its_gradients_equal_those_of_jax(kernel_size):
     images = maps(7, 6)
-    kernel = jax.random.normal(jax.random.key(1), (*kernel_size, 3, 4))
+    kernel = np.random.default_rng(1).normal(size=(*kernel_size, 3, 4)).astype(np.float32)
 
     def theirs(images, kernel):
         return jax.lax.conv_general_dilated(
             images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
 
-    chex.assert_trees_all_close(conv_same(images, kernel), theirs(images, kernel), atol=1e-5)
-    members = jnp.stack([images, images[::-1]]), jnp.stack([kernel, -2 * kernel])
+    chex.assert_trees_all_close(jit(conv_same)(images, kernel), jit(theirs)(images, kernel), atol=1e-5)
+    members = np.stack([images, images[::-1]]), np.stack([kernel, -2 * kernel])
     of_ours, of_theirs = (
-        jax.jit(jax.vmap(jax.grad(lambda *pair, conv=conv: jnp.sum(jnp.sin(conv(*pair))), argnums=(0, 1))))(
+        jit(jax.vmap(jax.grad(lambda *pair, conv=conv: jnp.sum(jnp.sin(conv(*pair))), argnums=(0, 1))))(
             *members
         )
         for conv in (conv_same, theirs)
@@ -159,12 +199,12 @@ def test_dense_convolution_and_its_gradients_equal_those_of_jax(kernel_size):
 
 def test_dense_convolution_in_half_precision_sums_the_gradient_in_single():
     images, kernel = jnp.ones((1, 64, 64, 1), jnp.bfloat16), jnp.zeros((1, 1, 1, 1), jnp.bfloat16)
-    gradient = jax.grad(lambda kernel: conv_same(images, kernel).astype(jnp.float32).sum())(kernel)
+    gradient = jit(jax.grad(lambda kernel: conv_same(images, kernel).astype(jnp.float32).sum()))(kernel)
     assert gradient.dtype == jnp.bfloat16
     assert float(gradient[0, 0, 0, 0]) == 64 * 64  # A sum of ones in half precision stops at 256.
 
 
 @pytest.mark.parametrize("layer", [DepthwiseConv, functools.partial(PointwiseConv, 4)])
 def test_kernels_are_drawn_as_asked(layer):
-    variables = layer(kernel_init=nn.initializers.constant(0.5)).init(jax.random.key(0), maps(4, 4))
+    variables = jit(layer(kernel_init=nn.initializers.constant(0.5)).init)(KEY, maps(4, 4))
     np.testing.assert_array_equal(variables["params"]["kernel"], 0.5)

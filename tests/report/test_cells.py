@@ -67,8 +67,9 @@ def test_outlines_are_orange_and_the_true_ones_blue_on_top(tmp_path, drawn, scen
     assert 0 < np.count_nonzero(true[..., 3]) < 0.6 * np.count_nonzero(predicted[..., 3])
     np.testing.assert_allclose(predicted[0, 0, :3] / 255, to_rgb(PREDICTION_COLOR), atol=1 / 255)
     picture = matplotlib.image.imread(tmp_path / "a.png")
-    assert near(picture, PREDICTION_COLOR) > 500
-    assert near(picture, MISSED.color) > 500
+    # Matplotlib 3.9 blends more of the edges of lines with what is under them than 3.10 does.
+    assert near(picture, PREDICTION_COLOR) > 300
+    assert near(picture, MISSED.color) > 300
 
 
 def test_every_map_has_a_panel_and_a_colour_bar(tmp_path, drawn, scene):

@@ -192,7 +192,7 @@ def test_augmentation_moves_all_maps_as_one_and_lights_the_image_alone():
     batch = dict.fromkeys(("inner", "outer", "classification", "boundary"), numbers)
     batch |= {"image": numbers[..., None], "annotated": numbers % 3 == 0, "name": jnp.arange(4)}
     light = TileAugmentation(rotation=0.0, scale=0.0, contrast=0.2, brightness=0.1, noise=0.0)
-    moved = light(jax.random.key(3), batch)
+    moved = jax.jit(light.__call__)(jax.random.key(3), batch)
     np.testing.assert_array_equal(moved["annotated"], moved["inner"] % 3 == 0)
     np.testing.assert_array_equal(moved["outer"], moved["inner"])
     np.testing.assert_array_equal(moved["name"], batch["name"])
@@ -217,8 +217,13 @@ def test_all_eight_positions_occur():
 def test_without_augmentation_nothing_changes():
     image = jax.random.normal(jax.random.key(1), (2, 4, 4))
     batch = dict.fromkeys(TileAugmentation.MAPS, image) | {"image": image[..., None]}
-    for name, value in NO_AUGMENTATION(jax.random.key(2), batch).items():
+    for name, value in jax.jit(NO_AUGMENTATION.__call__)(jax.random.key(2), batch).items():
         np.testing.assert_array_equal(value, batch[name])
+
+
+turned = jax.jit(
+    dataclasses.replace(NO_AUGMENTATION, rotation=1.0, scale=0.4).__call__, static_argnames="squared"
+)
 
 
 @pytest.mark.parametrize(("seed", "squared"), [(0, False), (1, False), (2, True)])
@@ -228,9 +233,8 @@ def test_a_cell_of_another_scale_has_the_distances_of_that_scale(seed, squared):
     targets = distance_targets(disc)._replace(inner=inner_distance(disc, squared=squared))
     maps = {name: jnp.asarray(value[None], jnp.float32) for name, value in targets._asdict().items()}
     batch = maps | {"image": maps["outer"][..., None], "annotated": jnp.ones((1, 97, 97), bool)}
-    augment = dataclasses.replace(NO_AUGMENTATION, rotation=1.0, scale=0.4)
     moved = jax.tree.map(
-        lambda leaf: np.asarray(leaf[0]), augment(jax.random.key(seed), batch, squared=squared)
+        lambda leaf: np.asarray(leaf[0]), turned(jax.random.key(seed), batch, squared=squared)
     )
     radius = 20 * np.sqrt((moved["outer"] > 0.02).sum() / (targets.outer > 0.02).sum())
     assert not 19.5 < radius < 20.5

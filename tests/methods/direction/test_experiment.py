@@ -101,16 +101,14 @@ def test_a_threshold_that_no_cell_reaches_is_refused(tmp_path):
 
 def test_augmentation_turns_image_and_label_together():
     # A bright half in front of a dark one: the centre of brightness tells the heading.
-    rows, columns = jnp.meshgrid(jnp.arange(64.0) - 31.5, jnp.arange(64.0) - 31.5, indexing="ij")
-    angle = jnp.linspace(0.0, 6.0, 40)
-    ahead = columns[None] * jnp.cos(angle)[:, None, None] - rows[None] * jnp.sin(angle)[:, None, None]
-    disc = jnp.hypot(rows, columns) < 20
-    images = jnp.where(disc[None], ahead, 0.0)[..., None]
-    batch = DirectionAugmentation(shift=0.0)(
-        jax.random.key(0), {"image": images, "angle": angle, "extra": angle}
-    )
-    bright = batch["image"][..., 0] * (jnp.hypot(rows, columns) < 16)[None]
-    seen = jnp.arctan2(-jnp.sum(bright * rows[None], (1, 2)), jnp.sum(bright * columns[None], (1, 2)))
+    rows, columns = (np.float32(side) - 31.5 for side in np.indices((64, 64)))
+    angle = np.linspace(0, 6, 40, dtype=np.float32)
+    ahead = columns[None] * np.cos(angle)[:, None, None] - rows[None] * np.sin(angle)[:, None, None]
+    images = np.where(np.hypot(rows, columns) < 20, ahead, 0)[..., None]
+    augment = jax.jit(DirectionAugmentation(shift=0.0).__call__)
+    batch = augment(jax.random.key(0), {"image": images, "angle": angle, "extra": angle})
+    bright = np.asarray(batch["image"][..., 0]) * (np.hypot(rows, columns) < 16)
+    seen = np.arctan2(-np.sum(bright * rows, (1, 2)), np.sum(bright * columns, (1, 2)))
     assert np.all(absolute_difference(seen, batch["angle"]) < 0.05)
     np.testing.assert_array_equal(batch["extra"], angle)
     assert np.mean(absolute_difference(batch["angle"], angle)) > 0.5
@@ -120,7 +118,7 @@ def test_without_augmentation_nothing_moves():
     still = DirectionAugmentation(rotation=0.0, shift=0.0, scale=0.0, mirror=False)
     images = jax.random.normal(jax.random.key(0), (3, 16, 16, 1))
     angle = jnp.array([0.1, 3.0, 6.2])
-    batch = still(jax.random.key(1), {"image": images, "angle": angle})
+    batch = jax.jit(still.__call__)(jax.random.key(1), {"image": images, "angle": angle})
     np.testing.assert_allclose(batch["angle"], rotate_heading(angle, 0.0), atol=1e-6)
     np.testing.assert_allclose(jnp.std(batch["image"], axis=(1, 2, 3)), 1.0, rtol=1e-4)
 
