@@ -1,4 +1,4 @@
-"""Networks that read the migration direction of a cell from one image (Bruns et al. 2024, ``siecmd``)."""
+"""Networks that read the migration direction of a cell from one image (Bruns et al. 2024)."""
 
 from __future__ import annotations
 

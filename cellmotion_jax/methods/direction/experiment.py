@@ -1,4 +1,4 @@
-"""The ``siecmd`` experiments: data, members, training, evaluation and report, in this order."""
+"""The direction experiments: data, members, training, evaluation and report, in this order."""
 
 from __future__ import annotations
 
@@ -207,15 +207,15 @@ FINE_TUNING = (
 
 EXPERIMENTS: dict[str, Entry] = {
     "direction": Entry(
-        "siecmd Table 3, the chosen configuration (two neurons, sigmoid, dist squared), probing CNN",
+        "Bruns et al. 2024, Table 3, the chosen configuration (two neurons, sigmoid, dist squared), probing CNN",
         DirectionExperiment(),
     ),
     "direction-von-mises": Entry(
-        "siecmd Eq. (9) with a predicted concentration, probing CNN: calibrated confidence",
+        "Bruns et al. 2024, Eq. (9) with a predicted concentration, probing CNN: calibrated confidence",
         DirectionExperiment(objectives=(VonMisesObjective(),)),
     ),
     "direction-grid": Entry(
-        "siecmd Table 3, all nine configurations x 4 folds, trained side by side at 64 x 64 pixels",
+        "Bruns et al. 2024, Table 3, all nine configurations x 4 folds, trained side by side at 64 x 64 pixels",
         # 36 trainings: half the image size of Table 1 and no test-time rotations make them a job of minutes.
         DirectionExperiment(
             objectives=NINE_CONFIGURATIONS,
@@ -227,7 +227,7 @@ EXPERIMENTS: dict[str, Entry] = {
     ),
     **{
         f"direction-{name}": Entry(
-            f"siecmd Table 4, {name} fine-tuned: 10 epochs of all weights, 50 of the head of Table 2; "
+            f"Bruns et al. 2024, Table 4, {name} fine-tuned: 10 epochs of all weights, 50 of the head of Table 2; "
             f"--weights from `cellmotion import-weights ... --model {name}`",
             DirectionExperiment(
                 model=FineTunedCNN(
@@ -241,7 +241,7 @@ EXPERIMENTS: dict[str, Entry] = {
     },
     **{
         f"direction-{objective.label.lower().replace(' ', '-').replace('_', '-')}": Entry(
-            f"siecmd Table 3, one configuration: {objective.label}, probing CNN",
+            f"Bruns et al. 2024, Table 3, one configuration: {objective.label}, probing CNN",
             DirectionExperiment(objectives=(objective,)),
         )
         for objective in NINE_CONFIGURATIONS

@@ -1,6 +1,6 @@
 """From network outputs to the scalar that is minimised, with every term named.
 
-An objective of ``siecmd`` is one of the paper's configurations: an encoding, an output activation and
+An objective is one of the paper's configurations: an encoding, an output activation and
 a loss. It also knows the way back, from outputs to an angle and a confidence. That of DeepDistance is the
 weighted sum over its tasks.
 """
