@@ -60,19 +60,16 @@ class ConvLSTMNetwork:
             raise InputError(f"network.dropout is {self.dropout}; it is a share in [0, 1).")
 
 
-def two_steps(*, pretrained: bool) -> tuple[Phase, ...]:
-    """The default phases: the decoder first, then everything; without pretrained weights all at once."""
-    encoder = ("encoder",) if pretrained else ()
-    return (
-        Phase(steps=300, learning_rate=5e-3, frozen=encoder, statistics_momentum=0.95),
-        Phase(
-            steps=300,
-            learning_rate=1e-3,
-            final_fraction=0.02,
-            fixed_statistics=encoder,
-            statistics_momentum=0.95,
-        ),
-    )
+SHORT_TWO_STEPS = (
+    Phase(steps=300, learning_rate=5e-3, frozen=("encoder",), statistics_momentum=0.95),
+    Phase(
+        steps=300,
+        learning_rate=1e-3,
+        final_fraction=0.02,
+        fixed_statistics=("encoder",),
+        statistics_momentum=0.95,
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,10 +89,10 @@ class ConvLSTMExperiment:
     """Weights of the loss."""
     optimizer: Optimizer = AdamW()
     """Optimiser."""
-    phases: tuple[Phase, ...] | None = None
-    """Stretches of training, one after another. None: 300 updates of the decoder on the pretrained encoder
-    (0.005), then 300 of everything (0.001, falling), with the encoder's statistics fixed; without weights the
-    same rates, and nothing frozen or fixed. The paper's last rate is 0.0001, over many more updates."""
+    phases: tuple[Phase, ...] = SHORT_TWO_STEPS
+    """Stretches of training, one after another: the decoder on the frozen, pretrained encoder, then everything
+    with the encoder's statistics fixed. Without weights the encoder is neither frozen nor fixed in any phase.
+    The paper's last rate is 0.0001, over many more updates."""
     precision: Precision = Precision.float32
     """Compute type of the network."""
     instances: InstanceSettings | None = None
@@ -131,7 +128,7 @@ class ConvLSTMExperiment:
         )
         network = self._module()
         best = train_network(
-            dataclasses.replace(self, phases=self._phases()),  # type: ignore[arg-type]  # No longer None.
+            dataclasses.replace(self, phases=self._phases()),
             folder=folder,
             network=network,
             objective=self.objective,
@@ -165,7 +162,17 @@ class ConvLSTMExperiment:
         }
 
     def _phases(self) -> tuple[Phase, ...]:
-        return two_steps(pretrained=self.weights is not None) if self.phases is None else self.phases
+        """The phases, of which none freezes a random encoder."""
+        if self.weights is not None:
+            return self.phases
+        return tuple(
+            dataclasses.replace(
+                phase,
+                frozen=_without_encoder(phase.frozen),
+                fixed_statistics=_without_encoder(phase.fixed_statistics),
+            )
+            for phase in self.phases
+        )
 
     def _module(self) -> ConvLSTMUNet:
         return ConvLSTMUNet(**dataclasses.asdict(self.network), dtype=self.precision.value)
@@ -186,10 +193,9 @@ class ConvLSTMExperiment:
     def _pretrained(self) -> dict[str, Any]:
         """The variables of the encoder's levels, in the place that they have in the network."""
         if self.weights is None:
-            if any("encoder" in (*phase.frozen, *phase.fixed_statistics) for phase in self._phases()):
-                logging.getLogger(__name__).warning(
-                    "No --weights: the encoder has random values, and phases freeze it or its statistics."
-                )
+            logging.getLogger(__name__).warning(
+                "No --weights: the encoder starts from random values and is trained in every phase."
+            )
             return {}
         loaded = load_weights(self.weights)
         if loaded.model != ENCODER:
@@ -205,6 +211,10 @@ class ConvLSTMExperiment:
         return flax.traverse_util.unflatten_dict(
             {name: leaf for name, leaf in flat.items() if name in wanted}, sep="/"
         )
+
+
+def _without_encoder(paths: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(path for path in paths if path.split("/")[0] != "encoder")
 
 
 # Table 1's batches, Section 3.2's patches, rates and epochs.

@@ -207,7 +207,8 @@ FINE_TUNING = (
 
 EXPERIMENTS: dict[str, Entry] = {
     "direction": Entry(
-        "Bruns et al. 2024, Table 3, the chosen configuration (two neurons, sigmoid, dist squared), probing CNN",
+        "Bruns et al. 2024, Table 3, the chosen configuration (two neurons, sigmoid, dist squared), "
+        "probing CNN",
         DirectionExperiment(),
     ),
     "direction-von-mises": Entry(
@@ -215,7 +216,8 @@ EXPERIMENTS: dict[str, Entry] = {
         DirectionExperiment(objectives=(VonMisesObjective(),)),
     ),
     "direction-grid": Entry(
-        "Bruns et al. 2024, Table 3, all nine configurations x 4 folds, trained side by side at 64 x 64 pixels",
+        "Bruns et al. 2024, Table 3, all nine configurations x 4 folds, trained side by side at 64 x 64 "
+        "pixels",
         # 36 trainings: half the image size of Table 1 and no test-time rotations make them a job of minutes.
         DirectionExperiment(
             objectives=NINE_CONFIGURATIONS,
@@ -227,8 +229,8 @@ EXPERIMENTS: dict[str, Entry] = {
     ),
     **{
         f"direction-{name}": Entry(
-            f"Bruns et al. 2024, Table 4, {name} fine-tuned: 10 epochs of all weights, 50 of the head of Table 2; "
-            f"--weights from `cellmotion import-weights ... --model {name}`",
+            f"Bruns et al. 2024, Table 4, {name} fine-tuned: 10 epochs of all weights, 50 of the head of "
+            f"Table 2; --weights from `cellmotion import-weights ... --model {name}`",
             DirectionExperiment(
                 model=FineTunedCNN(
                     backbone=CATALOGUE[name].module,

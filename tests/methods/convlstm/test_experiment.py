@@ -1,6 +1,7 @@
 """The whole video experiment on small simulated movies: files, results, encoder, refusals."""
 
 import csv
+import dataclasses
 
 import flax.traverse_util
 import jax
@@ -97,6 +98,15 @@ def test_the_encoder_begins_with_its_weights_and_keeps_their_statistics(finished
     np.testing.assert_allclose(
         kernels[0]["encoder"]["Conv1"]["kernel"], kernels[1]["Conv1"]["kernel"], atol=0.05
     )
+
+
+def test_a_random_encoder_is_never_frozen_and_a_pretrained_one_is(encoder):
+    made = experiment(
+        None, phases=(Phase(steps=2, frozen=("encoder/level0", "decoder"), fixed_statistics=("encoder",)),)
+    )
+    (phase,) = made._phases()
+    assert (phase.frozen, phase.fixed_statistics) == (("decoder",), ())
+    assert dataclasses.replace(made, weights=encoder)._phases() == made.phases
 
 
 def test_the_loss_weighs_cells_and_contacts_and_leaves_out_what_is_not_annotated():
