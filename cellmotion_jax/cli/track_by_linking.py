@@ -103,11 +103,10 @@ def link_cells(arguments: list[str]) -> None:
             source=str(movie.path if segmenter else options.segmentation[0]),
         )
         write_table(partial / "tracks.csv", places)
-        points = places.trajectories(len(movie))
         plot_trajectories(
             movie[-1],
-            points,
-            np.zeros(points.shape[:2], bool),
+            places.trajectories(len(movie)),
+            None,
             partial / "trajectories.png",
             ids=tracks.label if len(tracks) <= MOST_IDS_DRAWN else None,
         )

@@ -34,7 +34,7 @@ class _Stretch(NamedTuple):
 def plot_trajectories(
     image: Shaped[np.ndarray, "..."],
     points: Float[np.ndarray, "frame track 2"],
-    lost: Bool[np.ndarray, "..."],
+    lost: Bool[np.ndarray, "..."] | None,
     out: pathlib.Path,
     *,
     ids: Integer[np.ndarray, "..."] | None = None,
@@ -51,7 +51,7 @@ def plot_trajectories(
         image: [y, x], [y, x, 1] or [y, x, 3] of any real type; its contrast is stretched.
         points: Where the tracks are (y, x) in at least one frame, in pixels of the image; NaN where they are
             not.
-        lost: Whether the tracker says that it does not know [frame, track].
+        lost: Whether the tracker reports the cell lost [frame, track]; None if it cannot.
         out: The picture.
         ids: Written beside the dots; None writes nothing, which suits more than about a hundred tracks.
         tail: Draw only this many of the last frames of the movie; None draws all.
@@ -61,6 +61,8 @@ def plot_trajectories(
         ValueError: If the shapes of tracks do not fit.
         InputError: If the suffix of ``out`` is no picture format.
     """
+    can_be_lost = lost is not None
+    lost = np.zeros(points.shape[:2], bool) if lost is None else lost
     if lost.shape != points.shape[:2] or (ids is not None and ids.shape != points.shape[1:2]):
         raise ValueError(
             f"points of shape {points.shape}, lost of {lost.shape}"
@@ -90,9 +92,10 @@ def plot_trajectories(
         lines.set(path_effects=None if gone else stroke, in_layout=False)
         axes.add_collection(lines, autolim=False)
     _draw_ends(axes, points, lost, colors, ids)
+    dashed = Line2D([], [], color="0.3", linewidth=1.6, linestyle=(0, (2.5, 1.8)), label=f"lost: {share:.1%}")
     handles = [
-        Line2D([], [], color="0.3", linewidth=1.6, label="way of a track"),
-        Line2D([], [], color="0.3", linewidth=1.6, linestyle=(0, (2.5, 1.8)), label=f"lost: {share:.1%}"),
+        Line2D([], [], color="0.3", linewidth=1.6, label="path of a track"),
+        *([dashed] if can_be_lost else []),
         Line2D([], [], color="0.3", linestyle="", marker="o", markersize=5, label="last seen"),
     ]
     legend_below(
