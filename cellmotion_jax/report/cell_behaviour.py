@@ -52,8 +52,7 @@ def plot_behaviour(
         ValueError: If the table is empty.
         InputError: If the suffix of ``out`` is no picture format.
     """
-    # Cells without protrusions have no length of the longest.
-    shapes = [shape for shape in _shapes(table, pixel_size_um) if np.isfinite(shape.values).any()]
+    shapes = _known(_shapes(table, pixel_size_um))
     moves = [
         _Measure(f"speed ({table.speed_unit})", table.speed),
         _Measure("turning (degrees)", np.degrees(np.abs(table.turning))),

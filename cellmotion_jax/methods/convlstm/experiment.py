@@ -91,8 +91,8 @@ class ConvLSTMExperiment:
     """Optimiser."""
     phases: tuple[Phase, ...] = SHORT_TWO_STEPS
     """Stretches of training, one after another: the decoder on the frozen, pretrained encoder, then
-    everything with the encoder's statistics fixed. Without weights the encoder is neither frozen nor fixed in any phase.
-    The paper's last rate is 0.0001, over many more updates."""
+    everything with the encoder's statistics fixed. Without weights the encoder is neither frozen nor fixed
+    in any phase. The paper's last rate is 0.0001, over many more updates."""
     precision: Precision = Precision.float32
     """Compute type of the network."""
     instances: InstanceSettings | None = None
