@@ -14,12 +14,11 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack_embedding.features import embedding_features
 from cellmotion_jax.methods.celltrack_embedding.model_file import (
     MODEL_FORMAT,
-    EmbeddingModel,
     load_model,
     save_model,
 )
-from cellmotion_jax.models.embedding import TrackingEmbedding
 from cellmotion_jax.weights.safetensors_files import read_metadata
+from tests.tracking_embeddings import tiny_embedding
 
 FRAME = jax.random.normal(jax.random.key(1), (21, 30))
 
@@ -31,21 +30,7 @@ def prepare(features, frame):
 
 @pytest.fixture(scope="module")
 def model():
-    network = TrackingEmbedding(features=3, base_width=2)
-    # Random variables of the right shapes: the drawing of real ones takes long to compile.
-    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros((1, 4, 4, 1)), train=False))
-    rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(np.float32), shapes["params"])
-    return EmbeddingModel(
-        network=network,
-        variables={"params": params},
-        diameter=16.0,
-        window=48,
-        filter_sigma=1.5,
-        regularization=0.013,
-        sharpness=9.4,
-        spread=4.2,
-    )
+    return tiny_embedding()
 
 
 def test_a_file_gives_back_the_model(model, tmp_path):
