@@ -20,7 +20,7 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import require_empty_folder, written_beside
 from cellmotion_jax.methods.celltrack.ctc_result import write_ctc_result
 from cellmotion_jax.methods.celltrack.filters_file import save_filters
-from cellmotion_jax.methods.celltrack.grid import CELL_DIAMETER, grid_frame, grid_shape, grid_zoom
+from cellmotion_jax.methods.celltrack.grid import CELL_DIAMETER, grid_frame, grid_shape
 from cellmotion_jax.methods.celltrack.seeds_file import StartSettings, read_start
 from cellmotion_jax.methods.celltrack.track_movie import TrackedMovie, track_movie
 from cellmotion_jax.methods.celltrack.tracks import write_track_table
@@ -123,7 +123,6 @@ def follow_cells(arguments: list[str]) -> None:
         raise InputError(f"live is {options.live}, which is none of the {len(seeds)} cells to follow.")
     tracker = _tracker(options, model, movie)
     wanted = CELL_DIAMETER if model is None else model.diameter or diameter
-    zoom = grid_zoom(diameter, wanted=wanted)
     enable_compilation_cache()
     with written_beside(options.out) as partial:
         result = track_movie(
@@ -148,7 +147,7 @@ def follow_cells(arguments: list[str]) -> None:
             reach=options.reach,
         )
         write_track_table(partial / "tracks.csv", tracks, pixel_size_um=movie.pixel_size_um)
-        save_filters(partial / "filters.safetensors", result.filters, tracker=tracker, zoom=zoom)
+        save_filters(partial / "filters.safetensors", result.filters, tracker=tracker, zoom=result.zoom)
         plot_trajectories(
             movie[-1],
             tracks.points,
@@ -157,7 +156,7 @@ def follow_cells(arguments: list[str]) -> None:
             ids=tracks.ids if len(tracks) <= MOST_IDS_DRAWN else None,
         )
         if options.live is not None:
-            write_live_view(_live_frames(movie, result, options.live, zoom), partial / "live.gif")
+            write_live_view(_live_frames(movie, result, options.live), partial / "live.gif")
     share = tracks.lost.sum() / tracks.present.sum()
     print(  # noqa: T201
         f"Wrote {options.out}: {len(tracks)} tracks in {len(movie)} frames, "
@@ -230,14 +229,14 @@ def _features(
     return model.make(layers, movie[0]), model.weights[:layers]
 
 
-def _live_frames(movie: Movie, result: TrackedMovie, watched: int, zoom: float) -> Iterator[LiveFrame]:
+def _live_frames(movie: Movie, result: TrackedMovie, watched: int) -> Iterator[LiveFrame]:
     """One per frame, on the grid."""
     tracks = result.tracks
-    ratio = np.array(grid_shape(movie.shape, zoom)) / np.array(movie.shape)
+    ratio = np.array(grid_shape(movie.shape, result.zoom)) / np.array(movie.shape)
     chosen = int(np.flatnonzero(tracks.ids == watched)[0])
     for frame, view in enumerate(result.filter_views):
         yield LiveFrame(
-            image=grid_frame(movie[frame], zoom),
+            image=grid_frame(movie[frame], result.zoom),
             boxes=tracks.boxes[frame] * np.tile(ratio, 2),
             ids=tracks.ids,
             lost=tracks.lost[frame],

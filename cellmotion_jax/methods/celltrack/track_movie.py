@@ -45,6 +45,8 @@ class TrackedMovie(NamedTuple):
 
     tracks: Tracks
     """In image pixels."""
+    zoom: float
+    """Grid pixels per image pixel."""
     filters: LearnedFilters
     """Of the cells that are followed at the end."""
     filter_views: tuple[FilterView, ...]
@@ -139,7 +141,7 @@ def track_movie(
             progress.update(len(numbers))
     if not newest:
         raise InputError(f"{movie.path} has {len(movie)} frames in which no cell was found to follow.")
-    return TrackedMovie(recorder.tracks(len(movie)), learned_filters(state), tuple(filter_views))
+    return TrackedMovie(recorder.tracks(len(movie)), zoom, learned_filters(state), tuple(filter_views))
 
 
 def _check(movie: Movie, seeds: Seeds, detect: Detect | None, watch: int | None) -> None:

@@ -49,8 +49,8 @@ class ConvLSTMSamples(NamedTuple):
     images: ImageSplit
     downsample: int
     """Side of the blocks over which frames are averaged."""
-    cell_diameter: float
-    """Median equivalent diameter of a training cell, in downsampled pixels."""
+    diameter: float
+    """Median equivalent diameter of a training cell, in pixels of the frames."""
     train: Source
     """Windows to learn from."""
     validation: Source
@@ -81,6 +81,4 @@ def load_windows(data: ConvLSTMData, *, cache: pathlib.Path, seed: int) -> ConvL
     def windows(part: tuple[AnnotatedImage, ...]) -> Source:
         return window_source(part, window=data.window, downsample=downsample, data_dir=cache / "frames")
 
-    return ConvLSTMSamples(
-        images, downsample, diameter / downsample, windows(images.train), windows(images.validation)
-    )
+    return ConvLSTMSamples(images, downsample, diameter, windows(images.train), windows(images.validation))

@@ -123,9 +123,7 @@ class ConvLSTMExperiment:
         # Without recurrence nothing but the last frame of a window is looked at.
         data = self.data if self.network.recurrent else dataclasses.replace(self.data, window=1)
         samples = load_windows(data, cache=folder / "data", seed=self.run.seed)
-        instances = self.instances or fit_instances(
-            samples.images.train, diameter=samples.cell_diameter * samples.downsample
-        )
+        instances = self.instances or fit_instances(samples.images.train, diameter=samples.diameter)
         network = self._module()
         best = train_network(
             dataclasses.replace(self, phases=self._phases()),
@@ -186,7 +184,7 @@ class ConvLSTMExperiment:
             variables=variables,
             window=self.data.window,
             downsample=samples.downsample,
-            cell_diameter=samples.cell_diameter,
+            cell_diameter=samples.diameter / samples.downsample,
             instances=instances,
         )
 

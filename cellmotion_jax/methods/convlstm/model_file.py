@@ -27,6 +27,11 @@ class ConvLSTMModel:
     instances: InstanceSettings
     """How its probabilities become cells, as fitted to the training cells."""
 
+    @property
+    def image_diameter(self) -> float:
+        """Median equivalent diameter of the training cells, in pixels of the image."""
+        return self.cell_diameter * self.downsample
+
     def __post_init__(self) -> None:
         """Refuses lengths that are none."""
         for name in ("window", "downsample"):

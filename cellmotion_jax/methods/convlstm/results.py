@@ -81,7 +81,7 @@ def _draw(
         for what in [what for what, chosen in wanted.items() if chosen == index]:
             truth = image.labels()
             points, markers = centroid_pixels(labels), centroid_pixels(truth)
-            radius = model.cell_diameter * model.downsample / 2
+            radius = model.image_diameter / 2
             plot_cells(
                 image.image()[..., 0] if image.channels == 1 else image.image(),
                 [("cell", foreground)],

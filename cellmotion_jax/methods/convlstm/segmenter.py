@@ -62,7 +62,7 @@ class ConvLSTMSegmenter:
     @property
     def cell_diameter(self) -> float:
         """Median equivalent diameter of the cells of the training, in pixels of the frames."""
-        return self.model.cell_diameter * self.model.downsample
+        return self.model.image_diameter
 
     @property
     def frames_before(self) -> int:
@@ -104,7 +104,7 @@ def open_segmenter(path: str | os.PathLike[str], *, cell_diameter: float | None 
     model = load_model(path)
     instances = model.instances
     if cell_diameter is not None:
-        scale = check_diameter(cell_diameter) / (model.cell_diameter * model.downsample)
+        scale = check_diameter(cell_diameter) / model.image_diameter
         instances = scale_instances(instances, scale)
         downsample = downsampling_for(cell_diameter, model.cell_diameter)
         model = dataclasses.replace(model, downsample=downsample)

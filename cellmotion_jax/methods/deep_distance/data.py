@@ -63,6 +63,11 @@ class IndependentImages(NamedTuple):
     diameter: float
     """Median cell diameter in them, in their own pixels."""
 
+    @property
+    def radius(self) -> float:
+        """Pixels within which a detection and a marker match: a third of a cell."""
+        return self.diameter / 3
+
 
 class DeepDistanceSamples(NamedTuple):
     """The images of an experiment and the tiles cut from them."""
@@ -78,6 +83,11 @@ class DeepDistanceSamples(NamedTuple):
     """Tiles to choose by."""
     independent: tuple[IndependentImages, ...]
     """Images of other cells."""
+
+    @property
+    def radius(self) -> float:
+        """Pixels within which a detection and a marker match: a third of a cell."""
+        return self.diameter / 3
 
 
 def load_tiles(data: DeepDistanceData, *, cache: pathlib.Path, seed: int) -> DeepDistanceSamples:

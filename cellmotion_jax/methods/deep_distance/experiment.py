@@ -119,7 +119,7 @@ class DeepDistanceExperiment:
             ),
         )
         trained = self._trained(network, variables_of(best), samples)
-        radius = samples.diameter / 3
+        radius = samples.radius
         parameter, trained = choose_parameter(
             trained, samples.images.validation, radius=radius, tiling=self.tiling
         )
@@ -134,7 +134,7 @@ class DeepDistanceExperiment:
                 trained, downsample=downsampling_for(other.diameter, trained.cell_diameter)
             )
             parts.append(
-                evaluate_part(fitted, other.name, other.images, radius=other.diameter / 3, tiling=self.tiling)
+                evaluate_part(fitted, other.name, other.images, radius=other.radius, tiling=self.tiling)
             )
         result = ModelResult(model, trained, parameter, tuple(parts))
         write_model_results(folder, result, tiling=self.tiling)

@@ -32,6 +32,11 @@ class DeepDistanceModel:
     """Fewest downsampled pixels of a cell of the model of classification and boundary."""
 
     @property
+    def image_diameter(self) -> float:
+        """Median equivalent diameter of the training cells, in pixels of the image."""
+        return self.cell_diameter * self.downsample
+
+    @property
     def can_segment(self) -> bool:
         """Whether the network has the two maps that outlines are made of (Section 4.7)."""
         return {Task.outer, Task.classification} <= set(self.network.tasks)

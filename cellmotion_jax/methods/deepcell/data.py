@@ -87,6 +87,11 @@ class DeepCellSamples(NamedTuple):
     weights: tuple[float, ...]
     """Of each class, its share of the training pixels inverted; their mean over these pixels is 1."""
 
+    @property
+    def radius(self) -> float:
+        """Pixels within which a detection and a marker match: a third of a cell."""
+        return self.diameter / 3
+
 
 def load_crops(data: DeepCellData, *, field: int, cache: pathlib.Path, seed: int) -> DeepCellSamples:
     """Finds or simulates the images and computes what is to be learned of them.

@@ -128,7 +128,7 @@ class DeepCellExperiment:
                     part,
                     images,
                     width=self.data.boundary_width,
-                    radius=samples.diameter / 3,
+                    radius=samples.radius,
                 )
                 for part, images in (("validation", samples.images.validation), ("test", samples.images.test))
             ]
