@@ -106,7 +106,8 @@ def test_free_slots_change_nothing():
     few, many = (followed(EXCLUSIVE, MOVIE, FROM_THE_START, slots=slots)[1] for slots in (4, 8))
     for name in few._fields:
         a, b = (np.asarray(getattr(told, name))[:, :3] for told in (few, many))
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4, err_msg=name)
+        # The PSR, here around 500, divides by what little remains beside the peak.
+        np.testing.assert_allclose(a, b, rtol=2e-3 if name == "psr" else 1e-6, atol=1e-4, err_msg=name)
     assert not np.any(many.identity[:, 3:])
 
 

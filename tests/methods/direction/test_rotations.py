@@ -21,7 +21,7 @@ def brightest_side(images):
 def test_predictions_are_turned_back_with_the_image():
     angle = np.linspace(0, 6, 7, dtype=np.float32)
     ahead = COLUMNS[None] * np.cos(angle)[:, None, None] - ROWS[None] * np.sin(angle)[:, None, None]
-    images = np.where(DISC[None], ahead, 0)[..., None]
+    images = jnp.asarray(np.where(DISC[None], ahead, 0)[..., None])
     rotations = random_rotations(jax.random.key(0), 5)
     of_one = jax.jit(jax.vmap(lambda r: directions_of_rotated(brightest_side, images, r)))
     versions = of_one(rotations)
