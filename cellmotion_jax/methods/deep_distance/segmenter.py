@@ -49,7 +49,7 @@ class DeepDistanceSegmenter:
     @property
     def cell_diameter(self) -> float:
         """Median equivalent diameter of the cells of the training, in pixels of the images."""
-        return self.model.cell_diameter * self.model.downsample
+        return self.model.image_diameter
 
     @property
     def frames_before(self) -> int:
