@@ -178,8 +178,7 @@ class _Axis(NamedTuple):
         return slice(first, end), slice(first - start, end - start)
 
     def counts(self) -> Float32[np.ndarray, " size"]:
-        """Number of tiles that predict each position along the axis; for a pixel, multiply both axes.
-        """
+        """Number of tiles that predict each position along the axis; for a pixel, multiply both axes."""
         counts = np.zeros(self.size, np.float32)
         for start in self.starts:
             counts[self.kept(start)[0]] += 1

@@ -122,8 +122,7 @@ Optimizer = AdamW | AdaDelta
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    """Settings of a run: batch size, seed, evaluation, checkpoints, early stopping, folder.
-    """
+    """Settings of a run: batch size, seed, evaluation, checkpoints, early stopping, folder."""
 
     batch_size: int = 32
     """Samples per update (and per member, where several train side by side)."""
