@@ -54,7 +54,7 @@ class Segmenter(Protocol):
 
     @property
     def settings(self) -> Any:
-        """Settings that need no new training; a frozen dataclass, at first with the values of the training."""
+        """Settings that need no new training; a frozen dataclass, at first as in the training."""
         ...
 
     def with_settings(self: Self, settings: Any) -> Self:

@@ -69,7 +69,8 @@ def begin(state: TrackState, births: Births, slot: Int[Array, " birth"]) -> Trac
 
     Args:
         state: The state before.
-        births: Newborn cells. slot: Slots from `free_slots`.
+        births: Newborn cells.
+        slot: Slots from `free_slots`.
 
     Returns:
         The state with the newborn cells.

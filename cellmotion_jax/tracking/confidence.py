@@ -11,12 +11,11 @@ from cellmotion_jax.ops.numerics import map_sums
 def peak_to_sidelobe_ratio(
     responses: Float[Array, "cell y x"], *, excluded: int = 11
 ) -> Float[Array, " cell"]:
-    r"""Peak-to-sidelobe ratio: height of the peak above the mean of the rest, in standard deviations of the
-    rest.
+    r"""Height of the peak above the mean of the sidelobe, in standard deviations of the sidelobe.
 
     .. math:: \mathrm{PSR} = \frac{g_{max} - \mu}{\sigma}
 
-    where the rest, the sidelobe, is all of the response but a square around the peak (Bolme et al. 2010,
+    where the sidelobe is the whole response except for a square around the peak (Bolme et al. 2010,
     Section 3.5). In their experience it is 20 to 60 while a target is tracked, and about 7 when it is lost;
     for filters on few pixels, as for small cells, it is always lower.
 

@@ -160,8 +160,7 @@ class LinearFilter:
     def similarity(
         self, state: LinearState, windows: Float[Array, "cell y x channel"]
     ) -> Float[Array, " cell"]:
-        r"""Correlation coefficient of new windows with the learned ones at the best shift; used to choose a
-        scale.
+        r"""Correlation coefficient of new windows with the learned ones at the best shift, to choose a scale.
 
         .. math:: \rho = \max_s \frac{\sum_{d, \omega} Y \bar X^d Z^d e^{i \omega s}}
             {\sqrt{\sum Y |X|^2 \sum Y |Z|^2}}

@@ -40,7 +40,8 @@ def step(
 
     Args:
         tracker: The configuration.
-        state: State before the frame. frame: Intensities.
+        state: State before the frame.
+        frame: Intensities.
         births: Cells that begin in this frame; in the first frame these are all cells.
 
     Returns:
