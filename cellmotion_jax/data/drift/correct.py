@@ -252,7 +252,7 @@ def _begin(image: Num[np.ndarray, "y x"]) -> tuple[Reference, Placement]:
 
 
 def _refusal(movie: Movie, begun: int, number: int, more: str) -> str:
-    """Message for frames from ``number`` on that do not match; ``begun`` is the first that is not constant."""
+    """The message: frames from ``number`` on do not match; ``begun`` is the first that is not constant."""
     if number <= begun:
         return (
             f"{movie.path} is constant from {movie.frame_names[0]} to {movie.frame_names[begun]}, so that no "

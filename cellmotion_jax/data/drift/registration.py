@@ -83,9 +83,9 @@ def place_frame(
 
     The translation is the peak of the cross-correlation
     (:func:`skimage.registration.phase_cross_correlation`) of the background structure of both
-    (:func:`background_structure`). The frequencies are not whitened as in phase
-    correlation, because then camera noise and cells dominate. Frames of 592 x 752 pixels with 40 simulated cells on a faint
-    static background, moved at random by up to 15 pixels; errors of the steps between neighbours in pixels:
+    (:func:`background_structure`). The frequencies are not whitened as in phase correlation, because then
+    camera noise and cells dominate. Frames of 592 x 752 pixels with 40 simulated cells on a faint static
+    background, moved at random by up to 15 pixels; errors of the steps between neighbours in pixels:
 
     ==================================================  ======  =======
     what is correlated                                  median  largest
