@@ -34,7 +34,7 @@ from cellmotion_jax.weights.convert import load_weights
 from cellmotion_jax.weights.fitting import variable_shapes
 
 ENCODER = "mobilenet-v2-0.35"
-"""The encoder's name in `cellmotion import-weights`."""
+"""Name of the encoder in `cellmotion import-weights`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,12 +46,12 @@ class ConvLSTMNetwork:
     levels: int = 4
     """Levels of the encoder, 3 to 5 in the paper."""
     recurrent: bool = True
-    """Whether there is a ConvLSTM; without one every frame is segmented by itself."""
+    """Whether there is a ConvLSTM; without it every frame is segmented independently."""
     dropout: float = 0.05
-    """Share of activations dropped in the decoder while training."""
+    """Dropout rate in the decoder."""
 
     def __post_init__(self) -> None:
-        """Refuses networks that cannot be."""
+        """Raises InputError for sizes out of range."""
         if self.base_filters < 1:
             raise InputError(f"network.base-filters is {self.base_filters}; it must be at least 1.")
         if not 1 <= self.levels <= 5:
@@ -61,7 +61,7 @@ class ConvLSTMNetwork:
 
 
 def two_steps(*, pretrained: bool) -> tuple[Phase, ...]:
-    """The default phases: the decoder first, then everything; without pretrained weights all at once."""
+    """The default phases: first the decoder, then all parameters; without pretrained weights all in both."""
     encoder = ("encoder",) if pretrained else ()
     return (
         Phase(steps=300, learning_rate=5e-3, frozen=encoder, statistics_momentum=0.95),
@@ -77,39 +77,40 @@ def two_steps(*, pretrained: bool) -> tuple[Phase, ...]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConvLSTMExperiment:
-    """Trains a network to segment the cells of a movie and tests it on later, or other, frames."""
+    """Trains a network to segment the cells of a movie and tests it on later frames or other movies."""
 
     network: ConvLSTMNetwork = ConvLSTMNetwork()
     """Size of the network."""
     weights: pathlib.Path | None = None
-    """Pretrained weights of the encoder, a file that `cellmotion import-weights --model mobilenet-v2-0.35`
-    wrote; None starts from random ones."""
+    """File with pretrained weights of the encoder, from `cellmotion import-weights --model
+    mobilenet-v2-0.35`; None for random initialisation."""
     data: ConvLSTMData = ConvLSTMData()
-    """Where the movies come from."""
+    """Sources of the movies."""
     sampling: PatchSampling = PatchSampling()
-    """How patches of the training frames are moved and drawn."""
+    """Sampling and augmentation of the training patches."""
     objective: ConvLSTMObjective = ConvLSTMObjective()
     """Weights of the loss."""
     optimizer: Optimizer = AdamW()
     """Optimiser."""
     phases: tuple[Phase, ...] | None = None
-    """Stretches of training, one after another. None: 300 updates of the decoder on the pretrained encoder
-    (0.005), then 300 of everything (0.001, falling), with the encoder's statistics fixed; without weights the
-    same rates, and nothing frozen or fixed. The paper's last rate is 0.0001, over many more updates."""
+    """Phases of training, one after another. None: 300 updates of the decoder with a fixed pretrained encoder
+    (learning rate 0.005), then 300 of all parameters (0.001, decreasing) with fixed batch-normalisation
+    statistics of the encoder; without weights the same rates, and nothing frozen or fixed. The last rate of
+    the paper is 0.0001, over many more updates."""
     precision: Precision = Precision.float32
-    """Compute type of the network."""
+    """Floating-point type of the network's computations."""
     instances: InstanceSettings | None = None
-    """How probabilities become cells; None fits the smallest area, and the depth at which joined cells are
-    parted, to the training masks."""
+    """Settings of the conversion of probabilities to cells; None fits the smallest area, and the depth at
+    which touching cells are split, to the training masks."""
     memory: tuple[Memory, ...] = tuple(Memory)
-    """What is known of earlier frames in the test; each is tested."""
+    """Kinds of memory of earlier frames in the test; each is tested."""
     tiling: Tiling = VIDEO_TILING
-    """How whole frames are cut for the test."""
+    """Tiling of whole frames for the test."""
     run: Run = Run(batch_size=2, evaluate_every=50, checkpoint_every=100)
-    """Cadence, seed, folder."""
+    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
     def __post_init__(self) -> None:
-        """Refuses settings that leave nothing to do or cannot work together."""
+        """Raises InputError for settings that leave nothing to do or contradict each other."""
         require_some(self, "phases", "memory")
         multiple = self._module().multiple
         if self.sampling.patch % multiple:
@@ -154,7 +155,7 @@ class ConvLSTMExperiment:
         write_results(folder, model, self._tested(model, samples), tiling=self.tiling)
 
     def _tested(self, model: ConvLSTMModel, samples: ConvLSTMSamples) -> dict[Memory, tuple[PartResult, ...]]:
-        """Every part under every memory that differs for this network."""
+        """Test results of every part with every kind of memory that makes a difference for this network."""
         parts = {"validation": samples.images.validation, "test": samples.images.test}
         return {
             memory: tuple(
@@ -173,7 +174,7 @@ class ConvLSTMExperiment:
     def _trained(
         self, variables: dict[str, Any], samples: ConvLSTMSamples, instances: InstanceSettings
     ) -> ConvLSTMModel:
-        """What goes into the model's file."""
+        """Contents of the model file."""
         return ConvLSTMModel(
             network=self._module().clone(dtype=None),
             variables=variables,
@@ -184,7 +185,7 @@ class ConvLSTMExperiment:
         )
 
     def _pretrained(self) -> dict[str, Any]:
-        """The variables of the encoder's levels, in the place that they have in the network."""
+        """Pretrained variables of the encoder's levels, at their paths in the network."""
         if self.weights is None:
             if any("encoder" in (*phase.frozen, *phase.fixed_statistics) for phase in self._phases()):
                 logging.getLogger(__name__).warning(

@@ -1,4 +1,4 @@
-"""Augmentation inside the compiled step: images and labels move together."""
+"""Augmentation of crops and their directions, inside the compiled step."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DirectionAugmentation:
     shift: float = 0.2
     """Largest shift along y and along x, as a fraction of the image size."""
     scale: float = 0.1
-    """Largest change of scale either way."""
+    """Largest relative change of scale, up or down."""
     mirror: bool = True
     """Mirror horizontally and vertically, each in half of the cases."""
 

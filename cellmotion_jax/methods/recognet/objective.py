@@ -1,4 +1,4 @@
-"""The loss of RecogNet: which nucleus a window shows."""
+"""The loss of RecogNet: cross-entropy over the nuclei."""
 
 from __future__ import annotations
 
