@@ -60,7 +60,7 @@ def _layer(described: dict[str, int]) -> Layer:
 
 
 def _upgrade(described: dict[str, Any]) -> dict[str, Any]:
-    """Layers stood beside the network, as [kernel, width] or null, until version 0.1."""
+    """Converts files written until version 0.1, whose layers are outside of the network."""
     if "layers" not in described:
         return described
     network, layers = dict(described["network"]), described["layers"]

@@ -31,7 +31,7 @@ class DirectionAugmentation:
     """Mirror horizontally and vertically, each in half of the cases."""
 
     def __call__(self, key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
-        """Moves ``image`` [batch, y, x, channel] and ``angle`` [batch] together; the rest passes through."""
+        """Transforms ``image`` [batch, y, x, channel] and ``angle`` [batch] together, nothing else."""
         images = standardize(batch["image"])
         keys = jax.random.split(key, images.shape[0])
         images, angle = jax.vmap(self._one)(keys, images, batch["angle"])
