@@ -1,7 +1,7 @@
 """The ``cellmotion`` command, one file per subcommand, each imported only when it is chosen.
 
-Whatever is wrong with what the user handed in arrives here as an ``InputError`` and leaves as one
-sentence with exit code 2.
+Every error in the user's input is raised as an ``InputError``; it is caught here, printed as one sentence,
+and the exit code is 2.
 """
 
 from __future__ import annotations

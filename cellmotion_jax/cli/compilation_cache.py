@@ -1,4 +1,4 @@
-"""Compiled programs kept from one run for the next."""
+"""Cache on disk for compiled programs, so that the next run need not compile them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax
 
 
 def enable_compilation_cache() -> None:
-    """Lets the next run of the same program start without compiling it again.
+    """Turns on JAX's compilation cache, so that the next run of a program does not compile it again.
 
     Not on a CPU: compiling takes seconds there, and XLA warns of every program it loads that it may
     crash on this machine, which it would on another one that shares the home folder.

@@ -1,4 +1,4 @@
-"""``cellmotion evaluate``: a result by the measures of the Cell Tracking Challenge."""
+"""``cellmotion evaluate``: scores a result with the measures of the Cell Tracking Challenge."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cellmotion_jax.metrics.ctc import CtcScores
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _EvaluateOptions:
-    """Scores a result by the measures of the Cell Tracking Challenge.
+    """Scores a result with the measures of the Cell Tracking Challenge.
 
     SEG against the gold segmentation (01_GT/SEG) and the silver one (01_ST/SEG) in the frames that have one,
     DET, LNK and TRA against 01_GT/TRA, with the numbers of errors by which they fall short. A result without
@@ -28,15 +28,15 @@ class _EvaluateOptions:
     result: tyro.conf.Positional[pathlib.Path]
     """Folder with maskT.tif and res_track.txt, e.g. DATASET/01_RES."""
     reference: tyro.conf.Positional[pathlib.Path]
-    """The annotated sequence, e.g. DATASET/01, or the dataset, of which the sequence is taken that RESULT is
-    named after."""
+    """The annotated sequence, e.g. DATASET/01; or the dataset, in which case the name of RESULT says which
+    sequence is used."""
     frames: tuple[int, int] | None = None
-    """First and last frame to score, counted from 0, e.g. those that no network was trained on."""
+    """First and last frame to score, counted from 0, e.g. the frames that were not used for training."""
     margin: int = 0
-    """Leave out cells that lie wholly within so many pixels of the edge, as the challenge does: 25 for
-    Fluo-N2DL-HeLa and PhC-C2DL-PSC, 50 for PhC-C2DH-U373 and DIC-C2DH-HeLa."""
+    """Leave out cells that lie completely within this many pixels of the image edge, as the challenge does:
+    25 for Fluo-N2DL-HeLa and PhC-C2DL-PSC, 50 for PhC-C2DH-U373 and DIC-C2DH-HeLa."""
     out: pathlib.Path | None = None
-    """File for all numbers: .json, or .csv of one row."""
+    """File to which all scores are written: .json, or .csv with one row."""
 
 
 def evaluate_result(arguments: list[str]) -> None:
@@ -53,7 +53,7 @@ def evaluate_result(arguments: list[str]) -> None:
 
 
 def _sequence(reference: pathlib.Path, result: pathlib.Path) -> CtcSequence:
-    """The sequence that a result is of."""
+    """The annotated sequence that a result belongs to."""
     sequences = open_dataset(reference)
     if len(sequences) == 1:
         return sequences[0]
@@ -92,7 +92,7 @@ def _table(scores: SequenceScores, sequence: CtcSequence) -> list[str]:
 
 
 def _overall(name: str, score: CtcScores) -> list[str]:
-    """The orders of the benchmarks, by one segmentation."""
+    """Overall scores of the benchmarks, with one of the two reference segmentations."""
     if not score.segmentation.frames:
         return []
     return [f"  OP_CSB  {_number(score.op_csb)}  {name}", f"  OP_CTB  {_number(score.op_ctb)}  {name}"]
@@ -103,7 +103,7 @@ def _number(value: float) -> str:
 
 
 def _write(path: pathlib.Path, about: dict[str, str], scores: SequenceScores) -> None:
-    """All numbers to a file."""
+    """Writes all scores to a file."""
     columns = about | score_columns(scores)
     with written_beside(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         if path.suffix == ".json":

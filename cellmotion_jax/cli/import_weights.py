@@ -1,4 +1,4 @@
-"""``cellmotion import-weights``: published weights under our parameter paths."""
+"""``cellmotion import-weights``: converts published weights to the parameter names of this library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cellmotion_jax.weights.convert import import_weights
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _ImportOptions:
-    """Converts published weights of a backbone into one safetensors file under our parameter paths.
+    """Converts published weights of a network to a safetensors file with this library's parameter names.
 
     Every tensor of the source is accounted for; one that is missing, unknown or of another shape refuses
     the import. Nothing in the source is ever run: pickles are read as data, neither Keras nor torch is
@@ -22,13 +22,13 @@ class _ImportOptions:
     """
 
     source: tyro.conf.Positional[pathlib.Path]
-    """Keras .h5, .weights.h5 or .keras, torch state dict, safetensors or npz."""
+    """File with the weights: Keras .h5, .weights.h5 or .keras, torch state dict, safetensors or npz."""
     model: str
-    """The network that the weights are of, by its name in the list above."""
+    """Name of the network that the weights belong to, from the list above."""
     out: pathlib.Path
     """The safetensors file to write."""
     licence: str = ""
-    """Licence of the weights, kept in the file."""
+    """Licence of the weights, stored in the file."""
 
 
 def convert_weights(arguments: list[str]) -> None:

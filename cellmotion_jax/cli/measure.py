@@ -30,13 +30,15 @@ class _MeasureOptions(MeasureSettings):
     """Folder of the Cell Tracking Challenge: maskT.tif and res_track.txt, as `cellmotion track` writes them,
     or man_trackT.tif and man_track.txt."""
     movie: tyro.conf.Positional[pathlib.Path | None] = None
-    """The movie that RESULT is of, for pictures and the size of a pixel: folder of TIFF frames or a stack."""
+    """The movie of which RESULT is the tracking result: folder of TIFF frames, or one TIFF stack. It is used
+    for the pictures and for the pixel size."""
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
     pixel_size_um: float | None = None
-    """Side of a pixel in micrometres, where the files do not say it or say it wrong."""
+    """Side of a pixel in micrometres; needed where the files do not state it, or state a wrong value."""
     frame_interval_s: float | None = None
-    """Seconds from frame to frame, for speeds in um/min; without them they are in pixels per frame."""
+    """Seconds between frames. With it and the pixel size, speeds are in um/min, without them in pixels per
+    frame."""
 
 
 def measure_cells(arguments: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Names that the user writes and that may be misspelt."""
+"""Check of a name that the user gives, with a suggestion when it is misspelt."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from cellmotion_jax.errors import InputError
 
 
 def closest(name: str, known: Sequence[str], *, kind: str) -> str:
-    """Returns a name that is known.
+    """Returns a name if it is one of the known names.
 
     Args:
-        name: What the user wrote.
-        known: What there is.
-        kind: Of what it is the name, such as "command".
+        name: Name given by the user.
+        known: All valid names.
+        kind: Kind of thing that is named, such as "command", for the message.
 
     Raises:
-        InputError: If it is not known; the most similar one is suggested.
+        InputError: If the name is not known; the message suggests the most similar known name.
     """
     if name in known:
         return name

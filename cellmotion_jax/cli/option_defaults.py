@@ -1,4 +1,4 @@
-"""Options whose defaults, or of which there are some, depend on others, such as the file of a model."""
+"""Command-line options whose existence or default depends on another option, such as the model file."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ HELP = ("-h", "--help")
 
 
 def parse_early(options: type[Options], arguments: Sequence[str], *, prog: str) -> Options:
-    """Reads some of the options; the others, and a call for help, are passed over.
+    """Reads some of the options; all other options, and ``--help``, are ignored.
 
     Args:
         options: A dataclass, all of whose fields have defaults.
-        arguments: All that the user wrote.
+        arguments: All command-line arguments.
         prog: Name of the command, for messages.
 
     Returns:
-        What was given of these options.
+        Values of these options.
     """
     given = [argument for argument in arguments if argument not in HELP]
     found, _ = tyro.cli(options, args=given, prog=prog, return_unknown_args=True)
@@ -43,12 +43,12 @@ def parse_options(
 
     Args:
         options: A dataclass; its docstring is the description of the command.
-        arguments: All that the user wrote.
+        arguments: All command-line arguments.
         prog: Name of the command, for messages.
-        defaults: Of some of its fields, in the place of those of the class.
+        defaults: Default values of some fields, which replace those of the class.
         settings: A frozen dataclass for the field ``settings`` of the options; its own fields are options
             without a prefix, and its values are their defaults. None leaves it out.
-        more_help: A sentence for the end of the description.
+        more_help: Sentence that is added to the end of the description.
 
     Returns:
         The options.

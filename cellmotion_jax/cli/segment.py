@@ -1,4 +1,4 @@
-"""``cellmotion segment``: the cells of a movie as label images, by any trained model that finds cells."""
+"""``cellmotion segment``: segments the cells of a movie with any trained model that finds cells."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROG = "cellmotion segment"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _ModelOptions:
-    """What decides on the settings that there are, and on their defaults."""
+    """Options that determine which settings exist, and their default values."""
 
     model: tuple[pathlib.Path, ...] = ()
     cell_diameter: float | None = None
@@ -44,19 +44,22 @@ class _SegmentOptions:
     movie: tyro.conf.Positional[pathlib.Path]
     """Folder of TIFF frames, or one TIFF stack; grey, or RGB where the model was trained on RGB."""
     model: tuple[pathlib.Path, ...]
-    """The model.safetensors that `cellmotion train` wrote for deep-distance, convlstm or deepcell, or
-    networks of DeepCell that `cellmotion import-weights` wrote; several replicates are an ensemble."""
+    """Model file: the model.safetensors that `cellmotion train` wrote for deep-distance, convlstm or
+    deepcell, or DeepCell networks that `cellmotion import-weights` wrote; several files (replicates) are used
+    as an ensemble."""
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
     cell_diameter: float | None = None
-    """Pixels across a typical cell of the movie, if these are other cells, or another magnification, than the
-    network was trained on: frames are downsampled accordingly. They are not enlarged for smaller cells."""
+    """Diameter of a typical cell of the movie in pixels; needed if the cells or the magnification differ from
+    the training data. Frames are downsampled accordingly; they are not enlarged for smaller cells."""
     pixel_size_um: float | None = None
-    """Side of a pixel in micrometres, where the movie's files do not say it or say it wrong."""
+    """Side of a pixel in micrometres; needed where the movie's files do not state it, or state a wrong
+    value."""
     drift: Correction | None = None
-    """Take back the drift of the microscope first and cut every frame to the field that all share."""
+    """Correct the drift of the microscope first, and crop every frame to the field of view that all frames
+    share."""
     settings: tyro.conf.Suppress[Any] = None
-    """How the model finds cells; there is none without one."""
+    """Settings of the model: how it finds cells. They depend on the model file."""
 
 
 def segment_cells(arguments: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""``cellmotion simulate``: a movie whose truth is known."""
+"""``cellmotion simulate``: writes a simulated movie with its exact annotation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _SimulateOptions:
-    """Writes a simulated movie in Cell Tracking Challenge layout with its exact truth."""
+    """Writes a simulated movie with its exact annotation, in the layout of the Cell Tracking Challenge."""
 
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
     simulation: tyro.conf.OmitArgPrefixes[Simulation] = dataclasses.field(default_factory=Simulation)
-    """What to simulate."""
+    """Settings of the simulation."""
 
 
 def write_simulated(arguments: list[str]) -> None:

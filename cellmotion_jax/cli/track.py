@@ -1,4 +1,4 @@
-"""``cellmotion track``: cells of a movie as tracks, by one of two ways."""
+"""``cellmotion track``: tracks the cells of a movie, by correlation filters or by linking label images."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from cellmotion_jax.cli.option_defaults import parse_early
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Way:
-    """What decides on all other options."""
+    """The option that determines all other options."""
 
     by: Literal["filters", "linking"] = "filters"
 
 
 def track_cells(arguments: list[str]) -> None:
-    """Follows cells by correlation filters, or links label images of neighbouring frames."""
+    """Tracks cells by correlation filters, or by linking the label images of neighbouring frames."""
     if parse_early(_Way, arguments, prog="cellmotion track").by == "linking":
         from cellmotion_jax.cli.track_by_linking import link_cells
 

@@ -1,4 +1,4 @@
-"""``cellmotion track --by filters``: cells of a movie followed from where they begin."""
+"""``cellmotion track --by filters``: tracks cells from given start positions with correlation filters."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ PROG = "cellmotion track"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _ModelOption:
-    """What decides on the defaults of other options."""
+    """Options that determine the default values of others."""
 
     model: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _FilterOptions(StartSettings):
-    """Follows the cells of a movie, each by a correlation filter of its own.
+    """Tracks the cells of a movie, each with its own correlation filter.
 
     Where cells begin is told by --start, by --at alone, or by the first image of --segmentation. Writes
     tracks.csv (places and confidence by track and frame), maskT.tif and res_track.txt (a result of the Cell
@@ -67,52 +67,59 @@ class _FilterOptions(StartSettings):
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
     by: Literal["filters", "linking"] = "filters"
-    """Follow cells by filters, or link label images frame to frame; --by linking --help lists its options."""
+    """Track cells by correlation filters, or by linking label images from frame to frame; --by linking --help
+    lists the options of linking."""
     reach: float = 0.0
-    """How far from its segment a track may be to own it, in pixels of the image."""
+    """Largest distance between the position of a track and its segment, in pixels of the image."""
     model: pathlib.Path | None = None
-    """Learned features instead of intensities: a tracking embedding (with the window, the filter and the
-    motion that it was trained with), a RecogNet or a DeepCell network of `cellmotion train`, or a DeepCell
-    network or a MobileNetV2 of `cellmotion import-weights`."""
+    """Model file of a network whose features replace the intensities: a tracking embedding (with the window,
+    the filter and the motion of its training), a RecogNet or a DeepCell network from `cellmotion train`, or a
+    DeepCell network or a MobileNetV2 from `cellmotion import-weights`."""
     layers: int | None = None
-    """Layers of the network that filters look at, each with a filter of its own: convolutions of RecogNet and
-    DeepCell (4 without it), stages of MobileNetV2 (3), or features and intensities of an embedding (1)."""
+    """Number of layers of the network that are used as features, each with its own filter: convolutions of
+    RecogNet and DeepCell (default 4), stages of MobileNetV2 (default 3), or features and intensities of an
+    embedding (default 1)."""
     layer_weights: tuple[float, ...] | None = None
-    """Weight of the response on each layer; without it 1.0 0.5 0.2 0.2, of an embedding 1.0 1.0."""
+    """Weight of the response of each layer; default 1.0 0.5 0.2 0.2, for an embedding 1.0 1.0."""
     live: int | None = None
-    """Id of a cell whose filter is shown at work in live.gif."""
+    """Id of a cell whose window and filter response are shown in live.gif."""
     pixel_size_um: float | None = None
-    """Side of a pixel in micrometres, where the movie's files do not say it or say it wrong."""
+    """Side of a pixel in micrometres; needed where the movie's files do not state it, or state a wrong
+    value."""
     window: int = 48
-    """Side of the window in which a cell is looked for."""
+    """Side of the window in which a cell is searched."""
     scales: tuple[float, ...] = (1.0,)
     """Relative sizes of the window that are tried in every frame, e.g. 0.95 1 1.05 for cells that grow or
     shrink; 1 alone is a fixed size."""
     scale_spread: float = 0.05
     """Standard deviation of the logarithm of a cell's change of size from frame to frame."""
     sharpness: float = 10.0
-    """How much a response weighs against the distance from the expected place."""
+    """Weight of the filter response relative to the distance from the predicted position."""
     filter: LinearFilter = dataclasses.field(default_factory=LinearFilter)
-    """How cells are recognised: ridge regression from all shifts of a window to a Gaussian."""
+    """Settings of the linear correlation filter: ridge regression from all shifts of a window to a
+    Gaussian."""
     kernel: bool = False
-    """Use Gaussian kernels instead; kernel-filter says how, and filter is without effect."""
+    """Use a filter with a Gaussian kernel instead; its settings are those of kernel-filter, and those of
+    filter have no effect."""
     kernel_filter: KernelFilter = dataclasses.field(default_factory=KernelFilter)
-    """The same with Gaussian kernels."""
+    """Settings of the filter with a Gaussian kernel."""
     motion: Motion = dataclasses.field(default_factory=Motion)
     confidence: ConfidenceSettings = dataclasses.field(default_factory=ConfidenceSettings)
     compete: bool = True
-    """Give no place to two tracks, and end tracks on whose place a cell is born; exclusion says how."""
+    """Never give one position to two tracks, and end a track when a new cell appears at its position; see the
+    settings of exclusion."""
     exclusion: Exclusion = dataclasses.field(default_factory=Exclusion)
     redetect: bool = False
-    """Look for lost cells beyond their windows; redetection says how."""
+    """Search for lost cells outside their windows; see the settings of redetection."""
     redetection: Redetection = dataclasses.field(default_factory=Redetection)
     centre: bool = True
-    """Keep tracks in the middle of their cells, if the model says where that is; centring says how."""
+    """Move tracks to the centre of their cells, if the model predicts centres; see the settings of
+    centring."""
     centring: Centring = dataclasses.field(default_factory=Centring)
 
 
 def follow_cells(arguments: list[str]) -> None:
-    """Follows the cells of a movie."""
+    """Tracks the cells of a movie and writes the result."""
     path = parse_early(_ModelOption, arguments, prog=PROG).model
     model = None if path is None else open_tracking_model(path)
     options = parse_options(_FilterOptions, arguments, prog=PROG, defaults=_as_trained(model))
@@ -165,7 +172,7 @@ def follow_cells(arguments: list[str]) -> None:
 
 
 def _as_trained(model: TrackingModel | None) -> dict[str, Any]:
-    """Defaults that are what the features were trained with."""
+    """Default values as in the training of the features."""
     if model is None or model.embedding is None:
         return {}
     trained = model.embedding
@@ -212,7 +219,7 @@ def _tracker(options: _FilterOptions, model: TrackingModel | None, movie: Movie)
 def _features(
     options: _FilterOptions, model: TrackingModel | None, movie: Movie
 ) -> tuple[Features, tuple[float, ...]]:
-    """What filters look at, and the usual weights of its layers."""
+    """The features that the filters use, and the default weights of their layers."""
     most = 1 if model is None else len(model.weights)
     usual = 1 if model is None else model.layers
     layers = usual if options.layers is None else options.layers
@@ -230,7 +237,7 @@ def _features(
 
 
 def _live_frames(movie: Movie, result: TrackedMovie, watched: int) -> Iterator[LiveFrame]:
-    """One per frame, on the grid."""
+    """One frame of the live view per frame of the movie, on the grid."""
     tracks = result.tracks
     ratio = np.array(grid_shape(movie.shape, result.zoom)) / np.array(movie.shape)
     chosen = int(np.flatnonzero(tracks.ids == watched)[0])

@@ -1,4 +1,4 @@
-"""``cellmotion track --by linking``: label images of a movie linked to tracks from frame to frame."""
+"""``cellmotion track --by linking``: links the label images of a movie to tracks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TIFF = (".tif", ".tiff")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _SegmentationOptions:
-    """What decides on the settings that there are, and on their defaults."""
+    """Options that determine which settings exist, and their default values."""
 
     segmentation: tuple[pathlib.Path, ...] = ()
     cell_diameter: float | None = None
@@ -40,7 +40,7 @@ class _SegmentationOptions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _LinkOptions:
-    """Links the cells of neighbouring frames to tracks, with gaps and divisions.
+    """Links the cells of neighbouring frames to tracks; gaps and divisions are allowed.
 
     The cells are those of given label images, or are found by a trained model as `cellmotion segment` finds
     them. Writes maskT.tif and res_track.txt (a result of the Cell Tracking Challenge; the labels are tracks),
@@ -53,18 +53,21 @@ class _LinkOptions:
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
     segmentation: tuple[pathlib.Path, ...]
-    """Folder or stack of label images of all frames, whose labels are numbers within a frame; or the file of
-    a trained model that makes them, as `cellmotion segment` takes it, whose settings are then options too."""
+    """Folder or stack with a label image of every frame (a label need not mean the same cell in two frames);
+    or a model file as for `cellmotion segment`, which segments the movie and whose settings are then further
+    options."""
     by: Literal["filters", "linking"] = "linking"
-    """Follow cells by filters, or link label images frame to frame."""
+    """Track cells by correlation filters, or by linking label images from frame to frame."""
     cell_diameter: float | None = None
-    """Pixels across a typical cell of the movie, for a model that was trained on cells of another size."""
+    """Diameter of a typical cell of the movie in pixels, for a model that was trained on cells of another
+    size."""
     pixel_size_um: float | None = None
-    """Side of a pixel in micrometres, where the movie's files do not say it or say it wrong."""
+    """Side of a pixel in micrometres; needed where the movie's files do not state it, or state a wrong
+    value."""
     links: LinkSettings = dataclasses.field(default_factory=LinkSettings)
     """How cells are linked; lengths are in cell diameters."""
     settings: tyro.conf.Suppress[Any] = None
-    """How a model finds cells; there is none without one."""
+    """Settings of the model: how it finds cells. They depend on the model file."""
 
 
 def link_cells(arguments: list[str]) -> None:
@@ -115,7 +118,7 @@ def link_cells(arguments: list[str]) -> None:
 
 
 def _is_labels(path: pathlib.Path) -> bool:
-    """Whether a path is to be read as label images, not as the file of a model."""
+    """Whether a path holds label images (and is not a model file)."""
     if path.suffix.lower() == ".safetensors":
         return False
     return path.is_dir() or path.suffix.lower() in TIFF or not path.exists()

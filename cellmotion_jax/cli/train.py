@@ -1,4 +1,4 @@
-"""``cellmotion train``: an experiment trained, evaluated and drawn."""
+"""``cellmotion train``: runs an experiment: training, evaluation, tables and pictures."""
 
 from __future__ import annotations
 

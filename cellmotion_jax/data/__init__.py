@@ -1,4 +1,4 @@
-"""Movies, annotations and samples, on the host; records (TFDS) and pipeline (grain) are imported apart."""
+"""Movies, annotations and samples, on the host; import records (TFDS) and pipeline (grain) separately."""
 
 from cellmotion_jax.data.ctc import (
     PIXEL_SIZE_UM,

@@ -1,4 +1,4 @@
-"""Images whose cells are known, from Cell Tracking Challenge data or from pairs of image and mask files."""
+"""Annotated images from Cell Tracking Challenge data or from image and mask files, and their split."""
 
 from __future__ import annotations
 
@@ -40,25 +40,26 @@ _LARGEST_GAP = 2
 
 
 class ImageSplit(NamedTuple):
-    """Images to learn from and to be judged by; no image is in two parts, and no part is empty."""
+    """Split of annotated images into three parts; no image is in two parts, and no part is empty."""
 
     train: tuple[AnnotatedImage, ...]
-    """To learn from; at least one has a cell."""
+    """Training images; at least one has a cell."""
     validation: tuple[AnnotatedImage, ...]
-    """To choose by."""
+    """Validation images."""
     test: tuple[AnnotatedImage, ...]
-    """To report."""
+    """Test images."""
 
 
 def open_annotated(root: str | os.PathLike[str]) -> ImageSplit:
     """Opens annotated images of either of two kinds of folders and splits them.
 
-    1. A Cell Tracking Challenge dataset or one sequence of it, with ``01_GT/TRA``. Of every frame the silver
-       segmentation (``01_ST/SEG``) counts, without one the gold (``01_GT/SEG``); frames without either are
-       left out, and so are gold ones in which most of the tracked cells were not drawn. Each sequence is
+    1. A Cell Tracking Challenge dataset or one sequence of it, with ``01_GT/TRA``. The silver segmentation
+       (``01_ST/SEG``) of a frame is used, or, without one, the gold (``01_GT/SEG``); frames without either
+       are left out, and so are gold ones in which most of the tracked cells were not drawn. Each sequence is
        split by time: the first 60 % of its annotated frames are for training, the last 30 % for testing, and
        in the middle of the rest are those for validation, with 2 frames left out on either side of them
-       (fewer where there is no room). Cells that lie wholly within the challenge's margin are not annotated.
+       (fewer where there is no room). Cells that lie completely within the challenge's margin are not
+       annotated.
     2. A folder with ``images`` and ``masks``, which hold TIFF or PNG files of the same names but for the
        suffix. The files are ordered by the SHA-256 digest of their names without suffix; the first 5/29
        are for testing, the next 4/29 for validation, the rest for training, so that the split is the same
@@ -104,7 +105,8 @@ def median_cell_diameter(images: Sequence[AnnotatedImage]) -> float:
     """Median equivalent diameter sqrt(4 area / pi) over all cells of some images.
 
     Args:
-        images: The images. Cells that touch the edge of theirs are cut off, and count only if all are.
+        images: The images. Cells that touch the edge of their image are cut off; they are used only if there
+            are no others.
 
     Returns:
         Pixels.

@@ -1,4 +1,4 @@
-"""One image whose cells are known."""
+"""An annotated image: an image file and the label image of its cells."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ from cellmotion_jax.errors import InputError
 
 
 class Annotation(NamedTuple):
-    """What is known of the cells of an image."""
+    """Annotation of the cells of an image."""
 
     labels: Integer[np.ndarray, "y x"]
-    """The cells, as `AnnotatedImage.labels` gives them."""
+    """Label image of the cells, as `AnnotatedImage.labels` returns it."""
     known: Bool[np.ndarray, "y x"]
-    """False where it is not known whether there is a cell."""
+    """False for pixels of which it is not known whether they belong to a cell."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class AnnotatedImage:
-    """One image and its cells; pixels are read when asked for, and nothing is cached."""
+    """An annotated image; pixels are read on demand, and nothing is cached."""
 
     name: str
-    """For tables and pictures, e.g. ``Fluo-N2DL-HeLa/01 t017.tif``."""
+    """Name for tables and pictures, e.g. ``Fluo-N2DL-HeLa/01 t017.tif``."""
     image_file: pathlib.Path
-    """The image."""
+    """File of the image."""
     labels_file: pathlib.Path
-    """Its cells, as a label image."""
+    """File of the label image of its cells."""
     markers_file: pathlib.Path | None = None
-    """A label image that marks all cells, also those whose outline nobody drew; None if there is none."""
+    """File of a label image that marks all cells, also those without a drawn outline; None if there is
+    none."""
     shape: tuple[int, int]
     """Size of both, (y, x)."""
     channels: int
@@ -42,12 +43,13 @@ class AnnotatedImage:
     margin: int = 0
     """Pixels along the edge in which cells are not annotated unless they reach further inside."""
     movie_files: tuple[pathlib.Path, ...] = ()
-    """All frames, in order, of the movie that it is a frame of; none for an image by itself."""
+    """All frames, in order, of the movie that the image belongs to; empty for a single image."""
 
     def window_files(self, length: int) -> tuple[pathlib.Path, ...]:
-        """The files of the frames that end with this image, as many as asked for.
+        """Files of a window of consecutive frames that ends with this image.
 
-        Where the movie begins later its first frame stands in, and for an image by itself the image.
+        Frames before the beginning of the movie are replaced by its first frame; for a single image, by the
+        image.
         """
         if not self.movie_files:
             return (self.image_file,) * length
@@ -56,7 +58,7 @@ class AnnotatedImage:
 
     @property
     def files(self) -> tuple[pathlib.Path, ...]:
-        """Every file that the image and its cells depend on."""
+        """All files from which the image and its annotation are read."""
         files = (self.image_file, self.labels_file, self.markers_file)
         return tuple(file for file in files if file is not None)
 
@@ -69,10 +71,10 @@ class AnnotatedImage:
         return read_finite_picture(self.image_file)
 
     def labels(self) -> Integer[np.ndarray, "y x"]:
-        """The cells, 0 for background; of a label in several pieces, the largest piece.
+        """Label image of the cells, 0 for background; of a label in several pieces, only the largest piece.
 
         Manual masks hold stray pixels of a label far from its cell, which would shift its centroid.
-        Pixels that touch at a corner are of one piece.
+        Pixels that touch at a corner belong to one piece.
 
         Raises:
             InputError: If the file is damaged or holds a negative label.
@@ -80,10 +82,10 @@ class AnnotatedImage:
         return _largest_pieces(self._stored_labels())
 
     def annotation(self) -> Annotation:
-        """The cells and where they are known, from one reading of the masks.
+        """Label image of the cells and the mask of known pixels; every file is read once.
 
-        Not known is what lies in the margin beside the cells that are labelled there, on the smaller pieces
-        of a label, and on the markers of cells whose outline nobody drew.
+        Not known are the pixels in the margin that belong to no labelled cell, those on the smaller pieces of
+        a label, and those on the markers of cells without a drawn outline.
 
         Raises:
             InputError: If a file is damaged, or holds a negative label.
@@ -129,15 +131,15 @@ def annotated_image(
     margin: int = 0,
     movie_files: tuple[pathlib.Path, ...] = (),
 ) -> AnnotatedImage:
-    """Holds the headers of an image and of its mask against each other.
+    """Makes an annotated image; checks that the headers of the image and of its mask agree.
 
     Args:
-        name: For tables and pictures.
+        name: Name for tables and pictures.
         image_file: The image, TIFF or PNG, grey or RGB.
-        labels_file: Its cells, as a label image of whole numbers.
+        labels_file: Label image of its cells, with whole numbers.
         markers_file: A label image that marks all cells, or None.
         margin: Pixels along the edge in which cells are not annotated unless they reach further inside.
-        movie_files: All frames of the movie that it is a frame of, in order.
+        movie_files: All frames, in order, of the movie that the image belongs to.
 
     Returns:
         The image.

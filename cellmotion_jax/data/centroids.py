@@ -1,4 +1,4 @@
-"""Where the tracked cells are: area centroids of label images, held against the table of tracks."""
+"""Area centroids of tracked cells from label images, checked against the table of tracks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MAX_LABEL = 65535
 
 
 class Centroids(NamedTuple):
-    """Where every track is in every frame of its span, ordered by frame, then by label.
+    """Centroid of every track in every frame of its span, ordered by frame, then by label.
 
     Attributes:
         frame: Frame, counted from 0.
         label: Track id.
         y: Row of the area centroid of the tracking mask, in pixels; a pixel's centre is a whole number.
-        x: Its column.
+        x: Column of the centroid, in pixels.
         area: Number of pixels.
     """
 
@@ -34,19 +34,19 @@ class Centroids(NamedTuple):
 def frame_centroids(
     frame: int, mask: Integer[np.ndarray, "y x"], tracks: TrackTable, *, source: str
 ) -> Centroids:
-    """Centroids of one frame, whose labels must be exactly those of the tracks that span it.
+    """Centroids of one frame; its labels must be exactly those of the tracks that span it.
 
     Args:
-        frame: Its number.
+        frame: Number of the frame.
         mask: Track ids, 0 for background.
         tracks: Span of every track.
-        source: What to call the mask in the sentence.
+        source: Name of the mask in error messages.
 
     Returns:
         The columns of `Centroids`.
 
     Raises:
-        InputError: If a label is no label, absent, or not to be there.
+        InputError: If a label is negative, absent, or of a track that does not span the frame.
     """
     rows, columns = np.nonzero(mask)
     pixels = mask[rows, columns]
@@ -65,7 +65,7 @@ def frame_centroids(
 def _check_presence(
     frame: int, labels: Integer[np.ndarray, " label"], tracks: TrackTable, *, source: str
 ) -> None:
-    """Refuses a frame whose labels are not exactly those of the tracks that span it."""
+    """Checks that the labels of a frame are exactly those of the tracks that span it."""
     expected = tracks.alive(frame)
     for label in np.setdiff1d(expected, labels):
         row = np.flatnonzero(tracks.label == label)[0]

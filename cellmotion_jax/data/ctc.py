@@ -1,4 +1,4 @@
-"""Cell Tracking Challenge (CTC) folders, read and written with every rule checked."""
+"""Reading and writing of Cell Tracking Challenge (CTC) folders; all rules of the format are checked."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PIXEL_SIZE_UM = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CtcSequence:
-    """One annotated movie of a dataset, as `open_dataset` finds it; pixels are read when asked for.
+    """One annotated movie of a dataset, as `open_dataset` finds it; pixels are read on demand.
 
     Attributes:
         root: The dataset's folder.
@@ -66,11 +66,11 @@ class CtcSequence:
 
     @property
     def pixel_size_um(self) -> float | None:
-        """Side of a pixel in micrometres: from the frames' tags, or known for the dataset's name."""
+        """Side of a pixel in micrometres: from the tags of the frames, or the known value of the dataset."""
         return self.movie.pixel_size_um or PIXEL_SIZE_UM.get(self.root.name)
 
     def tracking_mask(self, frame: SupportsIndex) -> Integer[np.ndarray, "y x"]:
-        """Track ids, often of mere markers, 0 for background."""
+        """Track ids of the pixels, 0 for background; the masks are often only markers, not whole cells."""
         return self.tracking_masks[frame]
 
     def segmentation_mask(self, frame: SupportsIndex) -> Integer[np.ndarray, "y x"] | None:
@@ -82,7 +82,7 @@ class CtcSequence:
         return self._mask("ST", frame)
 
     def centroids(self) -> Centroids:
-        """Area centroids of all tracking masks; every mask is read once, and the result is kept.
+        """Area centroids of all tracking masks; every mask is read once, and the result is cached.
 
         Returns:
             The table.
@@ -155,14 +155,14 @@ def write_ctc(
 
     Raises:
         InputError: If the table breaks a rule of the format, a label is absent from a frame of its span or
-            present outside of it, a label exceeds 32767 (above it the reference tools misread uint16
-            masks), or the folder holds something already.
+            present outside of it, a label exceeds 32767 (above it the reference tools misread uint16 masks),
+            or the folder is not empty.
     """
     write_masks(folder, masks, tracks, frames=len(masks), digits=3, prefix="man_track", table="man_track.txt")
 
 
 def _open_sequence(root: pathlib.Path, name: str) -> CtcSequence:
-    """Opens one sequence and holds its frames against its masks."""
+    """Opens one sequence and checks that its frames and masks agree."""
     movie = open_movie(root / name)
     folder = root / f"{name}_GT" / "TRA"
     if not folder.is_dir():

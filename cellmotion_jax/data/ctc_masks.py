@@ -1,4 +1,4 @@
-"""Label images and their table of tracks written as the Cell Tracking Challenge (CTC) wants them."""
+"""Writing of label images and their table of tracks in the format of the Cell Tracking Challenge (CTC)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write_masks(
     table: str,
     source: str = "masks",
 ) -> None:
-    """Writes one mask per frame and the table into a new folder, and holds every mask against the table.
+    """Writes one mask per frame and the table into a new folder, and checks every mask against the table.
 
     Masks are uint16 and deflate-compressed, made and written one at a time. The folder is written beside its
     final place and renamed, so that it is either complete or absent.
@@ -41,15 +41,15 @@ def write_masks(
         masks: A label image of every frame, 0 for background.
         tracks: Span and parent of every label.
         frames: Number of frames.
-        digits: Of the frame numbers, at least.
-        prefix: Of the masks' names, before the frame number.
-        table: Name of the table.
-        source: What to call the masks in a refusal.
+        digits: Smallest number of digits of the frame numbers.
+        prefix: Beginning of the masks' file names, before the frame number.
+        table: File name of the table.
+        source: Name of the masks in error messages.
 
     Raises:
         InputError: If the table breaks a rule of the format, there are more or fewer masks than frames, a
             label is absent from a frame of its span or present outside of it, a label exceeds 32767 (above
-            it the reference tools misread uint16 masks), or the folder holds something already.
+            it the reference tools misread uint16 masks), or the folder is not empty.
     """
     folder = pathlib.Path(folder)
     require_empty_folder(folder)
@@ -80,7 +80,7 @@ LARGEST_LABEL = np.iinfo(np.uint16).max
 
 
 def frame_digits(movie: Movie) -> int:
-    """Digits of frame numbers: those of frames in the layout of the Cell Tracking Challenge, else enough."""
+    """Number of digits of frame numbers: as in the movie if it has the CTC layout, else as many as needed."""
     named = re.fullmatch(r"t(\d{3,})\.tif", movie.frame_names[-1])
     return len(named[1]) if named else 3 if len(movie) <= 1000 else 4
 

@@ -1,4 +1,4 @@
-"""Images averaged over blocks, and labels, maps and points brought back to the grid of the image."""
+"""Downsampling of images by block means, and mapping of labels, maps and points back to the image grid."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cellmotion_jax.errors import InputError
 
 
 def downsampling_for(diameter: float, wanted: float) -> int:
-    """The side of the blocks over which an image is averaged, for its cells to come out near a diameter.
+    """Side of the blocks over which an image is averaged, so that its cells come near a wanted diameter.
 
     Args:
-        diameter: Of a cell in the image, in pixels.
-        wanted: After downsampling. Smaller cells are left as they are.
+        diameter: Diameter of a cell in the image, in pixels.
+        wanted: Diameter after downsampling. Images with smaller cells are not changed.
 
     Returns:
-        A whole number from 1 on.
+        A whole number, at least 1.
     """
     return max(1, round(diameter / wanted))
 
@@ -26,7 +26,7 @@ def downsampling_for(diameter: float, wanted: float) -> int:
 def downsample_image(
     image: Num[np.ndarray, "y x channel"], downsample: int
 ) -> Float32[np.ndarray, "small_y small_x channel"]:
-    """Averages an image over blocks; rows and columns at the end that fill no block are dropped.
+    """Averages an image over blocks; rows and columns at the end that do not fill a block are dropped.
 
     Args:
         image: Image of any type.
@@ -49,7 +49,7 @@ def downsample_image(
 def downsample_labels(
     labels: Shaped[np.ndarray, "y x"], downsample: int
 ) -> Shaped[np.ndarray, "small_y small_x"]:
-    """Takes the centre pixel of every block of `downsample_image`; of even blocks, the one after it.
+    """Downsamples a label image to the centre pixels of blocks; of even blocks, the pixel after the centre.
 
     Args:
         labels: Label image or mask. A cell that is smaller than a block may vanish.
@@ -76,7 +76,7 @@ def _blocks(shape: tuple[int, ...], downsample: int) -> tuple[int, int]:
 
 
 def image_points(points: Float[np.ndarray, "cell 2"], downsample: int) -> Float[np.ndarray, "cell 2"]:
-    """Where points (y, x) of the downsampled grid lie in the image: its pixel ``p`` is centred on its block.
+    """Maps points (y, x) of the downsampled grid, whose pixels are centred on the blocks, to the image.
 
     >>> image_points(np.array([[0.0, 3.0]]), 2).tolist()
     [[0.5, 6.5]]
@@ -87,7 +87,7 @@ def image_points(points: Float[np.ndarray, "cell 2"], downsample: int) -> Float[
 def upsample_labels(
     labels: Int32[np.ndarray, "y x"], downsample: int, shape: tuple[int, ...]
 ) -> Int32[np.ndarray, "y2 x2"]:
-    """Labels of the downsampled grid on that of the image, whose last row and column may be repeated further.
+    """Upsamples a label image to the image grid by repetition; the last row and column fill the remainder.
 
     >>> upsample_labels(np.array([[1, 2]], np.int32), 2, (2, 5)).tolist()
     [[1, 1, 2, 2, 2], [1, 1, 2, 2, 2]]
@@ -100,9 +100,9 @@ def upsample_labels(
 def upsample_map(
     shown: Float32[np.ndarray, "small_y small_x"], downsample: int, shape: tuple[int, ...]
 ) -> Float32[np.ndarray, "y x"]:
-    """A map of the downsampled grid on that of the image, interpolated between the centres of blocks.
+    """Upsamples a map to the image grid by linear interpolation between the centres of blocks.
 
-    Rows and columns of the image that filled no block repeat the last ones.
+    Rows and columns of the image that do not fill a block repeat the last ones.
 
     >>> upsample_map(np.array([[0.0, 1.0]], np.float32), 2, (2, 5)).tolist()[0]
     [0.0, 0.25, 0.75, 1.0, 1.0]

@@ -1,4 +1,4 @@
-"""Simulated movies, for experiments that are given no data."""
+"""Annotated images of an experiment: from a folder, or from simulated movies if no folder is given."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from cellmotion_jax.errors import InputError
 def simulated_movies(
     simulation: Simulation, *, movies: int, cache: pathlib.Path, seed: int
 ) -> list[pathlib.Path]:
-    """Simulates movies with a progress bar, or finds those that an earlier call has written.
+    """Simulates movies with a progress bar, or reuses those that an earlier call has written.
 
     Args:
         simulation: What is simulated; its seed is replaced.
-        movies: How many, each with a seed of its own.
-        cache: Folder for them; what lies there under the same settings is taken.
+        movies: Number of movies, each with its own seed.
+        cache: Folder for the movies; movies there with the same settings are reused.
         seed: Seed of all of them.
 
     Returns:
@@ -44,15 +44,15 @@ def simulated_movies(
 def image_split(
     root: pathlib.Path | None, simulation: Simulation, *, movies: int, cache: pathlib.Path, seed: int
 ) -> ImageSplit:
-    """Annotated images of a folder, or, without one, of simulated movies.
+    """Annotated images of a folder, or of simulated movies if no folder is given.
 
-    Of these the last is for testing, the one before it for validation.
+    The last simulated movie is for testing, the one before it for validation.
 
     Args:
         root: See `open_annotated`; None simulates.
         simulation: What is simulated; its seed is replaced.
-        movies: How many; all frames of a movie are on one side.
-        cache: Folder for them.
+        movies: Number of movies; all frames of a movie belong to one part.
+        cache: Folder for the movies.
         seed: Seed of all of them.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Label images of a movie on disk, with or without a table of tracks."""
+"""Reading of the label images of a movie, with or without a table of tracks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TABLES = ("res_track.txt", "man_track.txt")
 
 
 class TrackedMasks(NamedTuple):
-    """Label images in which a label is one track throughout."""
+    """Label images in which a label is the same track in all frames."""
 
     masks: Movie
-    """One label image per frame, unread."""
+    """One label image per frame; read on demand."""
     tracks: TrackTable
     """Span and parent of every label."""
 
@@ -30,7 +30,7 @@ def open_labels(path: pathlib.Path, movie: Movie | None = None) -> Movie:
 
     Args:
         path: Folder of TIFF files, or a stack.
-        movie: The movie they are of, if it is at hand.
+        movie: The movie to which the label images belong, if available.
 
     Returns:
         The label images.
@@ -50,14 +50,14 @@ def open_labels(path: pathlib.Path, movie: Movie | None = None) -> Movie:
 
 
 def open_tracked_masks(folder: pathlib.Path, movie: Movie | None = None) -> TrackedMasks:
-    """Opens a result, or an annotation, of the Cell Tracking Challenge.
+    """Opens a result or an annotation in the format of the Cell Tracking Challenge.
 
     Args:
         folder: Holds maskT.tif and res_track.txt, or man_trackT.tif and man_track.txt.
-        movie: The movie it is of, if it is at hand.
+        movie: The movie to which it belongs, if available.
 
     Returns:
-        The masks, unread, and the table, which fits their number.
+        The masks, which are read on demand, and the table, checked against their number.
 
     Raises:
         InputError: If the folder, the masks or the table are absent, damaged or do not fit each other or the
@@ -78,5 +78,5 @@ def open_tracked_masks(folder: pathlib.Path, movie: Movie | None = None) -> Trac
 
 
 def read_all(movie: Movie) -> Iterator[Integer[np.ndarray, "y x"]]:
-    """The label images one after the other."""
+    """Yields the label images one after the other."""
     return (movie[frame] for frame in range(len(movie)))

@@ -29,7 +29,7 @@ class Movie:
         dtype: Type of every frame.
         frame_names: One name per frame for messages, e.g. ``t017.tif`` or ``stack.tif page 17``.
         pixel_size_um: Side of a pixel in micrometres, None where neither the caller nor the file says.
-        planes: Where each frame lies, as the header of its file and the plane within it.
+        planes: Header of the file and index of the plane of each frame.
     """
 
     path: pathlib.Path
@@ -55,12 +55,12 @@ class Movie:
 def open_movie(
     path: str | os.PathLike[str], *, pixel_size_um: float | None = None, colour: bool = False
 ) -> Movie:
-    """Opens a folder of TIFF frames or one TIFF stack; pixels are read when a frame is asked for.
+    """Opens a folder of TIFF frames or one TIFF stack; pixels are read when a frame is indexed.
 
-    In a folder every file is one frame. The names are alike but for one running number, with or without
-    leading zeros, which orders the frames and may start anywhere but may not skip. In a stack, planes
-    without a declared axis are taken as time; declared slices, channels or colours are refused, never
-    guessed. Every header is read at once, so that a bad frame is found before work begins.
+    In a folder every file is one frame. The names differ only in one running number, with or without leading
+    zeros, which orders the frames; it may start anywhere but may not have gaps. In a stack, planes without a
+    declared axis are taken as time; declared slices, channels or colours raise an error. Every
+    header is read at once, so that a bad frame is found before work begins.
 
     Args:
         path: Folder or file.
@@ -95,13 +95,13 @@ def open_movie(
 
 
 def list_tiffs(folder: pathlib.Path) -> list[pathlib.Path]:
-    """TIFF files in a folder, sorted by name; hidden files, such as macOS leaves behind, do not count."""
+    """TIFF files in a folder, sorted by name; hidden files, such as those of macOS, are ignored."""
     files = (file for file in folder.iterdir() if file.suffix.lower() in (".tif", ".tiff"))
     return sorted(file for file in files if not file.name.startswith("."))
 
 
 def _ordered(folder: pathlib.Path, files: list[pathlib.Path]) -> list[pathlib.Path]:
-    """The frames in the order of the one number that counts them."""
+    """The frames in the order of the running number in their names."""
     if not files:
         raise InputError(
             f"{folder} holds no frames; a movie is a folder of TIFF files (t000.tif, t001.tif, ...) "
@@ -135,7 +135,7 @@ def _ordered(folder: pathlib.Path, files: list[pathlib.Path]) -> list[pathlib.Pa
 
 
 def _check_frame(header: TiffHeader, first: TiffHeader) -> None:
-    """Refuses a frame of a folder that is more than one plane or unlike the first frame."""
+    """Checks that a frame of a folder is one plane with the size and type of the first frame."""
     if header.planes > 1:
         raise InputError(
             f"{header.path} holds {header.planes} planes, as a 3-D stack does; each file of a folder is one "

@@ -1,4 +1,4 @@
-"""Movies written as folders of TIFF frames."""
+"""Writing of movies as folders of TIFF frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_movie(folder: str | os.PathLike[str], movie: Movie, *, digits: int) ->
     Args:
         folder: The folder to make.
         movie: Frames of any type.
-        digits: Of the frame numbers, at least.
+        digits: Smallest number of digits of the frame numbers.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True)

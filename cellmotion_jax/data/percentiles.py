@@ -1,4 +1,4 @@
-"""Brightness on a scale of its own percentiles."""
+"""Normalisation of the brightness of an image by its percentiles."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from jaxtyping import Float32, Num
 LOWER, UPPER = 0.1, 99.1
 """Percentiles of Gomez-de-Mariscal et al. 2021, Section 3.2."""
 LIMIT = 1000.0
-"""What lies so many half-ranges from the middle is a defect of the camera, and cut off."""
+"""Values are clipped at this number of half-ranges from the middle; values beyond it are camera defects."""
 
 
 def normalize_percentiles(
     image: Num[np.ndarray, "y x"], *, lower: float = LOWER, upper: float = UPPER
 ) -> Float32[np.ndarray, "y x"]:
-    """Brings one percentile of an image to -1 and another to 1, the range that a MobileNetV2 sees.
+    """Maps one percentile of an image to -1 and another to 1, the input range of MobileNetV2.
 
-    The paper names the percentiles but not what they become. What is brighter than the upper percentile
-    exceeds 1. If both percentiles are equal, since hardly anything differs from the background, the extremes
-    take their place.
+    The paper states the percentiles but not the values they are mapped to. Pixels brighter than the upper
+    percentile exceed 1. If both percentiles are equal, because nearly all pixels have the background value,
+    minimum and maximum are used instead.
 
     Args:
         image: Finite pixels.

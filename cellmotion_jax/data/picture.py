@@ -1,4 +1,4 @@
-"""One still image, TIFF or PNG, grey or RGB: what it holds, and its pixels."""
+"""Reading of single images, TIFF or PNG, grey or RGB."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PNG_MODES = {
 
 
 class PictureHeader(NamedTuple):
-    """What a file holds, without its pixels."""
+    """Size, channels and type of an image file, without its pixels."""
 
     shape: tuple[int, int]
     """Size (y, x)."""
@@ -37,7 +37,7 @@ class PictureHeader(NamedTuple):
 
 
 def read_picture_header(path: pathlib.Path) -> PictureHeader:
-    """Reads what kind of image a file holds.
+    """Reads size, channels and type of an image file.
 
     Args:
         path: A file that ends in one of `SUFFIXES`.
@@ -46,8 +46,8 @@ def read_picture_header(path: pathlib.Path) -> PictureHeader:
         The header.
 
     Raises:
-        InputError: If the file is absent, damaged, three-dimensional, or neither grey nor RGB; an alpha
-            channel or a palette is refused, not guessed away.
+        InputError: If the file is absent, damaged, three-dimensional, or neither grey nor RGB; images with an
+            alpha channel or a palette are refused.
     """
     if path.suffix.lower() == ".png":
         with _open_png(path) as file:
@@ -94,7 +94,7 @@ def read_picture(path: pathlib.Path) -> Num[np.ndarray, "y x channel"]:
 
 
 def _open_png(path: pathlib.Path) -> PIL.Image.Image:
-    """Opens a PNG file of one of the modes that are read."""
+    """Opens a PNG file and checks that its mode is supported."""
     try:
         file = PIL.Image.open(path, formats=["PNG"])
     except FileNotFoundError as error:
@@ -110,7 +110,7 @@ def _open_png(path: pathlib.Path) -> PIL.Image.Image:
 
 
 def _colour_header(path: pathlib.Path) -> PictureHeader | None:
-    """The header of an RGB TIFF; None of everything else, for `read_header` to accept or refuse."""
+    """The header of an RGB TIFF; None for any other file, which `read_header` checks."""
     try:
         with tifffile.TiffFile(path) as file:
             page = file.pages.first

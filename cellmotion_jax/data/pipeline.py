@@ -1,4 +1,4 @@
-"""From stored samples to training batches: random access, so that the step number is the only cursor."""
+"""Training batches from stored samples, by random access: the batch depends on the step number only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cellmotion_jax.errors import InputError
 
 @runtime_checkable
 class Source(Protocol):
-    """Samples by number, each a dictionary of arrays and scalars with the same names and shapes."""
+    """Sequence of samples, each a dictionary of arrays and scalars with the same names and shapes."""
 
     def __len__(self) -> int: ...
 
@@ -30,12 +30,12 @@ def member_batches(
     seed: int,
     start_step: int,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Endless batches for independent trainings that run side by side.
+    """Endless batches for independent trainings (members) that run together.
 
-    Each member sees all of its samples once per epoch, in an order of its own that changes from epoch to
-    epoch; a batch may straddle two epochs. The batch of step i is a pure function of (source, members,
-    batch_size, seed, i). Samples are read ahead by threads. A list of samples is a source too, so that
-    where memory allows ``[*source]`` reads and decodes each one only once.
+    Each member sees all of its samples once per epoch, in its own order, which changes from epoch to epoch; a
+    batch may contain samples of two epochs. The batch of step i is a pure function of (source, members,
+    batch_size, seed, i). Samples are read ahead by threads. A list of samples is a source too, so that where
+    memory allows ``[*source]`` reads and decodes each one only once.
 
     Args:
         source: The samples.
@@ -61,11 +61,12 @@ def member_batches(
 
 
 def gather(source: Source, indices: Int[np.ndarray, "*batch"]) -> dict[str, np.ndarray]:
-    """Reads samples and stacks their numeric features; text stays behind.
+    """Reads samples and stacks their numeric features; text features are left out.
 
     Args:
         source: The samples.
-        indices: Which ones, at least one, in any shape and with repetition; each is read once.
+        indices: Indices of the samples, at least one, in any shape and with repetition; each sample is read
+            once.
 
     Returns:
         One array per numeric feature, with the axes of the indices leading.

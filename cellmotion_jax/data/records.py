@@ -1,7 +1,7 @@
-"""Samples as ArrayRecord files, written once by TFDS (without TensorFlow) and read at random.
+"""Samples stored as ArrayRecord files, written once by TFDS (without TensorFlow), with random access.
 
-A method states what a sample is in its ``records.py``: a configuration, a `RecordBuilder`, and a source that
-makes samples of the records.
+A method defines its samples in its ``records.py``: a configuration, a `RecordBuilder`, and a source that
+converts records to samples.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     builder_config: Any  # type: ignore[assignment]  # Each builder has a configuration of its own.
 
     def features(self) -> dict[str, Any]:
-        """What is stored of a sample, by name."""
+        """Types of the stored features of a sample, by name."""
         raise NotImplementedError
 
     def samples(self) -> Iterator[dict[str, Any]]:
@@ -56,8 +56,8 @@ def read_records(builder: RecordBuilder, *, without: str | None = None) -> Any:
     """The records of a builder, for random access.
 
     Args:
-        builder: Of `prepared`.
-        without: A feature to leave undecoded, such as the images where only labels are asked for.
+        builder: Builder from `prepared`.
+        without: A feature that is not decoded, such as the images if only the labels are needed.
 
     Returns:
         A sequence of records.
@@ -71,21 +71,21 @@ def read_records(builder: RecordBuilder, *, without: str | None = None) -> Any:
 def prepared(
     builder_class: type[_Builder], config: tfds.core.BuilderConfig, data_dir: str | os.PathLike[str]
 ) -> _Builder:
-    """The builder of records that exist, written now if they did not.
+    """Builder whose records exist; they are written if necessary.
 
     TFDS writes beside the final folder and renames, so that a killed preparation is not taken for a
     complete one.
 
     Args:
-        builder_class: What to build.
-        config: How; its name must differ wherever the records do, see `digest`.
+        builder_class: Class of the builder.
+        config: Configuration of the builder; different records need different names, see `digest`.
         data_dir: Folder for the records of all builders; made if it is absent.
 
     Returns:
         The builder.
 
     Raises:
-        InputError: Whatever the making of the samples refuses.
+        InputError: If the samples cannot be made.
     """
     folder = pathlib.Path(data_dir).expanduser().absolute()
     with _quiet():
@@ -103,10 +103,10 @@ def prepared(
 
 
 def digest(*options: object) -> str:
-    """Sixteen hexadecimal digits that change with any option.
+    """Sixteen hexadecimal digits that identify a set of options.
 
     Args:
-        options: Whatever has a complete ``repr``: numbers, text, and lists of them.
+        options: Values with a complete ``repr``: numbers, text, and lists of them.
 
     Returns:
         The digits.
@@ -115,13 +115,13 @@ def digest(*options: object) -> str:
 
 
 def fingerprint(files: Iterable[pathlib.Path]) -> list[tuple[str, int, int]]:
-    """Path, size and time of change of files, for `digest`."""
+    """Path, size and modification time of files, for `digest`."""
     return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps TFDS from announcing downloads; the work itself has a progress bar of its own."""
+    """Silences the download messages of TFDS; the preparation has its own progress bar."""
     verbosity = absl.logging.get_verbosity()
     absl.logging.set_verbosity(absl.logging.ERROR)
     tfds.display_progress_bar(False)

@@ -1,4 +1,4 @@
-"""One TIFF file: what planes it holds, whether it is whole, and how large its pixels are."""
+"""Reading of a TIFF file: planes, completeness check and pixel size."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LARGEST_BELIEVED_PIXEL_UM = 50.0
 
 
 class TiffHeader(NamedTuple):
-    """What a file holds, without its pixels.
+    """Contents of a TIFF file, without its pixels.
 
     Attributes:
         path: The file.
@@ -49,7 +49,7 @@ class TiffHeader(NamedTuple):
         shape: Their size, (y, x).
         dtype: Their type, in the byte order of the file.
         pixel_size_um: Side of a pixel in micrometres, None where the file does not say.
-        pixels_at: Where in the file the bytes of all planes lie in one piece, None if they do not.
+        pixels_at: Offset in the file of the bytes of all planes, if they are contiguous; else None.
         channels: 1 for grey, 3 for red, green and blue.
     """
 
@@ -63,7 +63,7 @@ class TiffHeader(NamedTuple):
 
 
 def read_header(path: pathlib.Path, *, colour: bool = False) -> TiffHeader:
-    """Reads the tags of a TIFF file and makes sure that all the bytes they promise are there.
+    """Reads the tags of a TIFF file and checks that the file is complete.
 
     Args:
         path: A file with one two-dimensional grey image, or with a stack of equal ones along time.
@@ -98,8 +98,8 @@ def read_plane(header: TiffHeader, index: int = 0) -> Num[np.ndarray, "y x *chan
     """Reads one image of a file.
 
     Args:
-        header: What `read_header` said of the file.
-        index: Which of its planes, counted from 0.
+        header: Header from `read_header`.
+        index: Index of the plane, counted from 0.
 
     Returns:
         The pixels as they are stored, in the machine's byte order; [y x], or [y x 3] of a colour image.
@@ -120,7 +120,7 @@ def read_plane(header: TiffHeader, index: int = 0) -> Num[np.ndarray, "y x *chan
 
 @contextlib.contextmanager
 def _open(path: pathlib.Path) -> Iterator[tifffile.TiffFile]:
-    """Opens a TIFF file; whatever damage tifffile meets inside the block becomes one sentence."""
+    """Opens a TIFF file; any error of tifffile inside the block is raised as an InputError."""
     # tifffile reports damage to its logger as well, which would print a second, more cryptic line.
     logger = logging.getLogger("tifffile")
     was_disabled, logger.disabled = logger.disabled, True
@@ -147,7 +147,7 @@ def _open(path: pathlib.Path) -> Iterator[tifffile.TiffFile]:
 
 
 def _written_one_by_one(file: tifffile.TiffFile) -> bool:
-    """Whether tifffile's own note on the first page speaks of a single plane.
+    """Whether the metadata that tifffile wrote on the first page describes a single plane.
 
     A program that appends frame after frame leaves one such note per page, and tifffile would then take
     every frame for a series of its own; without the notes they are one series, along time.
@@ -157,7 +157,7 @@ def _written_one_by_one(file: tifffile.TiffFile) -> bool:
 
 
 def _check_axes(path: pathlib.Path, axes: str, shape: tuple[int, ...], *, colour: bool) -> None:
-    """Refuses everything but one plane or planes along time; I and Q are pages without a meaning given."""
+    """Raises InputError unless the axes are one plane or planes along time; I and Q are undeclared axes."""
     if colour:
         if not axes.endswith("YXS") or shape[-1] != 3:
             size = " x ".join(map(str, shape))
@@ -182,7 +182,7 @@ def _check_axes(path: pathlib.Path, axes: str, shape: tuple[int, ...], *, colour
 def _check_whole(
     path: pathlib.Path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries, planes: int
 ) -> None:
-    """Refuses a file that ends before its last pixel or in the middle of its list of pages."""
+    """Raises InputError for a file that ends before its last pixel or within its list of pages."""
     size = file.filehandle.size
     if series.dataoffset is not None:
         needed = series.dataoffset + series.nbytes
@@ -221,7 +221,7 @@ def _pixel_size_um(file: tifffile.TiffFile) -> float | None:
 
 
 def _square(sizes: list[float]) -> float | None:
-    """The common side of a pixel, None if its sides differ by more than a percent or are absurd."""
+    """The common side of a pixel, None if its sides differ by more than a percent or are implausible."""
     width, height = sizes
     credible = 0 < width < _LARGEST_BELIEVED_PIXEL_UM and math.isclose(width, height, rel_tol=0.01)
     return width if credible else None

@@ -1,4 +1,4 @@
-"""The lineage of a movie as the Cell Tracking Challenge (CTC) writes it: one row ``L B E P`` per track."""
+"""Table of tracks and lineages of the Cell Tracking Challenge (CTC): one row ``L B E P`` per track."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TrackTable:
         return np.sort(self.label[(self.begin <= frame) & (frame <= self.end)])
 
     def text(self) -> str:
-        """The rows as ``man_track.txt`` or ``res_track.txt`` holds them."""
+        """The rows in the format of ``man_track.txt`` and ``res_track.txt``."""
         rows = zip(self.label, self.begin, self.end, self.parent)
         return "".join(f"{label} {begin} {end} {parent}\n" for label, begin, end, parent in rows)
 
@@ -47,7 +47,7 @@ def read_man_track(path: str | os.PathLike[str]) -> TrackTable:
     Each line holds ``L B E P``: a unique label of at least 1, the first and the last frame (0-based,
     inclusive, B <= E) and the parent's label or 0. A parent is listed and ends before its child begins;
     the two need not be adjacent, and any number of children is legal. Any white space separates the
-    numbers, and empty lines are passed over, as the challenge's own C++ tools do.
+    numbers, and empty lines are ignored, as in the challenge's own C++ tools.
 
     Args:
         path: The text file.
@@ -56,7 +56,7 @@ def read_man_track(path: str | os.PathLike[str]) -> TrackTable:
         The table, in the order of the file.
 
     Raises:
-        InputError: If the file is absent, empty or breaks a rule; the sentence names the line.
+        InputError: If the file is absent, empty or breaks a rule; the message names the line.
     """
     path = pathlib.Path(path)
     try:
@@ -78,12 +78,12 @@ def read_man_track(path: str | os.PathLike[str]) -> TrackTable:
 
 
 def check_track_table(tracks: TrackTable, *, frames: int, source: str) -> None:
-    """Checks the rules of `read_man_track` and that no track outlasts the movie.
+    """Checks the rules of `read_man_track` and that no track ends after the movie.
 
     Args:
         tracks: The table.
         frames: Number of frames of the movie.
-        source: What to call the table in the sentence.
+        source: Name of the table in error messages.
 
     Raises:
         InputError: If a rule is broken.
@@ -112,7 +112,7 @@ def _parse(line: str, *, place: str) -> tuple[int, ...]:
 
 
 def _check_rows(tracks: TrackTable, places: list[str]) -> None:
-    """Checks every rule that needs no masks; `places` says where each row stands."""
+    """Checks every rule that needs no masks; `places` names the position of each row for messages."""
     row_of: dict[int, int] = {}
     for row, label in enumerate(tracks.label.tolist()):
         begin, end, parent = (int(column[row]) for column in (tracks.begin, tracks.end, tracks.parent))
@@ -144,7 +144,7 @@ def _check_rows(tracks: TrackTable, places: list[str]) -> None:
 
 
 def _check_acyclic(parent_of: dict[int, int], places: list[str], row_of: dict[int, int]) -> None:
-    """Refuses a track that is its own ancestor, naming the circle."""
+    """Raises InputError if a track is its own ancestor; the message names the cycle."""
     settled = {0}
     for start in parent_of:
         walk: dict[int, None] = {}

@@ -1,4 +1,4 @@
-"""Where every cell of an annotated movie is: the truth that tracks are held against."""
+"""Reference trajectories of the cells of an annotated movie, against which tracks are evaluated."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Trajectories:
     Attributes:
         labels: Id of each cell's track.
         points: Area centroids (y, x), in pixels; NaN outside the span of the track.
-        boxes: Tight boxes of the masks (y0, x0, y1, x1), half-open; NaN outside the span. Of a mask that is
-            a mere marker it is the box of the marker.
+        boxes: Tight boxes of the masks (y0, x0, y1, x1), half-open; NaN outside the span. If a mask is only a
+            marker, it is the box of the marker.
         begin: First frame of each track.
         end: Last frame of each track, inclusive.
         parent: Id of the track that each one continues or was born from, 0 for none.
@@ -44,11 +44,11 @@ class Trajectories:
         return (self.begin <= frame) & (frame <= self.end)
 
     def of_first_frame(self) -> Trajectories:
-        """Those that begin in frame 0, the cells that a tracker without births can follow."""
+        """The tracks that begin in frame 0, which a tracker without births can follow."""
         return self.select(np.flatnonzero(self.begin == 0))
 
     def select(self, cells: Int[np.ndarray, " chosen"]) -> Trajectories:
-        """Some of the cells, by their positions."""
+        """A subset of the cells, by their indices."""
         return Trajectories(
             labels=self.labels[cells],
             points=self.points[:, cells],

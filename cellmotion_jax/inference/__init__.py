@@ -1,1 +1,1 @@
-"""What several methods need to go from images to answers: segmenters, tiling, linking, scores of a result."""
+"""Inference shared by several methods: interface of segmenters, tiling, linking, CTC scores of results."""

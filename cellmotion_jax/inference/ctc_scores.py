@@ -1,4 +1,4 @@
-"""Result folders of the Cell Tracking Challenge (CTC) held against an annotated sequence."""
+"""Scores of a result folder of the Cell Tracking Challenge (CTC) against an annotated sequence."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from cellmotion_jax.metrics.ctc_matching import match_frame, segmentation_score
 
 
 class SequenceScores(NamedTuple):
-    """A result by both segmentations of its sequence; DET, LNK and TRA are the same in both."""
+    """Scores of a result with both reference segmentations; DET, LNK and TRA are the same in both."""
 
     gold: CtcScores
-    """SEG against ``01_GT/SEG``, drawn by people; NaN where there is none."""
+    """Scores with SEG against ``01_GT/SEG``, drawn by people; SEG is NaN where there is none."""
     silver: CtcScores
-    """SEG against ``01_ST/SEG``, fused from challenge entries; NaN where there is none."""
+    """Scores with SEG against ``01_ST/SEG``, fused from challenge entries; SEG is NaN where there is none."""
 
 
 class ResultFolder(NamedTuple):
-    """What a method has found in a movie."""
+    """Masks and tracks of a result."""
 
     masks: Movie
     """One label image per frame."""
     tracks: TrackTable | None
-    """The rows of ``res_track.txt``; None where labels are numbers within a frame."""
+    """The rows of ``res_track.txt``; None if the cells are not tracked."""
 
 
 def open_result(folder: str | os.PathLike[str], sequence: CtcSequence) -> ResultFolder:
@@ -42,11 +42,11 @@ def open_result(folder: str | os.PathLike[str], sequence: CtcSequence) -> Result
 
     Args:
         folder: The result, e.g. ``DATASET/01_RES``. A folder without ``res_track.txt``, such as ``cellmotion
-            segment`` writes, has masks alone. With an empty one, nothing was found.
-        sequence: What it is a result of.
+            segment`` writes, holds masks only. An empty ``res_track.txt`` is a result without cells.
+        sequence: The annotated sequence.
 
     Returns:
-        The masks, unread, and the tracks.
+        The masks, which are read later, and the tracks.
 
     Raises:
         InputError: If there is not one mask of whole numbers per frame, of its number and size, or the table
@@ -86,15 +86,15 @@ def score_result(
 ) -> SequenceScores:
     """Measures SEG, DET, LNK and TRA, one frame in memory at a time.
 
-    DET, LNK and TRA are against ``01_GT/TRA``, SEG against the gold and the silver segmentation, each in
-    those frames that it has.
+    DET, LNK and TRA are measured against ``01_GT/TRA``, SEG against the gold and the silver segmentation,
+    each in the frames for which it exists.
 
     Args:
         result: What `open_result` returned for the sequence.
         sequence: The annotation.
-        frames: The first and the last frame to score, e.g. the held-out ones; links that leave them do not
-            count. None for all.
-        margin: Leave out cells that lie wholly within so many pixels of the edge, as the challenge does
+        frames: The first and the last frame to score, e.g. the held-out ones; links to frames outside this
+            range do not count. None for all.
+        margin: Leave out cells that lie completely within this many pixels of the edge, as the challenge does
             before it scores (its figures are in `data.annotated.BORDER_MARGIN`).
 
     Returns:
@@ -136,13 +136,13 @@ def score_result(
 
 
 def score_columns(scores: SequenceScores) -> dict[str, float | int | None]:
-    """All measures and counts by the challenge's names, for a table or a file.
+    """All measures and counts under the names of the challenge, for a table or a file.
 
     Args:
-        scores: Of one result.
+        scores: Scores of one result.
 
     Returns:
-        One number per name; None for what is not defined.
+        One number per name; None where a measure is not defined.
     """
     columns: dict[str, float | int | None] = {}
     for name, score in scores._asdict().items():

@@ -1,4 +1,4 @@
-"""What a method that finds cells offers, so that one program can apply any of them to a movie."""
+"""Interface of all methods that find cells, so that one program can apply any of them to a movie."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class FrameCells(NamedTuple):
     """The cells of one frame."""
 
     labels: Int32[np.ndarray, "y x"] | None
-    """Label i + 1 on the pixels of cell i, 0 for background; None if the network finds places only. A cell
-    may be without pixels."""
+    """Label i + 1 on the pixels of cell i, 0 for background; None if the network only detects cells. A cell
+    may have no pixels."""
     points: Float[np.ndarray, "cell 2"]
-    """Places (y, x) in pixels; pixel centres are whole numbers."""
+    """Centroids (y, x) of the cells in pixels; pixel centres are whole numbers."""
     scores: Float[np.ndarray, " cell"]
-    """How sure the method is of each cell; each method says of what kind."""
+    """Score of each cell, larger is more certain; its definition depends on the method."""
 
 
 @runtime_checkable
@@ -34,27 +34,27 @@ class Segmenter(Protocol):
 
     @property
     def channels(self) -> int:
-        """Of the frames: 1 for grey, 3 for red, green and blue."""
+        """Number of channels of the frames: 1 for grey, 3 for RGB."""
         ...
 
     @property
     def cell_diameter(self) -> float | None:
-        """Of the cells that it was trained on, in pixels of their images; None if the model does not say."""
+        """Diameter of the cells of the training images, in their pixels; None if it is not stored."""
         ...
 
     @property
     def frames_before(self) -> int:
-        """Number of frames before a frame that are needed for it; 0 if frames do not depend on each other."""
+        """Number of previous frames that the segmentation of a frame needs; 0 if frames are independent."""
         ...
 
     @property
     def stricter(self) -> str:
-        """The setting that is to be raised where too many cells are found."""
+        """Name of the setting to increase if too many cells are found."""
         ...
 
     @property
     def settings(self) -> Any:
-        """What can be set without training again; a frozen dataclass, at first as the model was trained."""
+        """Settings that need no new training; a frozen dataclass, at first as in the training."""
         ...
 
     def with_settings(self: Self, settings: Any) -> Self:
@@ -69,7 +69,7 @@ class Segmenter(Protocol):
         """Finds the cells of every frame.
 
         Args:
-            frames: In order, of one size. Before each result exactly one of them is taken.
+            frames: Frames in order, all of one size. Exactly one frame is read before each result.
 
         Yields:
             The cells of each frame.
@@ -81,13 +81,13 @@ class Segmenter(Protocol):
 
 
 def describe_needs(segmenter: Segmenter) -> str:
-    """What a model needs to see, in one sentence for its user.
+    """One sentence for the user on the images that a model needs.
 
     Args:
         segmenter: The model.
 
     Returns:
-        Colours, size of cells and frames before.
+        The sentence: colours, cell size and number of previous frames.
     """
     colours = {1: "grey frames", 3: "RGB frames"}.get(
         segmenter.channels, f"frames of {segmenter.channels} channels"
@@ -99,11 +99,11 @@ def describe_needs(segmenter: Segmenter) -> str:
 
 
 def cells_of_labels(labels: Int32[np.ndarray, "y x"], probability: Float[np.ndarray, "y x"]) -> FrameCells:
-    """Cells that are known by their pixels: their centroids, and as scores their mean probabilities.
+    """Cells of a label image: their centroids, and their mean probabilities as scores.
 
     Args:
         labels: Labels 1, 2, ... without gaps, 0 for background.
-        probability: Of every pixel, to be of a cell.
+        probability: Probability of every pixel to belong to a cell.
 
     Returns:
         The cells.
@@ -118,13 +118,13 @@ def cells_of_labels(labels: Int32[np.ndarray, "y x"], probability: Float[np.ndar
 
 
 def check_diameter(diameter: float) -> float:
-    """Refuses what is no diameter of a cell.
+    """Checks a cell diameter.
 
     Args:
-        diameter: As the user gives it.
+        diameter: Diameter given by the user.
 
     Returns:
-        The same.
+        The diameter.
 
     Raises:
         InputError: If it is not a positive number.

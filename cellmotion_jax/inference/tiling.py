@@ -1,4 +1,4 @@
-"""Maps of an image of any size from a network that sees one tile at a time."""
+"""Prediction of maps of an image of any size, tile by tile."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ from cellmotion_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tiling:
-    """How an image is cut into overlapping tiles. Lengths in pixels of what the network sees."""
+    """How an image is cut into overlapping tiles. Lengths are in pixels of the network's input."""
 
     tile: int = 512
-    """Largest side of a tile, a multiple of what the network pools by. Smaller images get smaller tiles."""
+    """Largest side of a tile, a multiple of the network's total pooling factor. Smaller images get smaller
+    tiles."""
     margin: int = 48
-    """Rim of a tile whose predictions are not used, because the network saw too little around them."""
+    """Width of the border of a tile whose predictions are not used, because part of their receptive field
+    lies outside of the tile."""
     stride: int | None = None
-    """Step from tile to tile; without one, what the margins leave of the tiles lies side by side."""
+    """Step from tile to tile. None places the tiles such that their parts inside the margins touch without
+    overlap."""
     batch_size: int = 1
-    """Tiles that go through the network at once."""
+    """Number of tiles per batch."""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -48,7 +51,7 @@ class Tiling:
         """Pixels from tile to tile for a network whose tiles are multiples of a length.
 
         Raises:
-            InputError: If the tile is no such multiple, or goes on by less than one.
+            InputError: If the tile is not such a multiple, or the step is smaller than one multiple.
         """
         if self.tile % multiple:
             raise InputError(f"tiling.tile is {self.tile}; for this network it is a multiple of {multiple}.")
@@ -74,16 +77,16 @@ def predict_tiled(
     tiling: Tiling,
     multiple: int,
 ) -> Any:
-    """Applies a network to overlapping tiles of an image and averages what they say of every pixel.
+    """Applies a network to overlapping tiles of an image and averages the predictions of every pixel.
 
-    A pixel is the mean over all tiles in which it lies at least the margin away from the edges. For that
-    the image goes on as its mirror image (NumPy's ``symmetric``) beyond its borders, by the margin rounded
+    A pixel is the mean over all tiles in which it lies at least the margin away from the edges. For that the
+    image is continued beyond its borders by its mirror image (NumPy's ``symmetric``), by the margin rounded
     up to ``multiple``; no padded copy of it is made.
 
     Every tile begins at a multiple of ``multiple``, counted from the image's first pixel, and the stride is
     rounded down to one: the pooling windows of the network then lie where they would lie in the whole
-    image. If the margin is as large as what the network sees around a pixel, the result is that of the
-    network on the whole mirrored image. With less it differs by as much as those far pixels matter.
+    image. If the margin is at least half the receptive field, the result is that of the network on the whole
+    mirrored image. With a smaller margin it differs by the influence of the pixels that are cut off.
 
     All tiles of an image have one shape, so that one program is compiled for images of one size. Without a
     stride the tiles are as small as their number allows: 600 pixels are cut into two tiles of 400, not of
@@ -93,8 +96,8 @@ def predict_tiled(
     Args:
         predict: Jitted; images ``[batch y x channel]`` to a pytree of maps ``[batch y x]``.
         image: Image ``[y x channel]``, standardised.
-        tiling: Sizes.
-        multiple: What the sides of a tile are multiples of, ``2**depth`` for a network that halves
+        tiling: Sizes of the tiles.
+        multiple: Number of which the sides of a tile are multiples, ``2**depth`` for a network that halves
             its maps ``depth`` times.
 
     Returns:
@@ -135,10 +138,10 @@ def predict_tiled(
 
 
 def check_image(image: Num[np.ndarray, "..."]) -> None:
-    """Refuses what is no image ``[y x channel]`` of numbers.
+    """Checks that an array is an image ``[y x channel]`` of finite numbers.
 
     Args:
-        image: What should be an image.
+        image: The array.
 
     Raises:
         ValueError: If it has other axes or no pixel.
@@ -164,18 +167,18 @@ class _Axis(NamedTuple):
     starts: tuple[int, ...]
 
     def pixels(self, start: int) -> Int[np.ndarray, " tile"]:
-        """The pixels that a tile shows, where those beyond the border are mirrored as often as it takes."""
+        """Indices of the pixels of a tile; pixels beyond the border are mirrored, repeatedly if necessary."""
         positions = np.arange(start, start + self.tile) % (2 * self.size)
         return np.minimum(positions, 2 * self.size - 1 - positions)
 
     def kept(self, start: int) -> tuple[slice, slice]:
-        """The part of a tile within its margins and within the image: where it lies there and here."""
+        """Slices, of the image and of the tile, of the part that lies inside the margins and the image."""
         first = max(0, start + self.margin)
         end = min(self.size, start + self.tile - self.margin)
         return slice(first, end), slice(first - start, end - start)
 
     def counts(self) -> Float32[np.ndarray, " size"]:
-        """How many tiles speak of every pixel; a pixel of the image has the product of both axes."""
+        """Number of tiles that predict each position along the axis; for a pixel, multiply both axes."""
         counts = np.zeros(self.size, np.float32)
         for start in self.starts:
             counts[self.kept(start)[0]] += 1

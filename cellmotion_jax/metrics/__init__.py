@@ -1,4 +1,4 @@
-"""Numbers by which predictions are judged: angular errors, calibration, detection, segmentation, tracks."""
+"""Metrics of predictions: angular errors, calibration, detection, segmentation and tracking."""
 
 from cellmotion_jax.metrics.angular import (
     UNIFORM_GUESS_DEG,

@@ -1,6 +1,6 @@
-"""How far predicted directions are off, and what a coarser method or a guess would reach.
+"""Angular errors of predicted directions, and baselines of a quadrant classifier and of a random guess.
 
-Angles come in radians, errors are told in degrees. The sections and equations are those of Bruns et
+Angles are in radians, errors in degrees. The sections and equations are those of Bruns et
 al., *Single Image Estimation of Cell Migration Direction by Deep Circular Regression*, 2024.
 """
 
@@ -31,7 +31,7 @@ def mean_angular_error_deg(
         targets: Radians, of the shape of ``predictions``.
 
     Returns:
-        Degrees in [0, 180]; 90 is what guessing gives.
+        Degrees in [0, 180]; 90 is the value of a random guess.
 
     Raises:
         ValueError: If the shapes differ, or if there is nothing to average.
@@ -46,18 +46,18 @@ def mean_angular_error_deg(
 
 
 class QuadrantBaseline(NamedTuple):
-    """Errors of a classifier of quadrants that answers with the middle of its quadrant, in degrees."""
+    """Errors, in degrees, of a quadrant classifier whose prediction is the middle of the quadrant."""
 
     mean: float
     """Expected error."""
     maximal: float
-    """Expectation of the largest error that is possible given which quadrant was chosen."""
+    """Expected value of the largest possible error, given the chosen quadrant."""
     maximal_as_printed: float
-    """``maximal`` as the paper's figures have it, with one of the two neighbouring quadrants left out."""
+    """``maximal`` as printed in the paper, where one of the two neighbouring quadrants is left out."""
 
 
 def quadrant_baseline_deg(accuracy: float, *, each_wrong: float | None = None) -> QuadrantBaseline:
-    r"""What a four-quadrant classifier of known accuracy amounts to in degrees (Section 3.3).
+    r"""Angular errors of a four-quadrant classifier of known accuracy (Section 3.3).
 
     With the share :math:`a` of right answers, the share :math:`w` of each of the three wrong quadrants
     and directions uniform within the true quadrant,

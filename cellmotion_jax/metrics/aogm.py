@@ -1,9 +1,9 @@
-"""Tracks as graphs and what it takes to correct one into another: the acyclic oriented graph measure (AOGM).
+"""Acyclic oriented graph measure (AOGM): the weighted number of corrections between two graphs of tracks.
 
-A node is a cell in a frame. An edge joins a cell with itself in the following frame (track link), or the
+A node is a cell in a frame. An edge connects a cell with itself in the following frame (track link), or the
 last node of a parent with the first of its child (parent link), which may be frames apart. A result is
 corrected by splitting, adding and deleting nodes (NS, FN, FP), and by deleting, adding and retyping edges
-(ED, EA, EC); each operation has its price.
+(ED, EA, EC); each operation has its weight.
 
 References:
     Matula et al., Cell tracking accuracy measurement based on comparison of acyclic oriented graphs, PLOS ONE
@@ -29,7 +29,7 @@ WRONG_KIND_WEIGHT = 1.0
 
 
 class NodeErrors(NamedTuple):
-    """What is wrong with the cells of all frames."""
+    """Errors of the cells of all frames."""
 
     splits: int
     """NS: a result cell that matches n > 1 reference cells needs n - 1 splits."""
@@ -42,7 +42,7 @@ class NodeErrors(NamedTuple):
 
     @property
     def aogm(self) -> float:
-        """What correcting the nodes costs."""
+        """Weighted number of node corrections."""
         return (
             SPLIT_WEIGHT * self.splits
             + MISSED_NODE_WEIGHT * self.missed
@@ -51,17 +51,18 @@ class NodeErrors(NamedTuple):
 
     @property
     def aogm_from_scratch(self) -> float:
-        """What adding all nodes costs."""
+        """Weighted number of corrections that add all reference nodes."""
         return MISSED_NODE_WEIGHT * self.reference
 
 
 class EdgeErrors(NamedTuple):
-    """What is wrong with the links."""
+    """Errors of the links."""
 
     spurious: int
-    """ED: edges between two cells, each of which matches one reference cell alone, that are no edge there."""
+    """ED: result edges without a reference edge, between two cells that each match exactly one reference
+    cell."""
     missed: int
-    """EA: reference edges that the result lacks, those at missed or unsplit cells among them."""
+    """EA: reference edges that are missing in the result, including those at missed or unsplit cells."""
     wrong_kind: int
     """EC: edges in both, but a track link in one and a parent link in the other."""
     reference: int
@@ -69,7 +70,7 @@ class EdgeErrors(NamedTuple):
 
     @property
     def aogm(self) -> float:
-        """What correcting the edges costs."""
+        """Weighted number of edge corrections."""
         return (
             SPURIOUS_EDGE_WEIGHT * self.spurious
             + MISSED_EDGE_WEIGHT * self.missed
@@ -78,7 +79,7 @@ class EdgeErrors(NamedTuple):
 
     @property
     def aogm_from_scratch(self) -> float:
-        """What adding all edges costs."""
+        """Weighted number of corrections that add all reference edges."""
         return MISSED_EDGE_WEIGHT * self.reference
 
 
@@ -86,7 +87,7 @@ def node_errors(frames: Sequence[FrameMatches]) -> NodeErrors:
     """Counts the node operations that correct a result.
 
     Args:
-        frames: The matches of every frame; the order is of no matter.
+        frames: The matches of every frame, in any order.
 
     Returns:
         The counts.
@@ -108,9 +109,8 @@ def edge_errors(
     """Counts the edge operations that correct a result.
 
     Every parent in the table makes a parent link, also that of an only child, as in the challenge's own
-    programs. (traccuracy 0.4.3 takes only children for track links, and differs by their EC.) A cell that a
-    table lets live in a frame where it is not, because it lies in the margin, has no node there, and no
-    edges.
+    programs. (traccuracy 0.4.3 takes only children for track links, and differs by their EC.) A cell that is
+    absent from a frame of its track, because it lies in the margin, has no node and no edges there.
 
     Args:
         frames: The matches of consecutive frames.
@@ -153,16 +153,16 @@ def edge_errors(
 
 
 def aogm_score(*errors: NodeErrors | EdgeErrors) -> float:
-    """1 - min(AOGM, AOGM0) / AOGM0, where AOGM0 is what the whole reference costs from scratch.
+    """1 - min(AOGM, AOGM0) / AOGM0, where AOGM0 is the measure of an empty result.
 
     DET of node errors, LNK of edge errors, TRA of both.
 
     Args:
-        *errors: What to correct.
+        *errors: Node errors, edge errors, or both.
 
     Returns:
-        In [0, 1]: 1 for a perfect result, 0 for one that is no better than none. NaN if the reference has
-        nothing of the kind.
+        In [0, 1]: 1 for a perfect result, 0 for one that is not better than an empty result. NaN if the
+        reference has no nodes or edges.
     """
     cost, scratch = sum(part.aogm for part in errors), sum(part.aogm_from_scratch for part in errors)
     return 1 - min(cost, scratch) / scratch if scratch else float("nan")

@@ -1,4 +1,4 @@
-"""Whether a predicted confidence means what it says. Runs on the host, in float64.
+"""Calibration of predicted confidences, computed on the host in float64.
 
 ``errors`` are angles between prediction and truth in radians, signed or not
 (``ops.signed_difference(predictions, targets)``), ``kappa`` concentrations of von Mises distributions.
@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from cellmotion_jax.errors import InputError
 
 LARGEST_KAPPA = 1e6
-"""Where :func:`fit_concentration` stops: a spread of 0.06 degrees."""
+"""Largest value of :func:`fit_concentration`: a spread of 0.06 degrees."""
 
 # Exact to rounding for the bell curves below, out to eight standard deviations.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
@@ -27,9 +27,9 @@ def fit_concentration(errors: Float[ArrayLike, " cell"]) -> float:
 
     .. math:: \frac{I_1(\kappa)}{I_0(\kappa)} = \frac1n \sum_i \cos e_i
 
-    The mean direction is held at 0, the claim that a prediction makes: errors that agree with each
-    other but not with the truth do not count as concentrated. Fitted on validation cells it gives a
-    network without a concentration of its own one ``kappa`` for all cells.
+    The mean direction is fixed at 0, that of an unbiased prediction: errors with a common bias do not count
+    as concentrated. Fitted on validation cells, it gives a network that predicts no concentration one
+    ``kappa`` for all cells.
 
     Args:
         errors: Radians, at least one.
@@ -65,7 +65,7 @@ def arc_half_width(
     .. math:: \frac{1}{2\pi I_0(\kappa)} \int_{-w}^{w} e^{\kappa \cos\theta} d\theta = \text{coverage}
 
     by Newton's method from 0, which on a concave function approaches the root from below and cannot
-    overshoot. The integrand is scaled by :math:`e^{-\kappa}`, so that any concentration will do.
+    overshoot. The integrand is scaled by :math:`e^{-\kappa}`, so that any concentration can be used.
 
     Args:
         kappa: Concentrations, finite and not negative; 0 is the uniform distribution.
@@ -100,16 +100,18 @@ def arc_half_width(
 
 
 class Coverage(NamedTuple):
-    """Promised against observed coverage, one entry per level."""
+    """Nominal and observed coverage, one entry per level."""
 
     level: Float[np.ndarray, " level"]
-    """Share of errors that the arcs claim to hold."""
+    """Nominal share of errors inside the arcs."""
     covered: Float[np.ndarray, " level"]
-    """Share that they hold; above ``level`` the prediction is too modest, below too sure of itself."""
+    """Observed share of errors inside the arcs; above ``level`` the prediction is under-confident, below it
+    over-confident."""
     standard_error: Float[np.ndarray, " level"]
-    """Spread of ``covered`` by chance if the claim were true and the cells independent."""
+    """Standard error of ``covered`` for a calibrated prediction and independent cells."""
     half_width_deg: Float[np.ndarray, " level"]
-    """Mean half width of the arcs in degrees: a calibrated prediction is the better the smaller."""
+    """Mean half width of the arcs in degrees; of two calibrated predictions the one with the smaller width is
+    better."""
 
 
 def coverage_table(
@@ -118,7 +120,7 @@ def coverage_table(
     *,
     levels: Sequence[float] = (0.5, 0.8, 0.95),
 ) -> Coverage:
-    """Whether the central arcs of the predicted von Mises distributions hold what they promise.
+    """Nominal and observed coverage of the central arcs of the predicted von Mises distributions.
 
     Args:
         errors: Radians, at least one.
@@ -126,7 +128,7 @@ def coverage_table(
         levels: Shares in [0, 1].
 
     Returns:
-        Per level the observed coverage, its standard error by chance and the mean width of the arcs.
+        For every level the observed coverage, its standard error and the mean width of the arcs.
 
     Raises:
         InputError: If there are no errors, one is not finite, the number of concentrations does not
@@ -151,14 +153,15 @@ def coverage_table(
 
 
 class ErrorByConfidence(NamedTuple):
-    """Mean error of cells that were predicted with similar confidence, least confident bin first."""
+    """Mean errors of cells in bins of similar confidence, the least confident bin first."""
 
     confidence: Float[np.ndarray, " bin"]
     """Mean confidence of the bin, in its own unit."""
     error_deg: Float[np.ndarray, " bin"]
-    """Mean absolute error of the bin in degrees; falls from bin to bin if the confidence means anything."""
+    """Mean absolute error of the bin in degrees; decreases from bin to bin if the confidence is
+    informative."""
     cells: Int[np.ndarray, " bin"]
-    """Number of cells in the bin; they differ by one at most."""
+    """Number of cells in the bin; the numbers differ by one at most."""
 
 
 def error_by_confidence(
@@ -171,7 +174,7 @@ def error_by_confidence(
 
     Args:
         errors: Radians, at least one.
-        confidence: Larger is surer; one per error, none NaN.
+        confidence: Larger is more certain; one per error, none NaN.
         bins: Number of bins, at least 1 and at most the number of errors.
 
     Returns:
@@ -201,7 +204,7 @@ def error_by_confidence(
 
 
 def _absolute(errors: Float[ArrayLike, " cell"]) -> Float[np.ndarray, " cell"]:
-    """Lengths of the shorter arcs in [0, pi]; refuses what cannot be averaged."""
+    """Absolute errors in [0, pi]; raises InputError for no errors or errors that are not finite."""
     errors = np.asarray(errors, float)
     if not errors.size or not np.isfinite(errors).all():
         raise InputError(

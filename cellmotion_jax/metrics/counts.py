@@ -1,4 +1,4 @@
-"""What was found, what was found in vain and what was missed, and the shares made of these counts."""
+"""Counts of true positives, false positives and false negatives, and the ratios computed from them."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -13,17 +13,17 @@ from cellmotion_jax.errors import InputError
 class Counts(NamedTuple):
     """Counts of one image or of many, single numbers or one per threshold.
 
-    Every share is that of all counts together; add up the images with :func:`total_counts` first. A share
-    of nothing is 1: where nothing was predicted no prediction is false, and where nothing is to be found
-    nothing is missed. So an empty image left empty scores 1 throughout.
+    Every ratio is that of the summed counts; add up the images with :func:`total_counts` first. A ratio
+    without any case is 1: without predictions no prediction is false, and without targets no target is
+    missed. So an empty image without predictions scores 1 in all ratios.
     """
 
     true_positives: Int[np.ndarray, "*threshold"]
-    """Predictions that are matched to a target, which are as many as the targets that are matched."""
+    """Predictions that are matched to a target; their number is that of the matched targets."""
     false_positives: Int[np.ndarray, "*threshold"]
-    """Predictions that are not."""
+    """Predictions that are not matched."""
     false_negatives: Int[np.ndarray, "*threshold"]
-    """Targets that are not."""
+    """Targets that are not matched."""
 
     @property
     def precision(self) -> Float[np.ndarray, "*threshold"]:
@@ -45,8 +45,8 @@ class Counts(NamedTuple):
     def average_precision(self) -> Float[np.ndarray, "*threshold"]:
         """TP / (TP + FP + FN), which StarDist, Cellpose and the Data Science Bowl 2018 call by this name.
 
-        It is no area under a curve of precision. Cellpose averages it over images instead of adding up
-        the counts, and gives NaN where there is nothing to find and nothing found.
+        It is not an area under a precision-recall curve. Cellpose averages it over images instead of adding
+        up the counts, and gives NaN where there is nothing to find and nothing found.
         """
         return _share(self.true_positives, self.true_positives + self.false_positives + self.false_negatives)
 

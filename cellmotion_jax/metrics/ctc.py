@@ -22,10 +22,10 @@ from cellmotion_jax.metrics.track_graph import Lineage
 
 
 class CtcScores(NamedTuple):
-    """What a result is worth, and what is wrong with it; every measure is in [0, 1], 1 the best."""
+    """Scores and errors of a result; every measure is in [0, 1], 1 is the best."""
 
     segmentation: Segmentation
-    """SEG with the numbers of cells and frames that it was taken over."""
+    """SEG with the numbers of cells and frames over which it was computed."""
     nodes: NodeErrors
     """Cells to split, to add and to delete (NS, FN, FP)."""
     edges: EdgeErrors | None
@@ -58,12 +58,12 @@ class CtcScores(NamedTuple):
 
     @property
     def op_csb(self) -> float:
-        """OP_CSB = (SEG + DET) / 2, the order of the Cell Segmentation Benchmark."""
+        """OP_CSB = (SEG + DET) / 2, the ranking score of the Cell Segmentation Benchmark."""
         return (self.seg + self.det) / 2
 
     @property
     def op_ctb(self) -> float:
-        """OP_CTB = (SEG + TRA) / 2, the order of the Cell Tracking Benchmark."""
+        """OP_CTB = (SEG + TRA) / 2, the ranking score of the Cell Tracking Benchmark."""
         return (self.seg + self.tra) / 2
 
 
@@ -76,9 +76,9 @@ def ctc_scores(
     outlines: Iterable[Integer[np.ndarray, "_ _"] | None] | None = None,
     margin: int = 0,
 ) -> CtcScores:
-    """Scores tracked label images against the truth, one frame in memory at a time.
+    """Scores tracked label images against the reference, one frame in memory at a time.
 
-    DET, LNK and TRA correct the result's graph into that of the reference at the challenge's prices: NS 5,
+    DET, LNK and TRA correct the result's graph into that of the reference with the challenge's weights: NS 5,
     FN 10, FP 1, ED 1, EA 1.5, EC 1 (:mod:`cellmotion_jax.metrics.aogm`). Only numbers are kept of a frame:
     memory grows with the number of cells, not of pixels.
 
@@ -97,7 +97,7 @@ def ctc_scores(
         result_tracks: The same of the result; None if its labels are numbers within a frame.
         outlines: What SEG is measured against, None for frames that are not outlined; without it, the
             reference frames.
-        margin: Leave out cells that lie wholly within so many pixels of the edge, in all images.
+        margin: Leave out cells that lie completely within this many pixels of the edge, in all images.
 
     Returns:
         Scores and errors.
@@ -129,7 +129,7 @@ def ctc_scores(
 
 
 def _in_step(**streams: Iterable) -> Iterator[tuple]:
-    """The elements of several streams together; refuses streams of different length."""
+    """Zips several streams; raises InputError if their lengths differ."""
     over = object()
     for number, together in enumerate(itertools.zip_longest(*streams.values(), fillvalue=over)):
         for name, element in zip(streams, together):

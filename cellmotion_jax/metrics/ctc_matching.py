@@ -1,4 +1,4 @@
-"""Cells of a result matched with those of a reference as the Cell Tracking Challenge (CTC) does it."""
+"""Matching of the cells of a result and a reference by the rule of the Cell Tracking Challenge (CTC)."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from cellmotion_jax.metrics.segmentation import cell_overlaps
 
 
 class FrameMatches(NamedTuple):
-    """The cells of one frame and who matches whom; a few numbers per cell, no pixels."""
+    """The cells of one frame and their matches; a few numbers per cell, no pixels."""
 
     reference: Int[np.ndarray, " reference"]
     """Labels of the reference cells, ascending."""
@@ -25,12 +25,12 @@ class FrameMatches(NamedTuple):
 
 
 class Segmentation(NamedTuple):
-    """The measure SEG and over how much it was taken."""
+    """The measure SEG and the numbers of cells and frames over which it was computed."""
 
     seg: float
     """In [0, 1]; NaN without a reference cell."""
     cells: int
-    """Reference cells in all annotated frames."""
+    """Number of reference cells in all annotated frames."""
     frames: int
     """Annotated frames."""
 
@@ -41,13 +41,13 @@ def match_frame(
     """Matches the cells of one frame.
 
     A result cell R matches a reference cell G if |R ∩ G| > |G| / 2: it covers more than half of it. So a
-    reference cell (often a mere marker) has one partner at most, but a result cell may cover several.
+    reference cell (often only a marker) has at most one partner, but a result cell may cover several.
 
     Args:
         reference: Label image, 0 for background. Labels of any size; a cell may be in several pieces.
         result: Label image of the same shape.
-        margin: Cells that lie wholly within so many pixels of the edge are left out of both images, as the
-            challenge does outside of its field of interest. 0 leaves out none.
+        margin: Cells that lie completely within this many pixels of the edge are left out of both images, as
+            the challenge does outside of its field of interest. 0 leaves out none.
 
     Returns:
         Labels and partners; empty columns for images without cells.
@@ -99,7 +99,7 @@ def segmentation_score(frames: Iterable[FrameMatches]) -> Segmentation:
 def _in_field(
     labels: Int[np.ndarray, " cell"], image: Integer[np.ndarray, "y x"], margin: int
 ) -> Bool[np.ndarray, " cell"]:
-    """Which cells reach into the field of interest."""
+    """Whether each cell reaches into the field of interest."""
     y, x = image.shape
     if not 0 <= 2 * margin < min(y, x):
         raise InputError(

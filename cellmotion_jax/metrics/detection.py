@@ -1,4 +1,4 @@
-"""Detected points against annotated ones: who matches whom within a radius.
+"""Matching of detected and annotated points within a radius.
 
 Points are (y, x) in pixels. Two ways to pair them: the one-to-one rule of Koyuncu et al.,
 *DeepDistance*, 2020 (Section 4.2), and an optimal assignment. Both return :class:`PointMatches`, whose
@@ -17,10 +17,10 @@ from cellmotion_jax.metrics.matching import cheapest_largest_matching
 
 
 class PointMatches(NamedTuple):
-    """Which detection is which marker, by their positions in the arrays that were given."""
+    """Pairs of detections and markers, by their indices in the given arrays."""
 
     detection: Int[np.ndarray, " pair"]
-    """Detections that are true positives."""
+    """Indices of the detections that are true positives."""
     marker: Int[np.ndarray, " pair"]
     """The marker of each of them."""
     false_detection: Int[np.ndarray, " false"]
@@ -38,7 +38,7 @@ class PointMatches(NamedTuple):
 def one_to_one_matches(
     detections: Real[np.ndarray, "..."], markers: Real[np.ndarray, "..."], *, radius: float
 ) -> PointMatches:
-    """The paper's rule: a pair counts if neither of the two is near anything else.
+    """Matches points by the paper's rule: a pair counts if each is the only one near the other.
 
     A detection is a true positive if exactly one marker is less than ``radius`` away from it, and it is
     the only detection less than ``radius`` away from that marker. Two detections on one marker are both
@@ -71,7 +71,7 @@ def one_to_one_matches(
 def optimal_matches(
     detections: Real[np.ndarray, "..."], markers: Real[np.ndarray, "..."], *, radius: float
 ) -> PointMatches:
-    """As many pairs less than ``radius`` apart as possible, and of all such pairings the shortest.
+    """Matches as many points less than ``radius`` apart as possible, with the smallest sum of distances.
 
     Two detections on one marker are one true and one false positive. There are never fewer true positives
     than by :func:`one_to_one_matches`.

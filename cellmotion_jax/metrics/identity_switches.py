@@ -1,4 +1,4 @@
-"""How often tracks jump from one cell to another."""
+"""Identity switches: how often tracks jump from one cell to another."""
 
 from typing import NamedTuple
 
@@ -11,12 +11,12 @@ from cellmotion_jax.ops.numerics import check_same_shape
 
 
 class IdentitySwitches(NamedTuple):
-    """On which cells tracks sit, and how often that changes."""
+    """The cell that each track follows in each frame, and the number of changes."""
 
     switches: Int[Array, " track"]
-    """Number of times each track sits on another cell than when it was last seen on one."""
+    """Number of times each track follows another cell than the last one that it followed."""
     cells: Int[Array, "frame track"]
-    """Position in ``references`` of the cell on which each track sits, -1 where it sits on none."""
+    """Index in ``references`` of the cell that each track follows, -1 for none."""
 
 
 def identity_switches(
@@ -28,15 +28,15 @@ def identity_switches(
 ) -> IdentitySwitches:
     """Counts changes of the reference cell that is nearest to each track.
 
-    A track sits on the nearest of all reference cells that are alive in the frame, if that is at most
-    ``radius`` away; of cells at the same distance, on the first. A switch is a frame in which it sits on
-    another cell than in the last frame in which it sat on any, however many frames ago that was. So a track
-    that jumps to a neighbour and back has two.
+    A track follows the nearest of all reference cells that are alive in the frame, if this cell is at most
+    ``radius`` away; of cells at the same distance, the first. A switch is a frame in which it follows another
+    cell than in the last frame in which it followed any, however many frames ago that was. So a track that
+    jumps to a neighbour and back has two.
 
     Deviation from the ID switches of MOTA (Bernardin and Stiefelhagen 2008): there tracks are matched to
-    cells one to one and switches belong to cells; here every track is judged by itself, so that two tracks on
-    one cell are seen as such. Where a reference cell divides, its track goes on to a daughter and that is a
-    switch too; end the track with its cell by ``where`` if it shall not count.
+    cells one to one and switches belong to cells; here every track is evaluated independently, so that two
+    tracks on one cell are possible. When a reference cell divides and its track continues on a daughter, this
+    is also a switch; exclude the frames after the division by ``where`` if it should not count.
 
     Args:
         predictions: Points (y, x) of the tracks, NaN where they have none.

@@ -1,4 +1,4 @@
-"""Pairs of predictions and targets: the most pairs that are possible, and of these the cheapest."""
+"""One-to-one matching of predictions and targets with the most pairs and then the smallest cost."""
 
 import numpy as np
 import scipy.sparse
@@ -11,13 +11,13 @@ def cheapest_largest_matching(
     second: Int[np.ndarray, " candidate"],
     cost: Float[np.ndarray, " candidate"],
 ) -> Int[np.ndarray, " pair"]:
-    """Chooses candidate pairs such that nothing is paired twice.
+    """Selects candidate pairs such that no prediction and no target is used twice.
 
     As many pairs as possible, and among all such choices the smallest sum of costs. Time and memory grow
     with the number of candidates, not with the number of possible pairs.
 
-    Everything gets a stand-in on the other side to be paired with at a price beyond all costs; that makes
-    it an assignment of everything, for which scipy has a sparse solver.
+    Every prediction and target also gets a dummy partner with a cost above all others; this makes it a full
+    assignment, for which scipy has a sparse solver.
 
     Args:
         first: Index of each candidate's prediction, from 0. No pair occurs twice.

@@ -1,4 +1,4 @@
-"""Agreement of two masks, pixel by pixel."""
+"""Overlap of two masks."""
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -20,9 +20,9 @@ def jaccard_index(
     Eq. (3) of Gomez-de-Mariscal et al. 2021, over all pixels given at once.
 
     Args:
-        predictions: What was found.
-        targets: What is there.
-        where: What counts; everything if absent.
+        predictions: Predicted mask.
+        targets: True mask.
+        where: Pixels that count; all if absent.
 
     Returns:
         A share in [0, 1]; 1 if both masks are empty.

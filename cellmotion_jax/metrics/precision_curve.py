@@ -1,12 +1,12 @@
-"""How long tracks stay on their cells: curves of precision and of success, switches, honesty about loss.
+"""Precision and success curves of tracks, and evaluation of the flag "lost".
 
 The curves are those of Wu, Lim and Yang, *Online Object Tracking: A Benchmark*, CVPR 2013 (OTB), which
 Jackson-Smith, *Cell Tracking using Convolutional Neural Networks*, 2016 (Section 6.2) applies to cells.
 
-Arrays are over ``frame track`` or of any other shape; ``where`` says which frames count, which are those in
-which the reference cell is alive. A frame in which the track has no position (NaN: it ended too early)
-counts as missed: its error is infinite and its overlap 0. A share of nothing is 0, so that nothing looks
-better than it was measured. Everything can be jitted; no output is NaN.
+Arrays have the axes ``frame track`` or any other shape; ``where`` selects the frames that count, those in
+which the reference cell is alive. A frame in which the track has no position (NaN: it ended too early) counts
+as missed: its error is infinite and its overlap 0. A ratio without any case is 0. Everything can be jitted;
+no output is NaN.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,15 @@ PRECISION_THRESHOLDS = tuple(float(pixels) for pixels in range(51))
 SUCCESS_THRESHOLDS = tuple(step / 20 for step in range(21))
 """Intersection over union, as in OTB."""
 HEADLINE_THRESHOLD = 20.0
-"""Pixels at which precisions are compared, and beyond which a track is no longer on its cell."""
+"""Distance in pixels at which precisions are compared, and beyond which a track counts as away from its
+cell."""
 
 
 class PrecisionCurve(NamedTuple):
     """Share of the frames in which a track is near its cell."""
 
     thresholds: Float[Array, " threshold"]
-    """What near means, in pixels."""
+    """Thresholds on the error, in pixels."""
     precision: Float[Array, " threshold"]
     """Share of the frames with an error of at most the threshold."""
     at_20: Float[Array, ""]
@@ -51,10 +52,10 @@ class SuccessCurve(NamedTuple):
 
 
 class LostReport(NamedTuple):
-    """What a tracker says about being lost against where it is, once or at each threshold.
+    """Evaluation of the flag "lost" against the error of the position, once or at each threshold.
 
-    Precision and recall are those of the flag among the frames in which the track has a position: where it
-    has none nobody can be misled by it, and to count such frames would reward ending every track at once.
+    Precision and recall are those of the flag among the frames in which the track has a position: counting
+    frames without a position would reward a tracker that ends every track at once.
     """
 
     reported: Float[Array, "*threshold"]
@@ -132,7 +133,8 @@ def success_curve(
 ) -> SuccessCurve:
     """Share of frames with an overlap above t, for every threshold t (Wu et al., Section 3).
 
-    Above, not at least, as the tools of OTB have it: at 0 boxes have to touch, and at 1 no frame succeeds.
+    The overlap must be larger than t, as in the tools of OTB: at 0 boxes must overlap, and at 1 no frame
+        succeeds.
 
     Args:
         overlaps: Intersection over union of predicted and true box, from ``ops.boxes.paired_iou``.
@@ -161,13 +163,13 @@ def lost_report(
     *,
     distance: Float[ArrayLike, ""] = HEADLINE_THRESHOLD,
 ) -> LostReport:
-    """Whether frames that a tracker flags as lost are those in which it is away from its cell.
+    """Compares the frames flagged as lost with those in which the track is away from its cell.
 
     Args:
         errors: Pixels, from :func:`centre_errors`; infinite where a position is missing.
         flagged: Frames reported as lost, of the shape of ``errors``.
         where: Frames that count, likewise; all if absent.
-        distance: Pixels; an error above it is away.
+        distance: Error in pixels above which a track counts as away.
 
     Returns:
         Shares, precision and recall.
@@ -201,7 +203,7 @@ def lost_curve(
             is NaN the flag is never raised.
         where: Frames that count, likewise; all if absent.
         thresholds: Of the confidence, at least one.
-        distance: Pixels; an error above it is away.
+        distance: Error in pixels above which a track counts as away.
 
     Returns:
         One share, precision and recall per threshold.
@@ -232,7 +234,7 @@ def lost_curve(
 def _below(
     values: Float[Array, "..."], among: Bool[Array, "..."], thresholds: Float[Array, " threshold"]
 ) -> Int[Array, " threshold"]:
-    """How many values of a selection are below each threshold; NaN never is."""
+    """Number of selected values below each threshold; NaN is never below."""
     ordered = jnp.sort(jnp.where(among & ~jnp.isnan(values), values, jnp.inf), axis=None)
     return jnp.searchsorted(ordered, thresholds, side="left")
 
@@ -249,5 +251,5 @@ def _thresholds(thresholds: Sequence[float]) -> Float[Array, " threshold"]:
 
 
 def _share(part: Num[ArrayLike, "*shape"], whole: Num[ArrayLike, "..."]) -> Float[Array, "*shape"]:
-    """Part of the whole; 0 of nothing."""
+    """Ratio of part and whole; 0 if the whole is 0."""
     return jnp.where(whole == 0, 0.0, jnp.asarray(part) / jnp.maximum(whole, 1))

@@ -1,4 +1,4 @@
-"""Label images against label images: overlaps, matched cells, counts at thresholds of IoU.
+"""Comparison of two label images: overlaps, matched cells, counts at thresholds of IoU.
 
 The IoU of two cells is the number of pixels that they share over the number that at least one has.
 """
@@ -16,7 +16,7 @@ from cellmotion_jax.metrics.matching import cheapest_largest_matching
 from cellmotion_jax.ops.labels import number_cells
 
 IOU_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
-"""Those at which StarDist and Cellpose are compared."""
+"""Thresholds of IoU, as in the evaluation of StarDist and Cellpose."""
 
 
 class CellOverlaps(NamedTuple):
@@ -45,7 +45,7 @@ class CellOverlaps(NamedTuple):
 
 
 class CellMatches(NamedTuple):
-    """Which predicted cell is which true one, by label."""
+    """Matches of predicted and true cells, by label."""
 
     predicted: Integer[np.ndarray, " pair"]
     """Labels of the predicted cells that are true positives, ascending."""
@@ -68,7 +68,7 @@ class CellMatches(NamedTuple):
 def cell_overlaps(
     predictions: Integer[np.ndarray, "y x"], targets: Integer[np.ndarray, "..."]
 ) -> CellOverlaps:
-    """Counts the pixels that predicted and true cells share, once through the image.
+    """Counts the pixels that predicted and true cells share, in one pass over the image.
 
     Args:
         predictions: Label image.
@@ -108,7 +108,7 @@ def cell_overlaps(
 def cell_matches(
     predictions: Integer[np.ndarray, "y x"], targets: Integer[np.ndarray, "..."], *, threshold: float = 0.5
 ) -> CellMatches:
-    """Pairs cells whose IoU is at least ``threshold``, as many as possible and the best of these.
+    """Matches as many cells with an IoU of at least ``threshold`` as possible, with the largest sum of IoU.
 
     From a threshold above 0.5 on no cell has a choice. At or below it the pairs are an optimal assignment:
     the most pairs, and of all such pairings the largest sum of IoU.

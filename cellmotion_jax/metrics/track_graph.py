@@ -37,16 +37,16 @@ class Lineage(Protocol):
 
 
 class TrackNodes(NamedTuple):
-    """Cells in the frames in which they were seen."""
+    """Nodes: one per cell and frame."""
 
     label: Int[np.ndarray, " node"]
-    """Label of each, frame by frame."""
+    """Label of each node, frame by frame."""
     frame: Int[np.ndarray, " node"]
-    """Frame of each, ascending."""
+    """Frame of each node, ascending."""
     tracks: Int[np.ndarray, " track"]
     """Labels of all tracks, ascending."""
     stride: int
-    """More than one frame beyond the last."""
+    """Number larger than the last frame plus one."""
     key: Int[np.ndarray, " node"]
     """Position of the track in ``tracks`` * stride + frame, ascending; the place of a node herein is its
     number."""
@@ -54,7 +54,7 @@ class TrackNodes(NamedTuple):
     def number(
         self, label: Int[np.ndarray, " asked"], frame: Int[np.ndarray, " asked"]
     ) -> Int[np.ndarray, " asked"]:
-        """Number of each node, -1 where there is none."""
+        """Index of the node of each label and frame, -1 if there is none."""
         return _position(self.key, _position(self.tracks, label) * self.stride + frame)
 
 
@@ -64,13 +64,13 @@ class TrackEdges(NamedTuple):
     source: Int[np.ndarray, " edge"]
     target: Int[np.ndarray, " edge"]
     is_parent_link: Bool[np.ndarray, " edge"]
-    """Whether the link is one of a parent with a child, not of a track with itself."""
+    """Whether the link connects a parent with a child; otherwise it is a link within a track."""
 
 
 def track_nodes(
     labels: Sequence[Int[np.ndarray, " _"]], tracks: Lineage, first_frame: int, *, name: str
 ) -> TrackNodes:
-    """Counts the cells of consecutive frames through.
+    """Numbers the cells of consecutive frames.
 
     Args:
         labels: Labels in each frame, none twice.
@@ -145,7 +145,7 @@ def track_edges(nodes: TrackNodes, tracks: Lineage) -> TrackEdges:
 def _position(
     ascending: Int[np.ndarray, " known"], values: Int[np.ndarray, " value"]
 ) -> Int[np.ndarray, " value"]:
-    """Where each value is, -1 where it is not."""
+    """Index of each value, -1 if it is absent."""
     if not len(ascending):
         return np.full(len(values), -1)
     place = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)

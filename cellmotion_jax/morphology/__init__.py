@@ -1,4 +1,4 @@
-"""Shapes of cells on the host: what a network learns of them, label images from it, and what they measure.
+"""Cell shapes on the host: training targets, label images from predicted maps, and measurements.
 
 Works on label images [y, x] with 0 for background. Needs scipy and scikit-image (extra ``io``).
 """

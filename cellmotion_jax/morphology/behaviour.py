@@ -17,7 +17,7 @@ FROM_SHAPES = ("label", "y", "x", "area", "perimeter", "elongation", "solidity")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CellTable:
-    """A row per cell and frame, ordered by track, then by frame; NaN where a measure does not exist.
+    """One row per cell and frame, ordered by track, then by frame; NaN where a measure is not defined.
 
     Attributes:
         track: Track of the cell.
@@ -68,7 +68,7 @@ def cell_table(
     frame_interval_s: float | None = None,
     motion: MotionSettings | None = None,
 ) -> CellTable:
-    """Joins what was measured of the cells of every frame with how their tracks move.
+    """Joins the measured shapes and protrusions of the cells of all frames with the motion of their tracks.
 
     Args:
         shapes: Of every frame.
@@ -125,5 +125,5 @@ def cell_table(
 
 
 def _joined(parts: Sequence[np.ndarray], dtype: type) -> np.ndarray:
-    """One column of all frames; empty without frames."""
+    """Concatenates a column over all frames; empty without frames."""
     return np.concatenate([np.zeros(0, dtype), *parts]).astype(dtype)

@@ -1,4 +1,4 @@
-"""Shape of every cell of a label image in numbers."""
+"""Shape measures of every cell of a label image."""
 
 from typing import NamedTuple
 
@@ -12,14 +12,14 @@ from cellmotion_jax.ops.labels import NumberedCells, areas_and_centroids, number
 
 
 class CellShapes(NamedTuple):
-    """One row per cell, by label; lengths in pixels."""
+    """One row per cell, sorted by label; lengths are in pixels."""
 
     label: Int[np.ndarray, " cell"]
     """Label of the cell."""
     y: Float[np.ndarray, " cell"]
     """Row of the centroid, the mean of the cell's pixels."""
     x: Float[np.ndarray, " cell"]
-    """Column of it."""
+    """Column of the centroid."""
     area: Int[np.ndarray, " cell"]
     """Number of pixels."""
     perimeter: Float[np.ndarray, " cell"]
@@ -27,15 +27,15 @@ class CellShapes(NamedTuple):
     major_axis: Float[np.ndarray, " cell"]
     """Longer axis of the ellipse with the cell's second moments."""
     minor_axis: Float[np.ndarray, " cell"]
-    """Shorter axis of it, at least 1.15."""
+    """Shorter axis of that ellipse, at least 1.15."""
     elongation: Float[np.ndarray, " cell"]
-    """Longer by shorter axis, at least 1 (a disc)."""
+    """Ratio of longer to shorter axis; 1 for a disc."""
     eccentricity: Float[np.ndarray, " cell"]
-    """Of that ellipse, from 0 (a disc) to 1."""
+    """Eccentricity of that ellipse, from 0 (a disc) to 1."""
     orientation: Float[np.ndarray, " cell"]
     """Direction of the longer axis, radians in [0, pi), counter-clockwise from +x, y up; 0 for a disc."""
     solidity: Float[np.ndarray, " cell"]
-    """Area by area of the convex hull, in (0, 1]."""
+    """Ratio of the area to that of the convex hull, in (0, 1]."""
 
 
 def cell_shapes(labels: Integer[np.ndarray, "y x"]) -> CellShapes:
@@ -113,7 +113,7 @@ def _moments(
 
 
 def _hull_area(inside: Bool[np.ndarray, "y x"]) -> float:
-    """Area of the convex hull of unit squares, by the corners of the outermost of every row."""
+    """Area of the convex hull of unit squares, from the corners of the outermost pixels of every row."""
     rows = np.flatnonzero(inside.any(axis=1))
     first = inside[rows].argmax(axis=1)
     last = inside.shape[1] - inside[rows, ::-1].argmax(axis=1)

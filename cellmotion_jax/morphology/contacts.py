@@ -1,4 +1,4 @@
-"""Where cells touch, or nearly so."""
+"""Pixels where cells touch or nearly touch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""What DeepDistance learns, from label images: inner and outer distance, cell pixels and boundaries.
+r"""Training targets of DeepDistance from label images: inner and outer distance, cell pixels, boundaries.
 
 Equations and sections are those of Koyuncu et al., *DeepDistance: A Multi-task Deep Regression Model for
 Cell Detection in Inverted Microscopy Images*, 2020. Three readings hold throughout:
@@ -27,7 +27,7 @@ from cellmotion_jax.ops.labels import NumberedCells, number_cells
 
 
 class DistanceTargets(NamedTuple):
-    """The four targets of the models of Table 2, all of one label image."""
+    """The four targets of the models of Table 2, from one label image."""
 
     inner: Float32[np.ndarray, "y x"]
     """:func:`inner_distance`."""
@@ -46,7 +46,7 @@ def distance_targets(
     squared: bool = False,
     boundary_width: float = 2.0,
 ) -> DistanceTargets:
-    """All targets at once, for the price of one distance to the boundary.
+    """All targets at once; the distance to the boundary is computed only once.
 
     Args:
         labels: Label image.
@@ -75,7 +75,7 @@ def distance_targets(
 def inner_distance(
     labels: Integer[np.ndarray, "y x"], *, alpha: float = 0.1, squared: bool = False
 ) -> Float32[np.ndarray, "y x"]:
-    r"""How near a cell pixel is to a centre (Eq. 1).
+    r"""Inner distance: how near a cell pixel is to the centre of its cell (Eq. 1).
 
     .. math:: d_{inner}(q) = \frac{1}{1 + \alpha \min_i \lVert q - C_i \rVert}
 
@@ -104,7 +104,7 @@ def inner_distance(
 def normalised_outer_distance(
     labels: Integer[np.ndarray, "y x"], *, squared: bool = False
 ) -> Float32[np.ndarray, "y x"]:
-    r"""How deep inside its cell a pixel lies, as a share of the deepest place there (Eq. 2).
+    r"""Normalised outer distance: depth of a pixel in its cell, relative to the largest depth there (Eq. 2).
 
     .. math:: d_{outer}(q) = \frac{d(q)}{\max_{r \in P(q)} d(r)}
 
@@ -152,7 +152,7 @@ def classification_map(labels: Integer[np.ndarray, "y x"], *, width: float = 2.0
 
 
 def boundary_map(labels: Integer[np.ndarray, "y x"], *, width: float = 2.0) -> Bool[np.ndarray, "y x"]:
-    """The widened boundaries themselves: cell pixels within ``width`` of what is not their cell.
+    """The widened boundaries: cell pixels within ``width`` of a pixel outside of their cell.
 
     The second task of the multi-task classification model (Section 4.4).
 
@@ -172,7 +172,7 @@ def boundary_map(labels: Integer[np.ndarray, "y x"], *, width: float = 2.0) -> B
 
 
 def distance_to_boundary(labels: Integer[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
-    """Euclidean distance from each cell pixel to the nearest pixel that is not of the same cell.
+    """Euclidean distance from each cell pixel to the nearest pixel outside of its cell.
 
     One exact distance transform per cell, within its bounding box and one pixel around it: the nearest
     foreign pixel always has a side in common with the cell. The cost is that of all bounding boxes

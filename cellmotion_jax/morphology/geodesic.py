@@ -1,4 +1,4 @@
-"""Distances inside a cell: the length of the shortest way that does not leave its mask."""
+"""Geodesic distances inside a cell: lengths of the shortest paths inside its mask."""
 
 import functools
 import itertools
@@ -12,11 +12,11 @@ from scipy.sparse.csgraph import dijkstra
 REACH = 3
 """Longest side of a step in pixels."""
 TINY = 1e-6
-"""Tells the two pixels apart between which a step passes through the middle."""
+"""Small offset that separates the two pixels between which a step passes exactly in the middle."""
 
 
 def geodesic_distance(mask: Bool[np.ndarray, "y x"], start: tuple[int, int]) -> Float[np.ndarray, "y x"]:
-    r"""Length of the shortest way inside a mask from one pixel to every other.
+    r"""Length of the shortest path inside a mask from one pixel to every other.
 
     A way is a chain of straight steps between pixel centres. A step leads to one of the 32 pixels in the
     square of side 7 around a pixel that no nearer one hides (sides without a common divisor), and weighs its
@@ -70,7 +70,7 @@ def geodesic_distance(mask: Bool[np.ndarray, "y x"], start: tuple[int, int]) -> 
 def shortest_way(
     distance: Float[np.ndarray, "y x"], pixel: Int[np.ndarray, " 2"]
 ) -> Int[np.ndarray, "point 2"]:
-    """The way behind a geodesic distance, from a pixel back to the start.
+    """The shortest path of a geodesic distance, from a pixel back to the start.
 
     Args:
         distance: What :func:`geodesic_distance` returned.
@@ -102,7 +102,7 @@ def shortest_way(
 
 @functools.cache
 def _steps() -> list[tuple[tuple[int, int], list[tuple[tuple[int, int], tuple[int, int]]]]]:
-    """Half of all steps (dy, dx), the other half being their reverse, and the nearest pixels along each."""
+    """Half of all steps (dy, dx), without their reverses, and the nearest pixels along each."""
     steps = []
     for dy, dx in itertools.product(range(REACH + 1), range(-REACH, REACH + 1)):
         if math.gcd(dy, dx) != 1 or (dy == 0 and dx < 0):

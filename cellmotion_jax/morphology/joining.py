@@ -1,4 +1,4 @@
-"""Cells in several pieces made whole."""
+"""Joining of cells that consist of several pieces."""
 
 import itertools
 
@@ -7,11 +7,11 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 CORNERS = np.ones((3, 3), bool)
-"""Pixels that touch at a corner hang together, as in the skeletons and ways inside a cell."""
+"""Pixels that touch at a corner are connected, as in the skeletons and paths inside a cell."""
 
 
 def join_pieces(mask: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
-    """Connects the pieces of a cell by straight bridges, as the authors of the protrusion method do.
+    """Connects the pieces of a cell by straight bridges, as in the code of the protrusion method's authors.
 
     A bridge leads from the deepest pixel of each piece (the first of them, row by row) to that of the next,
     pieces in the order of their first pixel, and covers what is within one pixel of this line. So does the

@@ -1,4 +1,4 @@
-"""Smooth cells of a label image by the vote of their surroundings."""
+"""Smoothing of a label image by a majority filter."""
 
 import numpy as np
 from jaxtyping import Bool, Int, Integer

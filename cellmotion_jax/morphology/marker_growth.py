@@ -1,4 +1,4 @@
-"""A label image from detections and predicted maps, by growing markers (DeepDistance, Section 4.7).
+"""Label images from detections and predicted maps, by growing of markers (DeepDistance, Section 4.7).
 
 Koyuncu et al., *DeepDistance: A Multi-task Deep Regression Model for Cell Detection in Inverted Microscopy
 Images*, 2020. Markers are a label image, 0 where there is none; cells keep the labels of their markers,
@@ -25,7 +25,7 @@ def widen_markers(
     threshold: float = 0.5,
     smallest: int = 50,
 ) -> Integer[np.ndarray, "y x"]:
-    """Markers flooded over the pixels deep inside cells, without those that stay small.
+    """Widens markers over the pixels deep inside cells and removes markers that stay small.
 
     Each marker takes the pixels above ``threshold`` that it reaches; markers that meet there divide them
     by a watershed, highest outer distance first. The area counts after widening.
@@ -55,7 +55,7 @@ def grow_markers(
     outer: Float[np.ndarray, "..."],
     foreground: Bool[np.ndarray, "..."],
 ) -> Integer[np.ndarray, "y x"]:
-    """Grows the best marker by a ring, again and again, until none may grow: the paper's rule.
+    """Grows markers by the paper's rule: repeatedly the best marker by one ring, until none may grow.
 
     The ring of a marker is the pixels adjacent to it; its front, those of them that are foreground and
     nobody's yet. A marker may grow while its front is at least half of its ring. The best is the one with
@@ -118,7 +118,8 @@ Grow = Callable[
     [Integer[np.ndarray, "y x"], Float[np.ndarray, "..."], Bool[np.ndarray, "..."]],
     Integer[np.ndarray, "y x"],
 ]
-"""Takes widened markers, outer distance and foreground: :func:`grow_markers` or :func:`flood_markers`."""
+"""Function of widened markers, outer distance and foreground: :func:`grow_markers` or
+:func:`flood_markers`."""
 
 
 def segment_from_markers(
@@ -131,7 +132,7 @@ def segment_from_markers(
     grow: Grow = grow_markers,
     majority: int = 25,
 ) -> Integer[np.ndarray, "y x"]:
-    """Cells around detections: markers widened, grown and smoothed.
+    """Label image of the cells around detections: markers are widened, grown and smoothed.
 
     The defaults are the paper's, for cells about 60 pixels wide. For others scale ``smallest`` with their
     area and ``majority`` with their width: the filter removes what is narrower than about half its window.
@@ -157,7 +158,7 @@ def segment_from_markers(
 
 
 class _Growth:
-    """The state of :func:`grow_markers`: who owns which pixel, and a queue of the markers that may grow.
+    """State of :func:`grow_markers`: the marker of every pixel, and a queue of the markers that may grow.
 
     Pixels are counted row by row through an image with one pixel of padding, which is owned by -1 and
     never free, so that the neighbours of a pixel need no look at the edges.
@@ -194,7 +195,7 @@ class _Growth:
         return self.owner.reshape(self.shape)[1:-1, 1:-1]
 
     def around(self, pixels: Int[np.ndarray, " pixel"], marker: int) -> Int[np.ndarray, " neighbour"]:
-        """The pixels adjacent to some of the marker's that are not its own."""
+        """The pixels adjacent to given pixels of the marker that do not belong to it."""
         neighbours = np.unique(pixels[:, None] + self.steps)
         owner = self.owner[neighbours]
         return neighbours[(owner != marker) & (owner >= 0)]
@@ -204,14 +205,14 @@ class _Growth:
         return ring[self.free[ring]]
 
     def offer(self, marker: int) -> None:
-        """Queues a marker by its present front, if it may grow; earlier offers of it lapse."""
+        """Queues a marker with its present front, if it may grow; its earlier entries become invalid."""
         self.offers[marker] += 1
         front = self.front(marker)
         if front.size and 2 * front.size >= self.rings[marker].size:
             heapq.heappush(self.queue, (-float(self.value[front].mean()), marker, self.offers[marker]))
 
     def grow(self, marker: int) -> set[int]:
-        """Gives a marker its front; returns the markers whose fronts that changed, its own included."""
+        """Adds the front to a marker; returns the markers whose fronts have changed, including itself."""
         front = self.front(marker)
         self.owner[front], self.free[front] = marker, False
         beyond, ring = self.around(front, marker), self.rings[marker]

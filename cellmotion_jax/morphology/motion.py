@@ -1,4 +1,4 @@
-"""How tracked cells move: speed, heading, turning and persistence from their places."""
+"""Motion of tracked cells: speed, heading, turning angle and persistence from their positions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cellmotion_jax.ops.angles import heading, signed_difference
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MotionSettings:
-    """How motion is measured."""
+    """Settings of the measurement of motion."""
 
     step_frames: int = 1
-    """Frames over which a step is taken; more of them even out how centroids jitter with the outline."""
+    """Number of frames of a step; more frames reduce the noise of centroids from changes of the outline."""
     persistence_frames: int = 8
-    """Frames over which persistence is taken."""
+    """Number of frames over which persistence is measured."""
     shortest_step: float = 0.5
-    """Pixels; a shorter step has no heading."""
+    """Smallest length in pixels of a step that has a heading."""
 
     def __post_init__(self) -> None:
         """Refuses settings without a meaning."""
@@ -32,16 +32,18 @@ class MotionSettings:
 
 
 class Motion(NamedTuple):
-    """Motion of cells, one row per cell and frame; NaN where a track is too young to tell."""
+    """Motion of cells, one row per cell and frame; NaN where a track has too few earlier frames."""
 
     speed: Float[np.ndarray, " row"]
-    """Length of the step into the frame by its time, in pixels per frame."""
+    """Length of the step into the frame divided by its duration, in pixels per frame."""
     heading: Float[np.ndarray, " row"]
     """Direction of that step, radians in [0, 2 pi), counter-clockwise from +x, y up; NaN for a short one."""
     turning: Float[np.ndarray, " row"]
-    """From the heading of the step before to this one, radians in [-pi, pi), positive counter-clockwise."""
+    """Angle from the heading of the previous step to this one, radians in [-pi, pi), positive
+    counter-clockwise."""
     persistence: Float[np.ndarray, " row"]
-    """Net displacement by length of path over the last frames, in [0, 1]; NaN for a cell that stood still."""
+    """Ratio of net displacement to path length over the last frames, in [0, 1]; NaN for a cell that did not
+    move."""
 
 
 def cell_motion(
@@ -51,7 +53,7 @@ def cell_motion(
     *,
     settings: MotionSettings = MotionSettings(),
 ) -> Motion:
-    r"""Measures how every cell came to where it is in every frame.
+    r"""Measures the motion of every cell up to every frame.
 
     With the place :math:`p_t` of a track, a step of :math:`w` frames and a persistence of :math:`n` frames,
 
@@ -120,7 +122,7 @@ def _earlier(
     track: Integer[np.ndarray, " row"],
     frame: Integer[np.ndarray, " row"],
 ) -> Float[np.ndarray, "row ..."]:
-    """What the same track had some frames before, with no frame missing in between; NaN where there is none.
+    """Values of the same track some frames earlier, without a gap in between; NaN if there are none.
 
     Rows are ordered by track, then by frame.
     """

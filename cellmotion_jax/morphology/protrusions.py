@@ -1,4 +1,4 @@
-"""Protrusions of cells: where they end, how long they are and where they point.
+"""Protrusions of cells: tips, lengths and orientations.
 
 After Gomez-de-Mariscal et al. 2021, Section 4 and Appendix C, and their code
 (github.com/esgomezm/microscopy-dl-suite-tf).
@@ -27,16 +27,18 @@ TOUCHING_MARGIN = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class ProtrusionSettings:
-    """What counts as a protrusion; ``shortest_relief_um=0`` counts as the paper does."""
+    """Definition of a protrusion; ``shortest_relief_um=0`` is the definition of the paper."""
 
     shortest_um: float = 20.0
-    """Shortest way inside the cell from its centre to a tip, the cell's body included, in micrometres."""
+    """Smallest length of the path inside the cell from its centre to a tip, including the cell body, in
+    micrometres."""
     shortest_relief_um: float = 2.0
-    """How far a tip stands out from a slender place of the cell, at least; 0 takes every skeleton end."""
+    """Smallest distance by which a tip protrudes from a slender part of the cell, in micrometres; 0 accepts
+    every end of the skeleton."""
     widest_um: float = 10.0
-    """Widest place of a cell that counts as slender, in micrometres."""
+    """Largest width of a part of a cell that counts as slender, in micrometres."""
     to_outline: bool = False
-    """Move every tip from the skeleton's end, where the paper has it, out to the outline."""
+    """Move every tip from the end of the skeleton, its position in the paper, to the outline."""
 
 
 class Protrusions(NamedTuple):
@@ -49,13 +51,13 @@ class Protrusions(NamedTuple):
     x: Float[np.ndarray, " tip"]
     """Column of it."""
     length_px: Float[np.ndarray, " tip"]
-    """Shortest way inside the cell from its centre to the tip, in pixels."""
+    """Length of the shortest path inside the cell from its centre to the tip, in pixels."""
     length_um: Float[np.ndarray, " tip"]
     """The same in micrometres."""
     orientation: Float[np.ndarray, " tip"]
     """Direction from the centre to the tip, radians in [0, 2 pi), counter-clockwise from +x, y up."""
     touching: Bool[np.ndarray, " tip"]
-    """Whether another cell touches the tip, below which the protrusion may go on."""
+    """Whether another cell touches the tip; the protrusion may then continue below that cell."""
     cell_label: Int[np.ndarray, " cell"]
     """Labels of all cells of the frame, ascending, also of those without a protrusion."""
     cell_y: Float[np.ndarray, " cell"]
@@ -81,18 +83,18 @@ class Protrusions(NamedTuple):
 
 
 class CellAnatomy(NamedTuple):
-    """What the tips of one cell were found by, in the window of the cell; add ``origin`` for the image."""
+    """Intermediate results for one cell, in the window of the cell; add ``origin`` for the image."""
 
     origin: tuple[int, int]
     """Row and column of the window's first pixel."""
     mask: Bool[np.ndarray, "y x"]
-    """The cell, its pieces joined."""
+    """Mask of the cell, with joined pieces."""
     centre: tuple[int, int]
     """Its deepest pixel."""
     skeleton: Bool[np.ndarray, "y x"]
     """Its skeleton."""
     distance: Float[np.ndarray, "y x"]
-    """Length in pixels of the shortest way inside the cell from the centre; infinite outside."""
+    """Length in pixels of the shortest path inside the cell from the centre; infinite outside."""
     tips: Int[np.ndarray, "tip 2"]
     """Tips (row, column)."""
     touching: Bool[np.ndarray, " tip"]
@@ -188,7 +190,7 @@ def dissect_cell(
     pixel_size_um: float,
     settings: ProtrusionSettings = ProtrusionSettings(),
 ) -> CellAnatomy:
-    """Centre, skeleton, geodesic distances and tips of one cell, as :func:`find_protrusions` has them.
+    """Centre, skeleton, geodesic distances and tips of one cell, as in :func:`find_protrusions`.
 
     Args:
         labels: Label image, 0 for background.
@@ -219,7 +221,7 @@ def _dissect(
     pixel_size_um: float,
     settings: ProtrusionSettings,
 ) -> CellAnatomy:
-    """One cell, cut out with a pixel around it, as far as the image goes."""
+    """Analyses one cell, cut out with a border of one pixel where the image allows it."""
     origin = window[0].start, window[1].start
     mask = join_pieces(inside)
     bounded = not mask.all()
@@ -251,7 +253,7 @@ def _dissect(
 def _outermost(
     distance: Float[np.ndarray, "y x"], tips: Int[np.ndarray, "tip 2"], radius: Float[np.ndarray, " tip"]
 ) -> Int[np.ndarray, "tip 2"]:
-    """Of the pixels in a disc around each tip the one with the longest way from the centre."""
+    """The pixel in a disc around each tip with the longest path from the centre."""
     inside = np.argwhere(np.isfinite(distance))
     far = distance[tuple(inside.T)]
     aside = np.hypot(*(tips[:, None] - inside).transpose(2, 0, 1))
@@ -260,7 +262,7 @@ def _outermost(
 
 
 def _deepest(mask: Bool[np.ndarray, "y x"], depth: Float[np.ndarray, "y x"]) -> tuple[int, int]:
-    """The deepest pixel, of several the one nearest to the centroid."""
+    """The deepest pixel; of several, the one nearest to the centroid."""
     deepest = np.argwhere(depth == depth.max(where=mask, initial=0))
     aside = deepest - np.argwhere(mask).mean(axis=0)
     row, column = deepest[np.hypot(*aside.T).round(6).argmin()]

@@ -1,4 +1,4 @@
-"""The skeleton of a cell as a tree, and how far each of its ends stands out."""
+"""Skeleton of a cell as a tree, and how far each of its ends protrudes."""
 
 from typing import NamedTuple
 
@@ -20,9 +20,9 @@ class SkeletonEnds(NamedTuple):
     points: Int[np.ndarray, "end 2"]
     """End points (row, column), row by row."""
     radius: Float[np.ndarray, " end"]
-    """Depth of each of them, in pixels."""
+    """Depth of each end point, in pixels."""
     relief: Float[np.ndarray, " end"]
-    """How far each stands out from the cell where that is slender, in pixels."""
+    """Relief of each end point: how far it protrudes from a slender part of the cell, in pixels."""
 
 
 def skeleton_ends(
@@ -32,7 +32,7 @@ def skeleton_ends(
     *,
     slender: float,
 ) -> SkeletonEnds:
-    r"""Finds the end points of a cell's skeleton and tells protrusions from spurs.
+    r"""Finds the end points of a cell's skeleton, with their relief to separate protrusions from spurs.
 
     The skeleton is that of Lee et al. [1], which has far fewer spurs on ragged outlines than the one of
     Zhang and Suen. Its end points have one neighbour of the eight.

@@ -1,4 +1,4 @@
-"""Tips of protrusions followed through a movie, as one table."""
+"""Table of the tips of protrusions, tracked through a movie."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cellmotion_jax.morphology.tip_tracks import angle_to_migration, follow_tips
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TipTable:
-    """A row per tip and frame, by frame, then label.
+    """One row per tip and frame, sorted by frame, then by label.
 
     Attributes:
         frame: Frame, counted from 0.
@@ -52,7 +52,7 @@ def tip_table(
     pixel_size_um: float,
     gate_um: float = 15.0,
 ) -> TipTable:
-    """Names the tips of all frames by their tracks and holds them against how their cells migrate.
+    """Numbers the tips of all frames within their tracks and measures their angles to the migration.
 
     Args:
         protrusions: Of every frame.

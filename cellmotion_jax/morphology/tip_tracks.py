@@ -1,4 +1,4 @@
-"""Tips of protrusions followed from frame to frame, and their angle to the cell's migration."""
+"""Tracking of the tips of protrusions from frame to frame, and their angle to the cell's migration."""
 
 from typing import NamedTuple
 
@@ -12,20 +12,20 @@ from cellmotion_jax.ops.angles import signed_difference
 
 
 class TipMemory(NamedTuple):
-    """What following the tips needs to know of the frames before: the last one, and a number per track."""
+    """State of the tracking of tips: the tips of the last frame, and a number per track."""
 
     track: Int[np.ndarray, " tip"]
     """Track of every tip of the last frame."""
     number: Int[np.ndarray, " tip"]
-    """Its number within its track."""
+    """Number of every tip within its track."""
     offset_um: Float[np.ndarray, "tip 2"]
-    """Where it was relative to the cell's centre, (y, x)."""
+    """Position of every tip relative to the cell's centre, (y, x), in micrometres."""
     named: dict[int, int]
-    """Of every track that ever had a tip, the highest number so far."""
+    """Highest number so far of every track that has had a tip."""
 
 
 def forget_tips() -> TipMemory:
-    """The memory before the first frame.
+    """The state before the first frame.
 
     Returns:
         A memory of nothing.
@@ -41,7 +41,7 @@ def follow_tips(
     pixel_size_um: float,
     gate_um: float = 15.0,
 ) -> tuple[Int[np.ndarray, " tip"], TipMemory]:
-    r"""Gives the tips of one frame the numbers they had in the frame before, and new tips new ones.
+    r"""Assigns the tips of a frame to those of the frame before; new tips get new numbers.
 
     Within every track the tips of both frames are assigned to one another (Kuhn and Munkres) such that the
     sum of
@@ -100,7 +100,7 @@ def follow_tips(
 def angle_to_migration(
     orientation: Float[np.ndarray, " tip"], heading: Float[np.ndarray, "..."]
 ) -> Float[np.ndarray, " tip"]:
-    """The turn from the direction in which a cell migrates to the one in which its protrusion points.
+    """The angle from the direction of a cell's migration to the direction of its protrusion.
 
     0 is a protrusion in front, positive ones are on the left of the cell as a person sees the image, pi or
     -pi is a tail.

@@ -1,4 +1,4 @@
-"""Cells one by one, each in its own corner of the image."""
+"""Windows around the cells of a label image."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ Window = tuple[slice, ...]
 def cell_windows(
     number: Integer[np.ndarray, "y x"], *, margin: int
 ) -> Iterator[tuple[int, Window, Bool[np.ndarray, "height width"]]]:
-    """The bounding box of each cell with some pixels around it, so that the image is not searched per cell.
+    """The bounding box of each cell, enlarged by a border; all are found in one pass over the image.
 
     Args:
         number: Cells counted through as by :func:`~cellmotion_jax.ops.labels.number_cells`.

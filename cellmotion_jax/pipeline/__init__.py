@@ -1,4 +1,4 @@
-"""From a movie to answers, one frame in memory at a time, with any method.
+"""Segmentation, tracking and measurement of a movie with any method; one frame is in memory at a time.
 
 In reading order: `segmenters` opens the file of a trained model as a `inference.segmenter.Segmenter`;
 `segment` writes the cells of every frame as label images and a table; `link` joins label images of

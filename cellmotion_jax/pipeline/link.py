@@ -1,4 +1,4 @@
-"""Label images of a movie linked to tracks, by a given segmentation or as a network makes them."""
+"""Linking of the label images of a movie to tracks; they are given, or made by a network frame by frame."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from cellmotion_jax.ops.labels import areas_and_centroids, number_cells
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrackPlaces:
-    """A row per track and frame, by track, then by frame.
+    """Positions of all tracks: one row per track and frame, sorted by track, then by frame.
 
     Attributes:
-        track: Track.
+        track: Id of the track.
         frame: Frame, counted from 0.
         y: Row of the centroid, in pixels; pixel centres are whole numbers.
-        x: Column of it.
-        area: Pixels.
+        x: Column of the centroid, in pixels.
+        area: Number of pixels.
         parent: Track that this one continues or was born from, 0 for none.
         y_um: Row in micrometres, None where the size of a pixel is not known.
-        x_um: Column, likewise.
-        area_um2: Area, likewise.
+        x_um: Column in micrometres, or None.
+        area_um2: Area in square micrometres, or None.
     """
 
     track: Int[np.ndarray, " row"]
@@ -46,7 +46,7 @@ class TrackPlaces:
     area_um2: Float[np.ndarray, " row"] | None
 
     def trajectories(self, frames: int) -> Float32[np.ndarray, "frame track 2"]:
-        """Points (y, x) of every track in every frame, NaN where it is not."""
+        """Positions (y, x) of every track in every frame; NaN in frames in which the track is absent."""
         _, column = np.unique(self.track, return_inverse=True)
         points = np.full((frames, int(column.max(initial=-1)) + 1, 2), np.nan, np.float32)
         points[self.frame, column] = np.stack([self.y, self.x], axis=-1)
@@ -54,12 +54,12 @@ class TrackPlaces:
 
 
 class LinkedMovie(NamedTuple):
-    """What became of a movie; its masks are on disk."""
+    """Result of linking a movie; its masks are on disk."""
 
     tracks: TrackTable
     """Span and parent of every track."""
     places: TrackPlaces
-    """Where they are in every frame."""
+    """Positions of the tracks in every frame."""
 
 
 def link_movie(
@@ -73,19 +73,19 @@ def link_movie(
 ) -> LinkedMovie:
     """Links the cells of neighbouring frames and writes ``maskT.tif`` and ``res_track.txt``.
 
-    Label images are taken one at a time. What is kept of a frame is a few numbers per cell, and its label
-    image on disk, beside the folder, until the tracks are known.
+    Label images are read one at a time. For every frame a few numbers per cell are kept in memory, and its
+    label image on disk, beside the folder, until the tracks are known.
 
     Args:
-        segmentations: A label image of every frame; labels are numbers within a frame.
+        segmentations: A label image of every frame; a label need not mean the same cell in two frames.
         folder: The folder to make; it may exist if it is empty.
-        settings: How cells are linked.
-        digits: Of the frame numbers.
+        settings: Settings of the linking.
+        digits: Number of digits of the frame numbers.
         pixel_size_um: Side of a pixel in micrometres, None where it is not known.
-        source: What to call the label images in a refusal.
+        source: Name of the label images in error messages.
 
     Returns:
-        The tracks, and where they are in every frame.
+        The tracks, and their positions in every frame.
 
     Raises:
         InputError: If a label image cannot be read or used, or no frame has a cell.

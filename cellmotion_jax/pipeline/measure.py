@@ -28,18 +28,18 @@ from cellmotion_jax.report.video import VideoFrame, write_video
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MeasureSettings:
-    """How tracked cells are measured."""
+    """Settings of the measurement of tracked cells."""
 
     protrusions: ProtrusionSettings = ProtrusionSettings()
-    """What counts as a protrusion; measured if the size of a pixel is known."""
+    """Definition of a protrusion. Protrusions are measured if the pixel size is known."""
     tip_gate_um: float = 15.0
-    """How far a tip may move from frame to frame relative to the centre of its cell, to be the same tip; 15
-    suits frames 15 minutes apart."""
+    """Largest displacement of a tip from frame to frame, relative to the centre of its cell, in micrometres;
+    15 suits frames that are 15 minutes apart."""
     motion: MotionSettings = MotionSettings()
-    """How motion is measured."""
+    """Settings of the measurement of motion."""
 
     def __post_init__(self) -> None:
-        """Refuses a gate that nothing passes."""
+        """Raises InputError for a gate that is not positive."""
         if not (math.isfinite(self.tip_gate_um) and self.tip_gate_um > 0):
             raise InputError(
                 f"tip-gate-um is {self.tip_gate_um}; it is a positive number of micrometres, such as 15."
@@ -47,12 +47,12 @@ class MeasureSettings:
 
 
 class Measures(NamedTuple):
-    """What was measured, and on which scale."""
+    """Measurements of all cells, with the pixel size and the frame interval."""
 
     cells: CellTable
-    """A row per cell and frame."""
+    """One row per cell and frame."""
     tips: TipTable | None
-    """A row per tip of a protrusion and frame; None if the size of a pixel is not known."""
+    """One row per tip of a protrusion and frame; None if the pixel size is not known."""
     pixel_size_um: float | None
     """Side of a pixel in micrometres."""
     frame_interval_s: float | None
@@ -70,7 +70,7 @@ def measure_tracks(
 
     Args:
         result: Tracked label images.
-        settings: How.
+        settings: Settings of the measurement.
         pixel_size_um: Side of a pixel in micrometres, None where it is not known.
         frame_interval_s: Seconds from frame to frame, None where they are not known.
 
@@ -113,7 +113,7 @@ def write_measures(folder: pathlib.Path, measures: Measures) -> None:
 
     Args:
         folder: The folder to write to.
-        measures: Of `measure_tracks`.
+        measures: Result of `measure_tracks`.
     """
     cells, size = measures.cells, measures.pixel_size_um
     write_table(folder / "cells.csv", cells)
@@ -142,8 +142,8 @@ def draw_on_movie(
         folder: The folder to write to.
         movie: Grey frames.
         masks: The tracked label images of its frames.
-        measures: Of `measure_tracks`.
-        protrusions: What counted as one.
+        measures: Result of `measure_tracks`.
+        protrusions: Definition of a protrusion that was used.
     """
     tips, size = measures.tips, measures.pixel_size_um
     if size is not None and tips is not None and len(tips):

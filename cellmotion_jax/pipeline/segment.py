@@ -1,4 +1,4 @@
-"""Every frame of a movie to label images and a table of cells on disk, with any method that finds cells."""
+"""Segmentation of a movie with any method that finds cells; writes label images and a table of cells."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cellmotion_jax.inference.segmenter import FrameCells, Segmenter
 
 
 class Shown(NamedTuple):
-    """A frame for the picture of the results."""
+    """A frame that is drawn in the picture of the results."""
 
     name: str
     image: Num[np.ndarray, "y x *channel"]
@@ -28,28 +28,28 @@ class Shown(NamedTuple):
 
 
 class SegmentedMovie(NamedTuple):
-    """What became of a movie."""
+    """Result of segmenting a movie."""
 
     frames: int
     cells: int
-    """Cells in all frames together."""
+    """Number of cells in all frames together."""
     shown: tuple[Shown, ...]
     """The first, the middle and the last frame."""
 
 
 def open_movie_for(segmenter: Segmenter, path: pathlib.Path, *, pixel_size_um: float | None = None) -> Movie:
-    """Opens a movie of the colours that a model was trained on.
+    """Opens a movie as grey or RGB, as the model was trained on.
 
     Args:
         segmenter: The model.
         path: Folder of frames or stack.
-        pixel_size_um: As of `data.movie.open_movie`.
+        pixel_size_um: See `data.movie.open_movie`.
 
     Returns:
         The movie.
 
     Raises:
-        InputError: As of `data.movie.open_movie`, or if the model takes images that are neither grey nor RGB.
+        InputError: As in `data.movie.open_movie`, or if the model takes images that are neither grey nor RGB.
     """
     if segmenter.channels not in (1, 3):
         raise InputError(
@@ -148,7 +148,7 @@ def segment_movie(movie: Movie, segmenter: Segmenter, folder: pathlib.Path) -> S
 
 
 def no_cell_found(movie: Movie) -> str:
-    """What to tell where a network found nothing at all."""
+    """The message for a movie in which a network found no cell."""
     return (
         f"{movie.path}: no cell was found in any of {len(movie)} frames; is it a movie like those that the "
         "network was trained on, of cells of the same size in pixels?"

@@ -1,4 +1,4 @@
-"""The file of a trained model of any method as what finds the cells of a movie."""
+"""Opening of the model file of any method as a segmenter."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def open_segmenter(paths: Sequence[pathlib.Path], *, cell_diameter: float | None
     Args:
         paths: The model.safetensors of a training; of DeepCell also several replicates, which are used as an
             ensemble, and files that ``cellmotion import-weights`` wrote.
-        cell_diameter: Pixels across a typical cell of the movie, for models that know the size of the cells
-            that they were trained on.
+        cell_diameter: Diameter of a typical cell of the movie in pixels, for models that store the cell size
+            of their training.
 
     Returns:
         The segmenter, with the settings of its training.
 
     Raises:
-        InputError: If there is no file, one is absent, damaged or of something that finds no cells, files are
-            of different kinds, there are several of a model that is one file, or the model does not know the
-            size of its cells and a diameter is given.
+        InputError: If there is no file; a file is absent, damaged or of a model that does not find cells;
+            files are of different kinds; there are several files of a model that has one file; or a diameter
+            is given and the model does not store its cell size.
     """
     if not paths:
         raise InputError("model names no file; give the model.safetensors that training writes.")
@@ -60,7 +60,7 @@ def open_segmenter(paths: Sequence[pathlib.Path], *, cell_diameter: float | None
 
 
 def _key(path: pathlib.Path) -> str:
-    """Which model a file holds, or the name of imported weights of a feature net.
+    """Name of the model in a file, or of the imported weights of a feature net.
 
     Raises:
         InputError: If it cannot find cells; the sentence names the command that takes the file.

@@ -1,4 +1,4 @@
-"""The file of a network of any kind as features that correlation filters look at."""
+"""Opening of a network file of any kind as features for correlation filters."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ from cellmotion_jax.weights.convert import imported_model, load_weights
 from cellmotion_jax.weights.model_file import held_model
 
 DEEPCELL_STRIDE = 2
-"""Pixels between the samples of DeepCell's maps: a quarter of the memory."""
+"""Pixels between the samples of DeepCell's feature maps; 2 needs a quarter of the memory of 1."""
 MOST_STAGES = 4
-"""Of MobileNetV2; deeper ones have samples 32 pixels apart."""
+"""Largest number of stages of MobileNetV2; the samples of deeper stages are 32 pixels apart."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class TrackingModel:
-    """A network whose layers filters can look at."""
+    """A network whose layers are features for correlation filters."""
 
     make: Callable[[int, Num[np.ndarray, "y x"]], Features]
-    """Number of layers and the first frame to features."""
+    """Function of the number of layers and the first frame; it returns the features."""
     layers: int
-    """How many layers are looked at if nothing else is said."""
+    """Default number of layers."""
     weights: tuple[float, ...]
-    """Weight of the response on each layer, for as many layers as there are."""
+    """Default weight of the response of each layer; one per available layer."""
     embedding: EmbeddingModel | None = None
-    """What filters were trained with, if they were."""
+    """Settings of the training of a tracking embedding; None for other networks."""
     smallest_frame: int = 1
-    """Pixels along the shorter side of a frame, at least."""
+    """Smallest allowed shorter side of a frame, in pixels."""
 
     @property
     def diameter(self) -> float | None:
-        """Grid pixels across a typical cell; None for a grid of the pixels of the movie."""
+        """Diameter of a typical cell in grid pixels; None if frames are not resized."""
         return None if self.embedding is None else self.embedding.diameter
 
 
 def open_tracking_model(path: pathlib.Path) -> TrackingModel:
-    """Opens the file of a network whose features filters can look at.
+    """Opens the file of a network whose features correlation filters can use.
 
     Args:
         path: The model.safetensors of a tracking embedding, a RecogNet or a DeepCell network, or a file of
@@ -68,8 +68,8 @@ def open_tracking_model(path: pathlib.Path) -> TrackingModel:
         three; of an embedding its features and, as a second layer, intensities.
 
     Raises:
-        InputError: If the file is absent, damaged, or of a network that filters cannot look at; the sentence
-            names the command that takes it.
+        InputError: If the file is absent, damaged, or of a network whose features filters cannot use; the
+            message names the command that uses it.
     """
     key, what = held_model(path)
     if key == EMBEDDING.key:
@@ -142,5 +142,5 @@ def _of_mobilenet(path: pathlib.Path, network: MobileNetV2) -> TrackingModel:
 
 
 def _paper_weights(layers: int) -> tuple[float, ...]:
-    """Those of the paper, the last one for all deeper layers."""
+    """The layer weights of the paper; the last one is repeated for deeper layers."""
     return (PAPER_WEIGHTS + PAPER_WEIGHTS[-1:] * layers)[:layers]

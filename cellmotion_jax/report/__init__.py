@@ -1,4 +1,4 @@
-"""Pictures that show whether to believe a result; each says what a good and what a bad one looks like."""
+"""Pictures and tables for checking results; each picture states what a good and a bad result look like."""
 
 from cellmotion_jax.report.cells import plot_cells, plot_overview
 from cellmotion_jax.report.comparisons import TABLE_3, Spread, plot_grid, plot_tta

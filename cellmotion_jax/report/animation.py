@@ -1,7 +1,7 @@
-"""Animated pictures, written frame by frame in the numbers of one fixed palette.
+"""Writing of animated GIFs, frame by frame, with one fixed palette.
 
-The first numbers of every palette are greys, which images and letters are drawn in; what else there is the
-palette's owner decides. Frames need no search for colours then, and compress well.
+The first entries of every palette are greys, in which images and letters are drawn; the caller defines the
+other colours. With a fixed palette no colours have to be searched, and frames compress well.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from cellmotion_jax.files import written_beside
 from cellmotion_jax.report.images import Contrast
 
 GREYS = 48
-"""Few enough that the noise of a camera does not fill the file."""
+"""Number of greys; few, so that camera noise does not increase the file size."""
 TEXT_HEIGHT = 24
 _UNCHANGED = 255
-"""The number that leaves a pixel as it was in the picture before."""
+"""Palette index of pixels that do not change from the picture before."""
 _FONT_SIZE = 12
 
 
@@ -51,7 +51,7 @@ def grey_picture(
     Args:
         image: Any real type.
         shape: Rows and columns of the picture.
-        contrast: Of the movie.
+        contrast: Contrast of the movie.
 
     Returns:
         Numbers of the palette.
@@ -79,9 +79,9 @@ def write_letters(canvas: PIL.Image.Image, place: tuple[int, int], text: str) ->
 
 
 def write_gif(pictures: Iterable[PIL.Image.Image], out: pathlib.Path, *, frames_per_s: float) -> int:
-    """Writes pictures as they come; one and its predecessor are in memory at a time.
+    """Writes pictures one by one; only one and its predecessor are in memory.
 
-    What does not change from one to the next takes next to no room in the file.
+    Pixels that do not change need hardly any space in the file.
 
     Args:
         pictures: All in numbers of one palette and of one size; number 255 is not used.

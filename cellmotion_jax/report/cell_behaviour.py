@@ -1,4 +1,4 @@
-"""Pictures of how the shape and the protrusions of cells go with their motion."""
+"""Pictures of the relation between shape, protrusions and motion of cells."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from cellmotion_jax.morphology.behaviour import CellTable
 from cellmotion_jax.report.figures import BLUE, GREY, label_axes, legend_below, new_figure, save_figure
 
 COLUMNS = 6
-"""Tracks of which time courses are drawn."""
+"""Number of tracks whose time courses are drawn."""
 FEWEST = 10
-"""Frames of a cell, or rows of a bin, below which nothing is said of them alone."""
+"""Smallest number of frames of a cell, or of rows of a bin, for statistics of it."""
 
 
 class _Measure(NamedTuple):
-    """What is drawn along an axis."""
+    """A measure that is drawn along an axis."""
 
     name: str
     values: Float[np.ndarray, " row"]
@@ -37,13 +37,12 @@ def plot_behaviour(
 
     Every dot is a cell in a frame; the line joins the medians of bins of about equally many dots, the band
     holds the middle half. Above each panel stands Spearman's rank correlation over all dots, and the median
-    over the cells of their own ("within cells"): the first also compares cells with one another and is
-    larger than chance for that reason alone, the second says whether one and the same cell moves otherwise
-    when its shape changes. Cells of fewer than ten frames are left out of the second. Turning is without
-    sign.
+    over the cells of their own ("within cells"): the first also contains differences between cells, which
+    alone can make it different from zero; the second shows whether the motion of a cell changes with its
+    shape. Cells of fewer than ten frames are left out of the second. Turning is the absolute angle.
 
     Args:
-        table: Of `cell_table`.
+        table: Result of `cell_table`.
         out: The picture.
         pixel_size_um: Side of a pixel, for areas in square micrometres; None leaves them in pixels.
         title: Headline; the numbers of cells and frames are added.
@@ -103,7 +102,7 @@ def plot_time_courses(
     Grey is the middle half of all cells of the frame.
 
     Args:
-        table: Of `cell_table`.
+        table: Result of `cell_table`.
         out: The picture.
         pixel_size_um: Side of a pixel, for areas in square micrometres; None leaves them in pixels.
         frame_interval_s: Seconds from frame to frame, for a time axis in hours; None numbers the frames.
@@ -173,7 +172,7 @@ def _shapes(table: CellTable, pixel_size_um: float | None) -> list[_Measure]:
 
 
 def _known(measures: list[_Measure]) -> list[_Measure]:
-    """Those that have a value somewhere."""
+    """Measures that have at least one value."""
     return [measure for measure in measures if np.isfinite(measure.values).any()]
 
 
@@ -209,7 +208,7 @@ def _bins(x: Float[np.ndarray, " dot"], *, is_count: bool) -> list[Bool[np.ndarr
 
 
 def _highest(values: Float[np.ndarray, " dot"]) -> float:
-    """A little above all but half a per cent of the values that are known, above 0."""
+    """Upper limit of an axis: a little above all but 0.5 % of the known values, larger than 0."""
     known = values[np.isfinite(values)]
     return 1.05 * float(np.percentile(known, 99.5)) or 1.0 if len(known) else 1.0
 

@@ -1,4 +1,4 @@
-"""Pictures of detected and segmented cells: beside a reference, or of images that have none."""
+"""Pictures of detected and segmented cells, with or without a reference."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REFERENCE_COLOR = SKY
 
 
 class _Style(NamedTuple):
-    """How points of one kind are drawn."""
+    """Marker style of one kind of points."""
 
     marker: str
     color: str
@@ -63,7 +63,7 @@ def plot_cells(
     reference: Integer[np.ndarray, "..."] | None = None,
     title: str = "Detected cells",
 ) -> None:
-    """One image, what the network made of it, and which cells were found, missed and made up.
+    """Draws an image, the predicted maps, and the found, missed and falsely detected cells.
 
     Small panels show the image and the maps; in the large one the detections lie over the image: green
     dots for cells that were found, red crosses for false detections, blue squares for missed cells, and
@@ -136,10 +136,10 @@ def plot_cells(
 
 
 def plot_overview(frames: Sequence[Frame], out: pathlib.Path, *, title: str = "Detected cells") -> None:
-    """Images with what was found in them, where there is no reference: one panel per frame.
+    """Draws images with their detected cells, without a reference: one panel per frame.
 
-    All panels have the size that the first frame suggests. Of a long movie draw a choice: with more than
-    about twenty frames cells become too small to be judged.
+    All panels have the size of the first one. Select some frames of a long movie: with more than about twenty
+    frames the cells are too small to be judged.
 
     Args:
         frames: Name, image [y, x], [y, x, 1] or [y, x, 3], detected centres (y, x) in its pixels, and
@@ -215,7 +215,7 @@ def _dots(points: Real[np.ndarray, "point 2"], style: _Style, *, size: float) ->
 
 
 def _key(style: _Style, label: str) -> Line2D:
-    """The same in a legend, of one size in all pictures."""
+    """Legend entry of a point style, of one size in all pictures."""
     line = _dots(np.zeros((0, 2)), style, size=6.0)
     line.set_label(label)
     return line
@@ -237,7 +237,7 @@ def _cells(count: int) -> str:
 
 
 def _check_matches(matches: PointMatches, points: int, markers: int) -> None:
-    """Refuses matches of other points, which would be drawn without a complaint."""
+    """Raises ValueError for matches that do not belong to the given points."""
     for name, count, parts in (
         ("points", points, (matches.detection, matches.false_detection)),
         ("markers", markers, (matches.marker, matches.missed_marker)),

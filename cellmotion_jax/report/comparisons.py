@@ -1,4 +1,4 @@
-"""Pictures that put numbers beside one another: configurations, the paper's table, test-time augmentation."""
+"""Pictures that compare numbers: configurations with the paper's table, and test-time augmentation."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def plot_grid(
     paper: Mapping[str, Mapping[str, Spread]] = TABLE_3,
     title: str = "E_deg of every configuration",
 ) -> None:
-    """Configurations by E_deg, mean and standard deviation over the folds, beside the paper's table.
+    """Draws E_deg of configurations, mean and standard deviation over the folds, and the paper's table.
 
     One line per configuration and one column of numbers per result, the paper's last; the dots show the
     same numbers. The rows keep the order of the first result.
@@ -146,7 +146,7 @@ def plot_tta(
     fusions: Sequence[str] = ("paper's fusion",),
     title: str = "Does test-time augmentation help?",
 ) -> None:
-    """E_deg against the number of rotated versions that are fused, as in Table 5.
+    """Draws E_deg against the number of rotated versions that are fused, as in Table 5.
 
     Args:
         versions: How many versions of an image, the original included; the first entry is the reference

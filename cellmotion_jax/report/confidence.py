@@ -1,4 +1,4 @@
-"""Pictures that show whether a predicted confidence can be believed."""
+"""Pictures of the calibration of predicted confidences."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def plot_calibration(
     levels: Sequence[float] = (0.5, 0.8, 0.95),
     title: str = "Is the confidence believable?",
 ) -> None:
-    """Promised against observed coverage of the von Mises arcs, and the error against the confidence.
+    """Draws nominal and observed coverage of the von Mises arcs, and the error against the confidence.
 
     Left: for every share from 0 to 1 the central arc that holds this share of the predicted distribution,
-    against the share of cells whose error lies within it; the band is what chance allows if the promise
-    holds (95 %, cells taken as independent). Right: see :func:`plot_error_by_confidence`.
+    against the share of cells whose error lies within it; the band is the 95 % range for a calibrated
+    prediction and independent cells. Right: see :func:`plot_error_by_confidence`.
 
     Args:
         errors: Radians, at least one; signed or not.
         kappa: Concentrations, one per cell; the same for all where the network predicts none.
         out: The picture.
-        confidence: What the right panel sorts by; ``kappa`` if absent.
+        confidence: Confidence for the right panel; ``kappa`` if absent.
         confidence_label: What it is called.
         levels: Shares that are marked and written out.
         title: Headline.
@@ -74,11 +74,11 @@ def plot_error_by_confidence(
     confidence_label: str = "confidence",
     title: str = "Error against confidence",
 ) -> None:
-    """Mean error of equally many cells of similar confidence, over the single cells.
+    """Draws the mean error in bins of equally many cells of similar confidence, over the single cells.
 
     The axis is the rank of the confidence, not its value, because the scales of confidences differ
-    between objectives; the mean confidence of every group is written below it. Where all cells have the
-    same confidence there is nothing to sort by, and the picture says so.
+    between objectives; the mean confidence of every group is written below it. If all cells have the same
+    confidence, the picture states that they cannot be sorted.
 
     Args:
         errors: Radians, at least one; signed or not.

@@ -1,4 +1,4 @@
-"""Pictures of F-scores of detections: over the parameter of the detection, and of the models of Table 2."""
+"""Pictures of F-scores: over the parameter of the detection, and of the models of Table 2."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def plot_parameter_curve(
     chosen: float,
     parameter: str,
 ) -> None:
-    """How much the detection depends on its one free parameter (Koyuncu et al., Fig. 5).
+    """Draws the F-score against the free parameter of the detection (Koyuncu et al., Fig. 5).
 
     Args:
-        values: Of the parameter, ascending.
+        values: Values of the parameter, ascending.
         f_scores: F-score at each of them, by part of the data (``validation``, ``test``); NaN is a gap.
         out: The picture.
         chosen: The one of ``values`` that is used; a dashed line.
@@ -80,7 +80,7 @@ def plot_models(
     paper: Mapping[str, Sequence[float]] | None = None,
     title: str = "Does learning several tasks at once help?",
 ) -> None:
-    """F-scores of the models of the ablation as bars, here and beside them in the paper (Table 2).
+    """Draws F-scores of the models of the ablation as bars, with those of the paper (Table 2).
 
     Args:
         names: The models, from top to bottom.
@@ -141,7 +141,7 @@ def _draw_bars(axes: Axes, parts: Mapping[str, Sequence[float]], colors: Sequenc
 
 
 def _colors(parts: Mapping[str, Sequence[float]]) -> dict[str, str]:
-    """The colours that train, validation and test have everywhere, and others for any other part."""
+    """The standard colours of train, validation and test, and further colours for other parts."""
     others = itertools.cycle(OTHER_COLORS)
     return {part: PART_COLORS.get(part) or next(others) for part in parts}
 

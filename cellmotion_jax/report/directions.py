@@ -1,4 +1,4 @@
-"""Pictures of predicted migration directions: arrows on the cells, and where the errors point.
+"""Pictures of predicted migration directions: arrows on crops, and a rose plot of the errors.
 
 Angles are radians, counter-clockwise from +x as a person sees the picture. Images have y down, so an arrow
 of length 1 ends at ``(x, y) = (cos, -sin)`` in their coordinates.
@@ -33,7 +33,7 @@ from cellmotion_jax.report.figures import (
 TARGET_COLOR = SKY
 PREDICTION_COLOR = ORANGE
 ZONES_DEG = ((0, 45, BLUE), (45, 90, SKY), (90, 180, VERMILLION))
-"""Size of an error, from and to, and the colour of its petal."""
+"""Ranges of the error in degrees, and the colours of their petals."""
 
 
 def signed_errors(
@@ -63,16 +63,16 @@ def plot_arrows(
     confidence_label: str = "confidence",
     title: str = "Predicted and true directions",
 ) -> None:
-    """Crops with the predicted and the true direction: the best, the typical and the worst of them.
+    """Draws crops with predicted and true direction: the best, the typical and the worst predictions.
 
     The typical row holds the cells around the median error. Both arrows start in the middle of the crop;
-    the true one is broad, so that a prediction that covers it can still be told from one that is missing.
+    the true one is broad, so that it is still visible below a correct prediction.
 
     Args:
         images: Crops in any unit; each is stretched from its 1st to its 99th percentile.
         predicted: Radians.
         target: Radians.
-        confidence: Larger is surer, in any unit; None shows none.
+        confidence: Larger is more certain, in any unit; None shows none.
         out: The picture.
         columns: Crops per row; fewer where there are not enough cells.
         confidence_label: What the confidence is called in the captions, for example ``kappa``.
@@ -122,7 +122,7 @@ def plot_rose(
     bins: int = 32,
     title: str = "Errors of the predicted directions",
 ) -> None:
-    """Rose plot of signed errors: the true direction points up, the area of a petal counts cells.
+    """Draws a rose plot of signed errors: the true direction points up, areas of petals are cell counts.
 
     A petal to the left is a prediction turned counter-clockwise from the truth, as on the image. The radius
     is the square root of the share, so that areas compare as shares do; the dashed circle is a guess.

@@ -1,4 +1,4 @@
-"""Pictures of what a network looks for, and of what it makes of a few windows."""
+"""Pictures of the filters of a network, and of its feature maps of a few windows."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def plot_feature_maps(
     """One row per window: the window, and of every layer the map that varies most over all windows.
 
     Args:
-        windows: What the network saw.
+        windows: Inputs of the network.
         layers: Maps by the name of their layer, from shallow to deep.
         out: The picture.
         names: Of the windows.

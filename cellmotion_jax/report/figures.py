@@ -1,8 +1,8 @@
-"""How pictures look, how they are written, and the picture of a training run.
+"""Common style and writing of figures, and the training curves.
 
 Figures are made with the object-oriented interface of matplotlib: no window, no global state. The colours
-are those of Okabe and Ito, which people with any colour vision can tell apart; a colour keeps its meaning
-throughout a report.
+are those of Okabe and Ito, which people with any colour vision can tell apart; a colour has the same meaning
+in all pictures of a report.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GREY = "#6E6E6E"
 
 SPLIT_COLORS = {"train": BLUE, "validation": VERMILLION}
 HIGHER_IS_BETTER = ("SEG",)
-"""Metrics of a log of which the highest value is marked; of all others it is the lowest."""
+"""Metrics of a log for which higher is better; for all others the lowest value is marked as the best."""
 COLUMNS = ("step", "split", "member", "metric", "value")
 
 Points = Mapping[int, float]
@@ -75,7 +75,7 @@ def legend_below(figure: Figure, handles: Sequence[Artist], *, hint: str) -> Non
 
 
 def label_axes(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
-    """Names the axes and takes away the frame that says nothing."""
+    """Labels the axes and removes the upper and right frame lines."""
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_xlabel(x, fontsize=9)
     axes.set_ylabel(y, fontsize=9)
@@ -86,7 +86,7 @@ def label_axes(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None
 
 
 def save_figure(figure: Figure, path: pathlib.Path) -> None:
-    """Writes a figure beside its place and renames it, so that no half-written picture is ever seen.
+    """Writes a figure to a temporary file and renames it, so that no incomplete picture is seen.
 
     Args:
         figure: Any figure.
@@ -104,7 +104,7 @@ def save_figure(figure: Figure, path: pathlib.Path) -> None:
 
 
 def plot_curves(metrics_csv: pathlib.Path, out: pathlib.Path) -> None:
-    """Draws the log of a training run so that over-fitting is seen at a glance.
+    """Draws the curves of a training log, which make over-fitting visible.
 
     One panel per metric, train and validation in it; members that differ only in their fold share a
     panel as thin lines with their mean thick, other members (protocols, objectives) get rows of their
@@ -205,7 +205,7 @@ def _draw_metric(axes: Axes, folds: Mapping[str, Sequence[Points]], *, highest: 
 
 
 def _span_decades(panels: Sequence[Axes]) -> bool:
-    """Whether the thick lines of all panels of a metric want a logarithmic axis."""
+    """Whether the thick lines of all panels of a metric need a logarithmic axis."""
     thick = [line for axes in panels for line in axes.lines if line.get_linewidth() > 1]
     values = np.concatenate([np.asarray(line.get_ydata(), float) for line in thick])
     positive = values[values > 0]

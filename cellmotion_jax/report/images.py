@@ -1,4 +1,4 @@
-"""Microscopy images of any size and type on paper, and outlines of cells over them.
+"""Drawing of microscopy images of any size and type, and of cell outlines over them.
 
 Axes that show an image keep its own pixels as their coordinates, so that points (y, x) of the image are
 drawn at ``(x, y)`` whatever the resolution of what lies below them.
@@ -16,7 +16,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import AxesImage
 
 CONTRAST_PERCENTILES = (1, 99.8)
-"""Black and white of every image: noise is cut off below, the brightest nuclei above."""
+"""Percentiles shown as black and white; they clip noise below and the brightest nuclei above."""
 DARK = 0.25
 """Images whose median grey is below this are brightened, by a square root at most."""
 PIXELS_PER_INCH = 150
@@ -28,7 +28,7 @@ MOST_MAP_PIXELS = 800
 
 
 def screen_image(image: Shaped[np.ndarray, "..."], *, most: int) -> Float32[np.ndarray, "y x *rgb"]:
-    """An image as it is drawn: at most ``most`` pixels on a side, from 0 (black) to 1 (white).
+    """Converts an image for drawing: at most ``most`` pixels on a side, from 0 (black) to 1 (white).
 
     Large images are averaged over blocks. Black and white are the percentiles 1 and 99.8 of what is left,
     of all colours together; where these are equal, because few pixels differ from the rest, they are the
@@ -54,18 +54,18 @@ def screen_image(image: Shaped[np.ndarray, "..."], *, most: int) -> Float32[np.n
 
 
 class Contrast(NamedTuple):
-    """How values become greys; a movie keeps that of its first frame that is not constant."""
+    """Contrast: map from values to greys; a movie uses that of its first frame that is not constant."""
 
     low: float
-    """What is black."""
+    """Value shown as black."""
     high: float
-    """What is white; equal to ``low`` for a constant image, all of which is mid-grey."""
+    """Value shown as white; equal to ``low`` for a constant image, which is drawn mid-grey."""
     power: float
-    """Below 1 the greys between are lifted."""
+    """Exponent; below 1 dark greys are brightened."""
 
     @property
     def is_constant(self) -> bool:
-        """Whether the image showed nothing: all that is finite is one value, or nothing is finite."""
+        """Whether all finite values of the image are equal, or none is finite."""
         return self.low == self.high
 
     def shares(self, values: Shaped[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
@@ -78,11 +78,11 @@ class Contrast(NamedTuple):
 
 
 NOTHING_SEEN = Contrast(0.0, 0.0, 1.0)
-"""That of no image, or of one without a finite pixel."""
+"""Contrast of no image, or of an image without a finite pixel."""
 
 
 def contrast_of(image: Shaped[np.ndarray, "..."]) -> Contrast:
-    """The contrast in which an image is drawn, as :func:`screen_image` says.
+    """The contrast in which :func:`screen_image` draws an image.
 
     Args:
         image: Of any shape and real type, bool among them.
@@ -157,7 +157,7 @@ def draw_image(axes: Axes, image: Shaped[np.ndarray, "..."], *, inches: float) -
 
 
 def draw_map(axes: Axes, values: Float[np.ndarray, "y x"], shape: tuple[int, ...]) -> AxesImage:
-    """Draws what a network predicts for an image, at the places where it belongs, in colours from 0 to 1.
+    """Draws a predicted map over the coordinates of its image, in colours from 0 to 1.
 
     Args:
         axes: Where to; they get the coordinates of the image.

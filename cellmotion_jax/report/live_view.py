@@ -31,7 +31,7 @@ _TRACKED, _CHOSEN, _LOST = range(GREYS + RESPONSE_COLORS, GREYS + RESPONSE_COLOR
 
 
 class LiveFrame(NamedTuple):
-    """What a tracker sees in one frame."""
+    """Data of one frame of the live view."""
 
     image: Shaped[np.ndarray, "y x"]
     """The frame."""
@@ -40,17 +40,18 @@ class LiveFrame(NamedTuple):
     ids: Integer[np.ndarray, " track"]
     """Their labels."""
     lost: Bool[np.ndarray, " track"]
-    """Whether the tracker says of each that it does not know where it is."""
+    """Whether each track is reported lost."""
     chosen: int
     """Position in ``boxes`` of the cell whose window is shown."""
     window: Float[np.ndarray, "h w"]
-    """What its filter looks at."""
+    """Window of that cell."""
     response: Float[np.ndarray, "rows columns"]
-    """The answer of its filter: 0 displacement in the middle, height about 1 where it is sure."""
+    """Response of its filter, with zero displacement in the middle; the peak is about 1 if the filter
+    recognises the cell."""
     psr: float
     """Peak-to-sidelobe ratio of the response; NaN where there is none."""
     window_centre: tuple[float, float] | None = None
-    """Where the window lies in the frame (y, x), to draw it there; None draws it nowhere."""
+    """Centre (y, x) of the window in the frame, to draw its outline; None draws none."""
 
 
 def write_live_view(

@@ -1,4 +1,4 @@
-"""Picture of one cell and what its protrusions were measured by."""
+"""Picture of the measurement of the protrusions of one cell."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def plot_protrusions(
     settings: ProtrusionSettings,
     title: str = "",
 ) -> None:
-    """Draws outline, skeleton, centre and tips of one cell, and the ways along which lengths are measured.
+    """Draws outline, skeleton, centre and tips of one cell, and the paths along which lengths are measured.
 
     On the left the cell as the microscope saw it with the lengths of its protrusions; on the right the
     geodesic distance to the centre in colours, with the shortest way to every tip.

@@ -14,7 +14,7 @@ from cellmotion_jax.morphology.behaviour import CellTable
 
 
 def write_table(path: str | os.PathLike[str], table: Any) -> None:
-    """Writes the columns of a table under their names, a row per line; what does not exist stays empty.
+    """Writes the columns of a table as CSV, with their names in the first line; missing values are empty.
 
     Args:
         path: The CSV file, replaced if it exists; it is either complete or as it was before.

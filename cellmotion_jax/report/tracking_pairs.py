@@ -1,4 +1,4 @@
-"""Pictures of how a filter that was learned in one window finds its cell in another."""
+"""Pictures of pairs of windows: localisation of a cell in one by a filter learned in the other."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _PAIRS_PER_ROW = 2
 
 
 class PairPicture(NamedTuple):
-    """One pair and what was made of it; places (y, x) are relative to the middle of their window."""
+    """One pair with its maps; positions (y, x) are relative to the middle of their window."""
 
     name: str
     """Of the source."""
     first: Float[np.ndarray, "y x"]
     """Window in which the filter was learned."""
     second: Float[np.ndarray, "y x"]
-    """Window in which the cell was looked for."""
+    """Window in which the cell is located."""
     response: Float[np.ndarray, "v u"]
-    """Of the filter, the zero shift in the middle."""
+    """Response of the filter, with the zero shift in the middle."""
     logits: Float[np.ndarray, "v u"]
-    """Log probability of places, likewise."""
+    """Log probability of positions, with the zero shift in the middle."""
     believed: Float[np.ndarray, " 2"]
-    """Place at which the filter was learned."""
+    """Position at which the filter was learned."""
     true: Float[np.ndarray, " 2"]
-    """Of the cell in the second window."""
+    """True position of the cell in the second window."""
     found: Float[np.ndarray, " 2"]
-    """Where it was found."""
+    """Position at which the cell was found."""
 
 
 def plot_pairs(pairs: Sequence[PairPicture], out: pathlib.Path, *, title: str) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of how long tracks stay on their cells, and whether the tracker knows when they do not."""
+"""Pictures of tracking scores: precision and success curves, and evaluation of the flag "lost"."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def plot_lost(
     """Precision and recall of the flag "lost" against the threshold on the confidence that raises it.
 
     Args:
-        thresholds: Of the confidence, ascending.
+        thresholds: Thresholds on the confidence, ascending.
         report: What :func:`~cellmotion_jax.metrics.precision_curve.lost_curve` gives for them. Where nothing
             was flagged the precision is left out.
         out: The picture.

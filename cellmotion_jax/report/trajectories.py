@@ -19,12 +19,12 @@ from cellmotion_jax.report.figures import legend_below, new_figure, save_figure
 from cellmotion_jax.report.images import draw_image
 
 MOST_IDS_DRAWN = 100
-"""More ids beside the dots cannot be read."""
+"""Largest number of ids that are written next to the dots; more would not be readable."""
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 class _Stretch(NamedTuple):
-    """A piece of a track along which the tracker is sure, or along which it is not."""
+    """A part of a track that is reported lost, or not lost, throughout."""
 
     track: int
     path: Float[np.ndarray, "point 2"]
@@ -41,16 +41,14 @@ def plot_trajectories(
     tail: int | None = None,
     title: str = "Trajectories",
 ) -> None:
-    """Draws the way of every track over the first or the last frame of the movie, or any other image.
+    """Draws the path of every track over the first or the last frame of the movie, or any other image.
 
-    A dot is where a track was last seen, its line the way it came; stretches on which the tracker says that
-    it is lost are dashed, and the dot is open where it ends lost. Colours tell neighbours apart and mean
-    nothing else.
+    A dot is the last position of a track, its line the path before; parts on which the track is reported lost
+    are dashed, and the dot is open if the track ends lost. Colours only distinguish neighbours.
 
     Args:
         image: [y, x], [y, x, 1] or [y, x, 3] of any real type; its contrast is stretched.
-        points: Where the tracks are (y, x) in at least one frame, in pixels of the image; NaN where they are
-            not.
+        points: Positions of the tracks (y, x), in pixels of the image; NaN where they are absent.
         lost: Whether the tracker reports the cell lost [frame, track]; None if it cannot.
         out: The picture.
         ids: Written beside the dots; None writes nothing, which suits more than about a hundred tracks.

@@ -1,4 +1,4 @@
-"""Cells followed through a movie by correlation filters, all of them in one compiled program."""
+"""Tracking of all cells of a movie with correlation filters, in one compiled program."""
 
 from cellmotion_jax.tracking.assignment import Exclusion, Places, exclusive_places
 from cellmotion_jax.tracking.centring import Centring, refine_centres

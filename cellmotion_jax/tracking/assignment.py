@@ -1,4 +1,4 @@
-"""Places for all cells together, so that two tracks do not sit on one cell."""
+"""Assignment of positions to all cells jointly, so that two tracks never follow one cell."""
 
 from __future__ import annotations
 
@@ -13,35 +13,36 @@ from jaxtyping import Array, Bool, Float, Int
 from cellmotion_jax.ops.fourier import first_maximum, signed_shifts
 
 FORBIDDEN = 1e6
-"""Cost of a pair that must not be; above any sum of real costs of one row, and exact in float32."""
+"""Cost of a forbidden pair; larger than any sum of allowed costs of one row, and exact in float32."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Exclusion:
-    """How tracks compete for places: responses are costs of an assignment (Jackson-Smith 2016, Section 7)."""
+    """Settings of the assignment of positions to tracks by response (Jackson-Smith 2016, Section 7)."""
 
     radius: float = 8.0
-    """Pixels within which two peaks are one cell; half a cell on the grid."""
+    """Two peaks closer than this many pixels count as one cell; half a cell on the grid."""
     division: float = 16.0
-    """Pixels from the last place of a dividing cell within which its daughters are born."""
+    """Largest distance in pixels from the last position of a dividing cell to its daughters."""
     peaks: int = 3
-    """Peaks of each cell's own map that are places for all."""
+    """Number of peaks of each cell's map that are candidate positions for all cells."""
     missing: float = 8.0
-    """How much less likely (natural logarithm) a place may be than a cell's best before the cell rather
-    counts as not seen in this frame."""
+    """Cost of leaving a cell unassigned, as a difference of log probability (natural logarithm) to its best
+    position: a cell whose assigned position would be less likely than that counts as not found in this
+    frame."""
 
     def __post_init__(self) -> None:
-        """Refuses settings without a meaning."""
+        """Raises ValueError for settings out of range."""
         if not (self.radius > 0 and self.peaks >= 1):
             raise ValueError(f"radius is {self.radius} and peaks is {self.peaks}; both are positive")
 
 
 class Places(NamedTuple):
-    """What the assignment gave.
+    """Result of the assignment.
 
     Attributes:
-        flat_index: Flat index into each cell's map; where a cell was given no place, that of the zero shift.
-        seen: Whether a cell was given a place.
+        flat_index: Flat index into each cell's map; that of the zero shift for a cell without a position.
+        seen: Whether a cell was given a position.
     """
 
     flat_index: Int[Array, " cell"]
@@ -55,24 +56,24 @@ def exclusive_places(
     active: Bool[Array, " cell"],
     exclusion: Exclusion,
 ) -> Places:
-    """The most likely places of all cells together, each place given to one cell at most.
+    """The jointly most likely positions of all cells; each position is given to at most one cell.
 
     The highest local maxima of every cell's map are candidates; of candidates that lie closer together than
-    the radius the most likely remains. The cost of a cell at a candidate is minus the highest log
-    probability that its own map has in the 3 x 3 pixels there, and infinite outside its window. Each cell
-    may also go unseen, at the price of its best place plus ``missing``; of two with no other place the surer
-    one stays. The sum of the costs is minimised exactly (Hungarian algorithm): for n cells and k peaks (nk)^2
-    distances and O(k n^3) steps.
+    the radius only the most likely is kept. The cost of a cell at a candidate is minus the highest log
+    probability that its own map has in the 3 x 3 pixels there, and infinite outside its window. Each cell may
+    also stay unassigned, at the cost of its best position plus ``missing``; of two cells that have only one
+    common position, the one with the higher probability gets it. The sum of the costs is minimised exactly
+    (Hungarian algorithm): for n cells and k peaks (nk)^2 distances and O(k n^3) steps.
 
     Args:
         logits: Log probability of each shift, per cell.
         origins: Pixel at the zero shift of each map, whole numbers.
         steps: Pixels between the entries of each map.
-        active: Which cells take part.
+        active: Whether a cell is tracked in this frame.
         exclusion: Settings.
 
     Returns:
-        One place per cell. Cells that take no part are not seen.
+        One position per cell. Inactive cells are never seen.
     """
     cells, height, width = logits.shape
     cell = jnp.arange(cells)
@@ -118,7 +119,7 @@ def _highest_of_three(maps: Float[Array, "cell y x"], *, axis: int) -> Float[Arr
 def _highest(
     maps: Float[Array, "cell y x"], count: int
 ) -> tuple[Float[Array, "cell peak"], Int[Array, "cell peak"]]:
-    """The highest entries of each map and their flat indices; a few passes cost less than a sort."""
+    """The highest entries of each map and their flat indices; repeated argmax is cheaper than a sort."""
     cells = maps.shape[0]
     entries = np.arange(maps[0].size, dtype=np.int32).reshape(1, *maps.shape[1:])
     values, indices = [], []
@@ -133,7 +134,7 @@ def _highest(
 def _best_of_close(
     points: Float[Array, "place 2"], values: Float[Array, " place"], radius: float
 ) -> Bool[Array, " place"]:
-    """Whether a point has the highest value, the first of equals, of all within a radius."""
+    """Whether a point has the highest value within a radius; of equal values, the first counts."""
     apart = points[:, None] - points[None]
     close = jnp.sum(jnp.square(apart), axis=-1) < radius**2
     number = jnp.arange(len(points))

@@ -1,4 +1,4 @@
-"""How tracks begin: slots for newborn cells, and an end for tracks that sit on their places."""
+"""Beginning of tracks: free slots for newborn cells, and the end of the tracks that they replace."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from cellmotion_jax.tracking.state import Births, TrackState
 def end_replaced_tracks(
     exclusion: Exclusion | None, state: TrackState, births: Births
 ) -> tuple[TrackState, Int[Array, " birth"]]:
-    """Ends tracks on whose place a cell is born, and those that divide.
+    """Ends tracks at whose position a cell is born, and tracks whose cell divides.
 
-    A track ends if a newborn lies within the radius of the exclusion, for then two would follow one cell;
-    or if it is the nearest track to at least two newborns within the reach of a division, for then the cell
-    is no more, and its track would only trouble the daughters.
+    A track ends if a newborn lies within the radius of the exclusion, because otherwise two tracks would
+    follow one cell; or if it is the nearest track to at least two newborns within the reach of a division,
+    because then the mother cell no longer exists.
 
     Args:
-        exclusion: Says what the same place is, and how far daughters are; None ends no track.
-        state: After the frame was looked at.
-        births: Cells that begin in the frame.
+        exclusion: Radius of one position, and largest distance of daughters; None ends no track.
+        state: The state after tracking in this frame.
+        births: Newborn cells of the frame.
 
     Returns:
         The state without the ended tracks, and the id of the nearest of them for every birth, 0 for none.
@@ -50,10 +50,11 @@ def free_slots(
 
     Args:
         identity: Ids in the slots, 0 for free ones.
-        births: Cells that begin.
+        births: Newborn cells.
 
     Returns:
-        Slots, the number of slots where there is none (such writes are dropped); and which births have one.
+        The slot of each birth, or the number of slots if none is free (such writes are dropped); and whether
+        a birth has a slot.
     """
     slots = len(identity)
     free = jnp.nonzero(identity == 0, size=slots, fill_value=slots)[0]
@@ -64,15 +65,15 @@ def free_slots(
 
 
 def begin(state: TrackState, births: Births, slot: Int[Array, " birth"]) -> TrackState:
-    """Puts newborn cells into their slots; their filters have learned nothing yet.
+    """Writes newborn cells into their slots; their filters are not yet learned.
 
     Args:
         state: The state before.
-        births: Cells that begin.
-        slot: Of `free_slots`.
+        births: Newborn cells.
+        slot: Slots from `free_slots`.
 
     Returns:
-        The state with them.
+        The state with the newborn cells.
     """
 
     def put(column: Array, value: Any) -> Array:

@@ -1,4 +1,4 @@
-"""Tracks moved from the peak of the response to the centre of their cell."""
+"""Correction of a track's position from the peak of the response to the centre of the cell."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from cellmotion_jax.ops.fourier import signed_shifts
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Centring:
-    """How far around a peak the evidence for a cell's centre is weighed.
+    """Settings of the correction of positions to cell centres.
 
-    A filter keeps to what it knows best, a bright nucleus, and takes every small error over into what it
-    learns next, so that tracks drift within large cells. What the features say of centres, whatever cell it
-    is, does not drift.
+    A filter follows the most distinct part of a cell, such as a bright nucleus, and every small error enters
+    its next update, so that tracks drift within large cells. The network's evidence for cell centres does not
+    depend on earlier frames and does not drift.
     """
 
     radius: float = 10.0
-    """Pixels around the peak that count."""
+    """Radius in pixels around the peak in which the evidence is averaged."""
 
 
 def refine_centres(
@@ -29,12 +29,12 @@ def refine_centres(
     steps: Float[Array, " cell"],
     centring: Centring,
 ) -> Float[Array, "cell 2"]:
-    r"""The mean place of a cell's centre near a peak, by the evidence of the features alone.
+    r"""The mean position of a cell's centre near a peak, from the centre evidence of the features only.
 
     .. math:: \hat s = \frac{\sum_{|s - s_0| \le r} s \, e^{u(s)}}{\sum_{|s - s_0| \le r} e^{u(s)}}
 
-    The mean of the posterior instead of its mode: over a large cell the evidence is a plateau, whose highest
-    pixel means nothing.
+    The mean of the posterior is used instead of its mode: over a large cell the evidence is a plateau, whose
+    highest pixel carries no information.
 
     Args:
         centre: Log evidence u for a centre at each circular shift.

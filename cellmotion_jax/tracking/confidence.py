@@ -1,4 +1,4 @@
-"""How far a response is to be believed."""
+"""Measures of confidence in the response of a filter."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,13 +11,13 @@ from cellmotion_jax.ops.numerics import map_sums
 def peak_to_sidelobe_ratio(
     responses: Float[Array, "cell y x"], *, excluded: int = 11
 ) -> Float[Array, " cell"]:
-    r"""Height of the peak above the mean of the rest, in standard deviations of the rest.
+    r"""Height of the peak above the mean of the sidelobe, in standard deviations of the sidelobe.
 
     .. math:: \mathrm{PSR} = \frac{g_{max} - \mu}{\sigma}
 
-    where the rest, the sidelobe, is all of the response but a square around the peak (Bolme et al. 2010,
-    Section 3.5). Their experience: 20 to 60 for a tracker that is sure, about 7 for one that is lost;
-    filters on a few pixels, as small cells give, stay lower throughout.
+    where the sidelobe is the whole response except for a square around the peak (Bolme et al. 2010,
+    Section 3.5). In their experience it is 20 to 60 while a target is tracked, and about 7 when it is lost;
+    for filters on few pixels, as for small cells, it is always lower.
 
     Args:
         responses: Maps over circular shifts.
@@ -47,15 +47,15 @@ def peak_to_sidelobe_ratio(
 
 
 def normalized_entropy(logits: Float[Array, "cell y x"]) -> Float[Array, " cell"]:
-    r"""Entropy of the places that a map of log probabilities allows, as a share of the greatest possible.
+    r"""Entropy of a map of log probabilities of positions, divided by the largest possible entropy.
 
     .. math:: H = -\frac{1}{\log n} \sum_{m,n} p_{m,n} \log p_{m,n}, \qquad p = \mathrm{softmax}(\ell)
 
     Args:
-        logits: Log probabilities of places, up to a constant.
+        logits: Log probabilities of positions, up to a constant.
 
     Returns:
-        0 for one certain place, 1 where every place is as likely as any other.
+        0 if one position is certain, 1 if all positions are equally likely.
     """
     below = logits - jnp.max(logits, axis=(1, 2), keepdims=True)
     weights = jnp.exp(below)

@@ -1,13 +1,14 @@
 """Correlation filters for many cells at once, learned and applied in the Fourier domain.
 
-A filter is learned from one window of features and answers every later window with a map over shifts, high
-where the cell is. Learning has a closed form, so that it costs two transforms, and the gradient flows through
-it to the features. Two forms share one interface: `LinearFilter` (Jackson-Smith 2016, after Ma et al. 2015
-and Bolme et al. 2010) and `kernel_filter.KernelFilter` (Henriques et al. 2015). Both are configurations; what
-is learned is a state that they return, one entry per cell, and all of their methods are pure.
+A filter is learned from one window of features. Applied to a later window, it gives a response: a map over
+shifts that is high where the cell is. Learning has a closed form: it needs two transforms, and is
+differentiable with respect to the features. Two forms share one interface: `LinearFilter` (Jackson-Smith
+2016, after Ma et al. 2015 and Bolme et al. 2010) and `kernel_filter.KernelFilter` (Henriques et al. 2015).
+Both classes hold settings only; what is learned is a state that their methods return, with one entry per
+cell. All methods are pure.
 
-Windows are ``[cell, y, x, channel]`` with the believed place of the cell near entry ``size // 2``; spectra
-are ``[cell, channel, y, frequency]``. Entry ``[0, 0]`` of a response is the zero shift.
+Windows are ``[cell, y, x, channel]`` with the estimated position of the cell near entry ``size // 2``;
+spectra are ``[cell, channel, y, frequency]``. Entry ``[0, 0]`` of a response is the zero shift.
 
 References:
     Bolme, Beveridge, Draper, Lui. Visual Object Tracking using Adaptive Correlation Filters. CVPR 2010.
@@ -33,7 +34,7 @@ State = TypeVar("State")
 
 @runtime_checkable
 class CorrelationFilter(Protocol[State]):
-    """What the tracker asks of a filter."""
+    """Interface of a filter, as the tracker uses it."""
 
     @property
     def learning_rate(self) -> float:
@@ -51,7 +52,7 @@ class CorrelationFilter(Protocol[State]):
         ...
 
     def similarity(self, state: State, windows: Float[Array, "cell y x channel"]) -> Float[Array, " cell"]:
-        """How much new windows look like the learned ones, at any shift; 1 where they are the same."""
+        """Similarity of new windows to the learned ones at the best shift; 1 if they are the same."""
         ...
 
     def update(
@@ -61,13 +62,13 @@ class CorrelationFilter(Protocol[State]):
         offsets: Float[Array, "cell 2"],
         rates: Float[Array, " cell"],
     ) -> State:
-        """Blends what new windows teach into the filters."""
+        """Updates the filters with new windows."""
         ...
 
 
 @flax.struct.dataclass
 class LinearState:
-    r"""What a linear filter has learned.
+    r"""Learned state of a linear filter.
 
     Attributes:
         numerator: Moving average of :math:`Y \odot \bar X^d`.
@@ -92,13 +93,13 @@ class LinearFilter:
     """
 
     regularization: float = 0.01
-    """Lambda, as a share of the mean power of a normalised window over its frequencies."""
+    """Lambda, relative to the mean power of a normalised window over its frequencies."""
     learning_rate: float = 0.01
-    """Share of the newest window in the moving averages, eta."""
+    """Eta, weight of the newest window in the moving averages."""
     sigma: float = 2.0
     """Standard deviation of the Gaussian target in samples of the window."""
     normalize: bool = True
-    """Whether windows are scaled to unit power; off, the filter hears the loudest feature most."""
+    """Whether windows are scaled to unit power; without it, the features of largest amplitude dominate."""
 
     def init(self, windows: Float[Array, "cell y x channel"], offsets: Float[Array, "cell 2"]) -> LinearState:
         """Learns a filter from one window of each cell.
@@ -108,7 +109,7 @@ class LinearFilter:
             offsets: Place (y, x) of the cell relative to entry ``size // 2``, in samples.
 
         Returns:
-            The state that this window alone teaches.
+            The state learned from this window only.
         """
         return self.learn(window_spectra(windows, normalize=self.normalize), offsets, width=windows.shape[2])
 
@@ -124,10 +125,10 @@ class LinearFilter:
         Args:
             spectra: `jnp.fft.rfft2` of every channel of a window of each cell.
             offsets: Place (y, x) of the cell relative to entry ``size // 2``, in samples.
-            width: Size of the windows along x, which a half spectrum does not tell.
+            width: Size of the windows along x, which cannot be read from a half spectrum.
 
         Returns:
-            The state that these windows alone teach.
+            The state learned from these windows only.
         """
         target = gaussian_target_spectrum(offsets, shape=(spectra.shape[2], width), sigma=self.sigma)
         return LinearState(target[:, None] * jnp.conj(spectra), spectral_power(spectra))
@@ -164,16 +165,16 @@ class LinearFilter:
         .. math:: \rho = \max_s \frac{\sum_{d, \omega} Y \bar X^d Z^d e^{i \omega s}}
             {\sqrt{\sum Y |X|^2 \sum Y |Z|^2}}
 
-        with sums over channels and frequencies, in which the target Y weighs what the filter looks at. The
-        response itself does not tell scales apart: the filter divides by the spectrum that it has learned, so
-        that a cell that shrinks or sharpens responds more than the learned one.
+        with sums over channels and frequencies, weighted by the target Y. The response itself cannot be used
+        to compare scales: the filter divides by the learned spectrum, so that a cell that has shrunk or is
+        sharper gives a higher response than the learned one.
 
         Args:
             state: What has been learned.
             windows: Features around where each cell is looked for.
 
         Returns:
-            Values of at most 1, but for the spread of what was averaged; 0 for a constant window.
+            Values of at most 1, except for effects of the moving averages; 0 for a constant window.
         """
         _, height, width, _ = windows.shape
         spectra = window_spectra(windows, normalize=self.normalize)
@@ -191,10 +192,10 @@ class LinearFilter:
         offsets: Float[Array, "cell 2"],
         rates: Float[Array, " cell"],
     ) -> LinearState:
-        """Blends what new windows teach into both moving averages.
+        """Updates both moving averages with new windows.
 
         Args:
-            state: What has been learned before.
+            state: The learned state before.
             windows: Features around each cell.
             offsets: Place of the cell relative to entry ``size // 2``, in samples.
             rates: Weight of the new window per cell: 0 keeps the filter, 1 replaces it.
@@ -208,7 +209,7 @@ class LinearFilter:
 def window_spectra(
     windows: Float[Array, "cell y x channel"], *, normalize: bool
 ) -> Complex[Array, "cell channel y frequency"]:
-    """Spectra of windows whose mean is taken off and whose borders are tapered by a Hann window.
+    """Spectra of windows after subtraction of the mean and tapering with a Hann window.
 
     Args:
         windows: Features.
@@ -247,12 +248,12 @@ def spectral_power(
 def coefficient(
     correlations: Float[Array, "cell y x"], first: Float[Array, " cell"], second: Float[Array, " cell"]
 ) -> Float[Array, " cell"]:
-    """The highest correlation of two maps over all shifts, as a share of what their norms allow.
+    """The highest correlation of two maps over all shifts, divided by the product of their norms.
 
     Args:
         correlations: Correlation at every shift.
         first: Squared norms of the spectra of the first maps, summed over all frequencies.
-        second: Likewise of the second ones.
+        second: The same of the second maps.
 
     Returns:
         At most 1; 0 where either norm is 0.
@@ -265,15 +266,15 @@ def coefficient(
 
 
 def blend(old: State, new: State, rates: Float[Array, " cell"]) -> State:
-    """Moving averages of what filters have learned, one rate per cell.
+    """Updates moving averages with one rate per cell.
 
     Args:
         old: State before.
-        new: State that new windows alone teach.
-        rates: 0 keeps the old, and leaves no trace of the new value, were it NaN; 1 replaces it.
+        new: State learned from the new windows only.
+        rates: 0 keeps the old value, also if the new one is NaN; 1 replaces it.
 
     Returns:
-        Weighted sums.
+        Weighted sums of both states.
     """
 
     def blended(before: Array, after: Array) -> Array:

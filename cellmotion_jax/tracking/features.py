@@ -1,4 +1,4 @@
-"""What filters look at: maps of a frame, computed once, and windows of them for all cells in one batch."""
+"""Features for the filters: maps of a frame, computed once, and windows of them for all cells."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Windows(NamedTuple):
 
     Attributes:
         levels: From fine to coarse; side and stride of each multiply to the window's side in pixels.
-        centre: What the pixels themselves say for a cell's centre lying at each place of the finest level, as
-            a log probability up to a constant, whatever cell it is; None where the features do not say.
+        centre: Log evidence, up to a constant, that the centre of any cell lies at each position of the
+            finest level; None if the features do not predict centres.
     """
 
     levels: tuple[Float[Array, "cell _y _x _channel"], ...]
@@ -32,7 +32,7 @@ class Features(Protocol):
 
     @property
     def compressed(self) -> bool:
-        """Whether frames are given compressed (`methods.celltrack.grid`), not in their own intensities."""
+        """Whether frames are given with compressed intensities (`methods.celltrack.grid`)."""
         ...
 
     @property
@@ -41,7 +41,7 @@ class Features(Protocol):
         ...
 
     def prepare(self, frame: Float[Array, "y x"]) -> Any:
-        """What is computed once per frame."""
+        """Computes the maps of a frame, once per frame."""
         ...
 
     def windows(
@@ -55,7 +55,7 @@ class Features(Protocol):
         """Features around points, for all cells in one batch.
 
         Args:
-            prepared: What `prepare` returned.
+            prepared: Result of `prepare`.
             centres: Whole pixels (y, x) as floats.
             scales: Enlargement of each window; 1, or None for all, leaves samples `strides` pixels apart.
             size: Side of the window in pixels at scale 1.
@@ -109,7 +109,7 @@ def windows_of_maps(
 
 
 class DenseFeatures(abc.ABC):
-    """Base of the `Features` whose `prepare` returns `Maps`: their windows are cut from the maps."""
+    """Base class of features whose `prepare` returns `Maps`; windows are cut from these maps."""
 
     @property
     @abc.abstractmethod
@@ -130,7 +130,7 @@ class DenseFeatures(abc.ABC):
 
 @flax.struct.dataclass
 class Intensity(DenseFeatures):
-    """Standardised intensities of the frame, the plainest feature."""
+    """Standardised intensities of the frame as the only feature."""
 
     @property
     def compressed(self) -> bool:
@@ -162,7 +162,7 @@ class IntensityAndGradient(DenseFeatures):
         return (1,)
 
     def prepare(self, frame: Float[Array, "y x"]) -> Maps:
-        """Intensity, and its slopes down and to the right."""
+        """Intensity, and its differences along y and x."""
         down, right = jnp.gradient(frame)
         channels = [standardize(channel[..., None]) for channel in (frame, down, right)]
         return Maps((jnp.concatenate(channels, axis=-1),))

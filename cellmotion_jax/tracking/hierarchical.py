@@ -45,7 +45,7 @@ def update_levels(
     *,
     strides: Sequence[int],
 ) -> tuple[Any, ...]:
-    """Blends a new window of each cell into the filters; arguments as in `init_levels`."""
+    """Updates the filters with a new window of each cell; arguments as in `init_levels`."""
     return tuple(
         filter.update(state, windows, offsets / stride, rates)
         for state, windows, stride in zip(states, levels, strides)
@@ -65,8 +65,8 @@ def respond_levels(
 
     with U the upsampling to the finest grid (Jackson-Smith 2016, Section 4.2: deep responses are propagated
     to the shallower layers in a weighted manner). The sum of the weights is divided out, so that the height
-    of the peak means the same for any weights. Upsampling appends zeros to the spectrum, and spectra are
-    added before the one inverse transform.
+    of the peak does not depend on the scale of the weights. Upsampling appends zeros to the spectrum, and
+    spectra are added before the one inverse transform.
 
     Args:
         filter: The filter.
@@ -94,7 +94,7 @@ def similarity_levels(
     *,
     weights: Sequence[float],
 ) -> Float[Array, " cell"]:
-    """How much windows look like what was learned, the weighted mean of all layers.
+    """Similarity of windows to the learned ones, the weighted mean over all layers.
 
     Args:
         filter: The filter.

@@ -20,7 +20,7 @@ from cellmotion_jax.tracking.correlation_filter import blend, coefficient, spect
 
 @flax.struct.dataclass
 class KernelState:
-    r"""What a kernel filter has learned.
+    r"""Learned state of a kernel filter.
 
     Attributes:
         numerator: Moving average of :math:`Y \odot K`.
@@ -52,11 +52,11 @@ class KernelFilter:
     regularization: float = 1e-4
     """Lambda."""
     learning_rate: float = 0.01
-    """Share of the newest window in the moving averages, eta."""
+    """Eta, weight of the newest window in the moving averages."""
     sigma: float = 2.0
     """Standard deviation of the Gaussian target in samples of the window."""
     normalize: bool = True
-    """Whether windows are scaled to unit power; off, the bandwidth is in the features' own unit."""
+    """Whether windows are scaled to unit power; without it, the bandwidth is in the unit of the features."""
 
     def init(self, windows: Float[Array, "cell y x channel"], offsets: Float[Array, "cell 2"]) -> KernelState:
         """Learns a filter from one window of each cell; arguments as in `LinearFilter.init`."""
@@ -111,7 +111,7 @@ class KernelFilter:
         offsets: Float[Array, "cell 2"],
         rates: Float[Array, " cell"],
     ) -> KernelState:
-        """Blends what new windows teach into the moving averages; as `LinearFilter.update`."""
+        """Updates the moving averages with new windows; as `LinearFilter.update`."""
         return blend(state, self.init(windows, offsets), rates)
 
     def _kernel(

@@ -1,7 +1,7 @@
-"""Instances of one frame joined to those of the next, compiled, for movies that are linked as they come.
+"""Compiled linking of the instances of one frame to those of the next, for movies that arrive frame by frame.
 
-The label images of a movie are given frame by frame; an instance is a number from 1 to `slots` within its
-frame. Gaps, divisions and merges need more than two frames: `inference.linking` closes them afterwards.
+The label images of a movie are given frame by frame; the label of an instance is a number from 1 to `slots`,
+valid within its frame. Gaps, divisions and merges are not handled here; see `inference.linking`.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ Values = TypeVar("Values", jax.Array, np.ndarray)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LinkCost:
-    """What a link between two instances costs; lengths are in cell diameters, so no size needs setting."""
+    """Cost of a link between two instances; lengths are relative to the cell diameter."""
 
     similarity: float = 0.5
-    """Weight of the similarity, in [0, 1); the distance has the rest."""
+    """Weight of the similarity, in [0, 1); the weight of the distance is 1 minus this."""
     reach: float = 1.5
-    """How far a cell may go from one frame to the next without any overlap, in mean diameters of the two."""
+    """Largest displacement of a cell from frame to frame if its instances do not overlap, in mean diameters
+    of the two."""
 
     def __post_init__(self) -> None:
-        """Refuses settings without a meaning."""
+        """Raises ValueError for settings out of range."""
         if not (0 <= self.similarity < 1 and 0 < self.reach < math.inf):
             raise ValueError(
                 f"similarity is {self.similarity} and reach {self.reach}; [0, 1) and above 0 is right"
             )
 
     def __call__(self, similarity: Values, distance: Values, diameter: Values) -> Values:
-        r"""Cost of every pair; those below 1 may be linked.
+        r"""Cost of every pair; pairs with a cost below 1 may be linked.
 
         .. math:: c = w \, (1 - J) + (1 - w) \, \frac{d}{r \, D}
 
@@ -66,12 +67,12 @@ class Instances(NamedTuple):
 
 
 class LinkState(NamedTuple):
-    """What a streaming linker remembers of the frame before."""
+    """State of a streaming linker: labels, instances and tracks of the frame before."""
 
     labels: Int[Array, "y x"]
-    """Its label image."""
+    """Label image of the frame before."""
     instances: Instances
-    """What `measure_instances` says of it."""
+    """Instances of the frame before, from `measure_instances`."""
     identity: Int[Array, " slot"]
     """Track of each instance, at least 1; 0 for an empty slot."""
     following: Int[Array, ""]
@@ -81,9 +82,9 @@ class LinkState(NamedTuple):
 def measure_instances(labels: Integer[Array, "y x"], *, slots: int) -> Instances:
     """Areas and centroids of the instances.
 
-    Coordinates are summed as whole numbers, from the middle of the image: exactly, as long as an instance's
-    area times the distance of its centroid from there is below 2^31 pixels, which holds for every instance of
-    an image of 2048 x 2048. Sums in float32 would be off by 0.4 pixels for 50,000 of them.
+    Coordinates are summed as integers, relative to the middle of the image. The sums are exact as long as an
+    instance's area times the distance of its centroid from there is below 2^31 pixels, which holds for every
+    instance of an image of 2048 x 2048. Sums in float32 would be off by 0.4 pixels for 50,000 of them.
 
     Args:
         labels: Label image of any integer type, 0 for background; labels above `slots` are passed over.
@@ -142,12 +143,12 @@ def intersections(
 def link_frames(
     before: Instances, after: Instances, shared: Float[Array, "before after"], *, cost: LinkCost
 ) -> Int[Array, " after"]:
-    r"""The links between two frames that are best together: an instance has one link to the past at most.
+    r"""The optimal set of links between two frames; an instance has at most one predecessor.
 
     Minimises :math:`\sum_{(i, j)} (c_{ij} - 1)` over all sets of pairs that use no instance twice, exactly
     (Hungarian algorithm, O(slot^3)), with :math:`c` of `LinkCost` on the intersection over union: leaving two
     instances alone costs as much as linking two that are out of reach. This is the first step of Jaqaman et
-    al. 2008 with equal costs for all beginnings and ends. Pure; fits `jit`, `vmap` and `scan`.
+    al. 2008 with equal costs for all beginnings and ends. Pure; works in `jit`, `vmap` and `scan`.
 
     Args:
         before: Instances of a frame.
@@ -156,7 +157,7 @@ def link_frames(
         cost: Settings.
 
     Returns:
-        For every instance of the later frame the slot of the one that it continues, -1 for none.
+        For every instance of the later frame the slot of its predecessor, -1 for none.
 
     Raises:
         ValueError: If the table does not fit the slots.
@@ -195,7 +196,7 @@ def begin_linking(shape: tuple[int, int], *, slots: int) -> LinkState:
         slots: Number of instances that a frame can hold.
 
     Returns:
-        No instance, and 1 as the id of the first track.
+        A state without instances; the id of the first track is 1.
     """
     nothing = Instances(jnp.zeros((slots, 2)), jnp.zeros(slots))
     return LinkState(
@@ -208,13 +209,13 @@ def link_next(
 ) -> tuple[LinkState, Int[Array, " slot"]]:
     """Links the next frame of a movie; the step of a `scan`.
 
-    An instance that continues none begins a track: so does the one of two daughters that is less like the
-    mother, and a cell that comes back after a frame in which it was not found.
+    An instance without a predecessor begins a track. This includes one of two daughters, the one that is less
+    similar to the mother, and a cell that was not found in the frame before.
 
     Args:
-        state: After the frame before.
-        labels: Label image of the next, of any integer type; labels above the number of slots are passed
-            over.
+        state: State after the frame before.
+        labels: Label image of the next frame, of any integer type; labels above the number of slots are
+            ignored.
         cost: Settings.
 
     Returns:

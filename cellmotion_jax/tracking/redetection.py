@@ -1,4 +1,4 @@
-"""Cells that left their window, looked for in a wider field."""
+"""Search for lost cells in a larger area than their window."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ RING = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)], np.float32)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Redetection:
-    """When and how a lost cell is looked for again."""
+    """Settings of the search for lost cells."""
 
     tracks: int = 4
-    """Tracks looked for per frame, those lost for the longest time first; each costs nine windows."""
+    """Number of tracks that are searched per frame, those lost for the longest time first; each needs nine
+    windows."""
     accept: float = 0.4
-    """Response from which on a place counts as that of the cell."""
+    """Smallest response at which a position is accepted as that of the cell."""
     apart: float = 8.0
-    """Pixels that the place is at least away from every track that is followed."""
+    """Smallest allowed distance in pixels of the new position from every track that is not lost."""
 
 
 class Found(NamedTuple):
-    """What the wider search gave.
+    """Result of the search for lost cells.
 
     Attributes:
-        slot: Slots that were searched for.
-        position: The best place (y, x) of each.
-        peak_response: Response there.
-        accepted: Whether the cell is there.
+        slot: Slots of the tracks that were searched.
+        position: The best position (y, x) of each.
+        peak_response: Response at this position.
+        accepted: Whether the position is accepted.
     """
 
     slot: Int[Array, " sought"]
@@ -60,9 +61,9 @@ def redetect(
     weights: tuple[float, ...],
     size: int,
 ) -> Found:
-    """Lets the filters of lost cells look at nine windows around their last places, half a window apart.
+    """Applies the filters of lost cells to nine windows around their last positions, half a window apart.
 
-    Without a prior of the motion: who is lost may be anywhere. Cells keep the size that they had.
+    No motion prior is used, since a lost cell may be anywhere. The sizes of the cells are not changed.
 
     Args:
         settings: When and how.
@@ -70,16 +71,16 @@ def redetect(
         filter: The filter.
         filters: State of the filters of every layer.
         prepared: Features of the frame.
-        positions: Last places (y, x) of all tracks.
+        positions: Last positions (y, x) of all tracks.
         frames_unseen: Frames for which each track has been lost; 0 for others and for free slots.
-        followed: Tracks whose places are taken.
+        followed: Whether a track is followed, so that its position is occupied.
         scales: Size of each cell relative to its first frame; None if windows have a fixed size.
         weights: Gamma of each layer.
         size: Side of the window in pixels.
 
     Returns:
-        One place for each of the tracks that were looked for. Two lost tracks never find the same cell: the
-        higher response has it.
+        One position for each of the searched tracks. Two lost tracks never get the same cell: the one with
+        the higher response gets it.
     """
     tracks = min(settings.tracks, len(frames_unseen))
     lost_for, slot = jax.lax.top_k(frames_unseen, tracks)

@@ -1,4 +1,4 @@
-"""Where cells may be in a frame, before anyone decides."""
+"""Maps of where each cell may be in a frame, before positions are assigned."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from cellmotion_jax.tracking.hierarchical import respond_levels, similarity_leve
 from cellmotion_jax.tracking.state import Tracker, TrackState, windows_at
 
 LEAST_UNEXPLAINED = 1e-4
-"""Share of a window's power that no fit explains, so that rounding is not evidence."""
+"""Lower bound of the unexplained share of a window's power, so that rounding errors are not evidence."""
 
 
 class Search(NamedTuple):
-    """Where every slot's cell may be, before anyone decides.
+    """Maps of where the cell of every slot may be, before positions are assigned.
 
     Attributes:
         origin: Pixel at the zero shift of each map, a whole number.
         scale: Scale of the window whose response is the most likely.
         response: Response of the filter over circular shifts, in samples of the finest layer.
-        logits: Log probability of each shift, up to a constant: response, motion, and what the features say.
-        centre: What the features say of a cell's centre at each shift, as a log probability up to a
-            constant; None where they do not say.
+        logits: Log probability of each shift, up to a constant: response, motion, and centre evidence of the
+            features.
+        centre: Log evidence of the features for a cell centre at each shift, up to a constant; None if they
+            give none.
     """
 
     origin: Float[Array, "slot 2"]
@@ -37,12 +38,12 @@ class Search(NamedTuple):
 
 
 def search(tracker: Tracker, state: TrackState, prepared: Any) -> Search:
-    r"""Correlates every filter with the window around the place where its cell is expected.
+    r"""Applies every filter to the window around the predicted position of its cell.
 
     .. math:: \log p(s) = \beta f(s) + u(s) - \frac{\|s - v\|^2}{2 \sigma^2 (1 + n)} + const
 
-    with the response f, what the features say of a centre there u, the expected displacement v and the
-    number of unseen frames n: the longer a cell has not been seen, the further it may have gone.
+    with the response f, the centre evidence u of the features, the expected displacement v and the number n
+    of frames in which the cell was not found: the variance of the prior grows with n.
 
     Args:
         tracker: The configuration.

@@ -1,4 +1,4 @@
-"""What a tracker is told, what it remembers, and what it tells."""
+"""Configuration, state and output of the tracker."""
 
 from __future__ import annotations
 
@@ -20,63 +20,64 @@ from cellmotion_jax.tracking.redetection import Redetection
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Motion:
-    """How cells move: a Gaussian around where the last displacements lead (the momentum of Section 7)."""
+    """Motion prior: a Gaussian around the position predicted from past displacements (Section 7)."""
 
     spread: float = 6.0
-    """Standard deviation of the displacement from the predicted place in pixels; infinite for no prior."""
+    """Standard deviation of the displacement from the predicted position in pixels; infinite for no prior."""
     momentum: float = 0.5
-    """Share of the mean velocity that a cell keeps; 0 expects it where it was."""
+    """Share of the mean velocity in the prediction; 0 predicts the last position."""
     smoothing: float = 0.5
-    """Share of the newest displacement in the moving average of the velocity."""
+    """Weight of the newest displacement in the moving average of the velocity."""
 
     def __post_init__(self) -> None:
-        """Refuses a spread that allows no displacement at all."""
+        """Raises ValueError for a spread below 0.1 pixels."""
         if not self.spread >= 0.1:
             raise ValueError(f"spread is {self.spread}; it is at least 0.1 pixels, or infinite")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConfidenceSettings:
-    """When a track is believed, when its filter learns, when it ends."""
+    """Thresholds on the confidence and response of a track: when it is lost, when it learns, when it ends."""
 
     lost: float = 0.2
-    """Confidence below which a track is reported lost. The confidence is the lowest belief that the track has
-    had, its weakest link, unless ``recovery`` or a re-detection raise it: after a jump to another cell it
-    stays low, although the filter is soon content with the new cell. The belief in a frame is the response as
-    a share of what is usual for the track, less the price of the displacement. Frames without a place are
-    lost too, and leave the confidence as it was."""
+    """Confidence below which a track is reported lost. The belief in a frame is the response divided by the
+    mean response of the track, minus the penalty of the displacement. The confidence is the lowest belief of
+    the track so far, unless ``recovery`` or a re-detection raises it: after a jump to another cell it stays
+    low, although the filter soon responds to the new cell. A frame in which the cell was not found is
+    reported lost too, and does not change the confidence."""
     jump: float = 0.05
-    """Belief that a displacement of one `Motion.spread` from the last place costs; it counts squared."""
+    """Reduction of the belief by a displacement of one `Motion.spread` from the last position; it grows with
+    the square of the displacement."""
     smoothing: float = 0.2
-    """Share of the newest response in what is usual for a track, a moving average."""
+    """Weight of the newest response in the moving average of a track's response."""
     recovery: float = 0.0
-    """How much of the gap to the present belief the confidence regains per frame."""
+    """Share of the difference to the present belief by which the confidence rises per frame."""
     pause: float = 0.1
     """Response below which the filter does not learn in this frame."""
     patience: int | None = None
-    """Frames in a row without a place, or below ``pause``, after which a track ends; None for never."""
+    """Number of consecutive frames in which the cell was not found, or its response was below ``pause``,
+    after which a track ends; None for never."""
 
 
 @flax.struct.dataclass
 class Tracker:
-    """What is followed how; a pytree whose leaves are the parameters of the features.
+    """Configuration of a tracker; a pytree whose leaves are the parameters of the features.
 
     Attributes:
-        features: What the filters look at.
-        filter: The filter.
+        features: Features for the filters. filter: The filter.
         weights: Gamma of each layer of the features.
         size: Side of the search window in pixels, a multiple of every layer's stride.
-        sharpness: Log probability of a place per unit of response.
-        motion: The prior of the displacement.
+        sharpness: Factor from response to log probability of a position.
+        motion: Prior of the displacement.
         scales: Relative sizes of the window that are tried in every frame; (1.0,) for a fixed size.
         scale_spread: Standard deviation of the logarithm of a cell's change of scale from frame to frame.
-        scale_samples: Independent samples of a window, as many as structures fit into it, that bear witness
-            to its scale.
-        exclusion: How tracks compete for places; None lets each have its best.
-        centring: How tracks keep to the middle of their cells, if the features say where that is; None
-            leaves them at the peak of the response.
-        redetection: How a lost cell is looked for beyond its window; None for not at all.
-        confidence: When a track is believed.
+        scale_samples: Number of statistically independent samples in a window, for the likelihood of its
+            scale.
+        exclusion: Settings of the joint assignment of positions; None gives each track its own best position.
+        centring: Settings of the correction to cell centres, if the features predict them; None keeps the
+            peak of the response.
+        redetection: Settings of the search for lost cells outside their windows; None for no search.
+        confidence: Thresholds on the confidence.
     """
 
     features: Features = Intensity()
@@ -96,7 +97,7 @@ class Tracker:
 
 @flax.struct.dataclass
 class TrackState:
-    """What is known of every slot after a frame.
+    """State of every slot after a frame.
 
     Attributes:
         identity: Id of the track in the slot, 0 for a free slot.
@@ -105,7 +106,8 @@ class TrackState:
         scale: Size of the cell relative to its first frame.
         confidence: Lowest belief so far, see `ConfidenceSettings`.
         mean_response: Moving average of the responses.
-        frames_unseen: Frames in a row without a place or with a response below `ConfidenceSettings.pause`.
+        frames_unseen: Number of consecutive frames in which the cell was not found or its response was below
+            `ConfidenceSettings.pause`.
         filters: State of the filter of every layer.
     """
 
@@ -120,7 +122,7 @@ class TrackState:
 
 
 class Births(NamedTuple):
-    """Cells that begin in a frame.
+    """Newborn cells of a frame.
 
     Attributes:
         identity: Id of each, 0 where the entry is empty.
@@ -132,17 +134,17 @@ class Births(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What a frame told of every slot.
+    """Result of a frame for every slot.
 
     Attributes:
         identity: Id of the track in the slot, 0 for a free slot.
         position: Place (y, x) in pixels.
         scale: Size relative to the first frame.
-        peak_response: Response of the filter at the place; about 1 for a cell that has not changed.
-        psr: Peak-to-sidelobe ratio of the response; NaN in the frame of birth, when nothing was looked for.
-        entropy: Entropy of the places that response and motion allow, 0 (certain) to 1; NaN likewise.
+        peak_response: Response of the filter at the position; about 1 for a cell that has not changed.
+        psr: Peak-to-sidelobe ratio of the response; NaN in the frame of birth, in which no search is done.
+        entropy: Entropy of the position by response and motion, 0 (certain) to 1; NaN in the frame of birth.
         confidence: Lowest belief of the track so far, see `ConfidenceSettings`.
-        lost: Whether the track says that it has no place, or does not believe it.
+        lost: Whether the cell was not found, or the confidence is below the threshold.
         parent: Id of the track that ended because this one was born, see `end_replaced_tracks`; 0 elsewhere.
         dropped: Number of births for which there was no free slot, the same in every slot.
     """
@@ -160,18 +162,18 @@ class Observation(NamedTuple):
 
 
 def empty_state(tracker: Tracker, *, slots: int, shape: tuple[int, int]) -> TrackState:
-    """A state without cells.
+    """State without cells, before the first frame.
 
     Args:
         tracker: The configuration.
-        slots: Number of cells that can be followed at a time.
+        slots: Largest number of cells that are followed at the same time.
         shape: Size (y, x) of the frames.
 
     Returns:
-        All slots free.
+        The state, in which all slots are free.
 
     Raises:
-        ValueError: If the configuration does not fit together.
+        ValueError: If settings of the configuration contradict each other.
     """
     strides = tracker.features.strides
     if len(strides) != len(tracker.weights):
@@ -205,7 +207,7 @@ def empty_state(tracker: Tracker, *, slots: int, shape: tuple[int, int]) -> Trac
 def windows_at(
     tracker: Tracker, prepared: Any, centres: Float[Array, "cell 2"], scales: Float[Array, " cell"]
 ) -> Windows:
-    """The tracker's features around points; with a fixed size of windows, scales are not looked at.
+    """Features in windows around points; scales are ignored if the windows have a fixed size.
 
     Args:
         tracker: The configuration.

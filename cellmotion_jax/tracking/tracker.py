@@ -1,9 +1,8 @@
-"""All cells of a movie followed at once: `empty_state`, then `step` per frame, in constant memory.
+"""Tracker for all cells of a movie at once: `empty_state`, then `step` per frame, in constant memory.
 
-Every cell has a slot. Slots that are free take part in the arithmetic and their results are not looked at, so
-that shapes, and with them the compiled program, stay the same while cells come and go. A whole movie is a
-`jax.lax.scan` over `step` (`follow`); a live one calls `step` itself. Nothing here loops over cells or frames
-in Python.
+Every cell has a slot. Free slots are computed too and their results are ignored, so that shapes, and with
+them the compiled program, stay the same when cells appear and disappear. A whole movie is a `jax.lax.scan`
+over `step` (`follow`); a live one calls `step` itself. There is no Python loop over cells or frames.
 """
 
 from __future__ import annotations
@@ -27,26 +26,26 @@ from cellmotion_jax.tracking.search import search
 from cellmotion_jax.tracking.state import Births, Observation, Tracker, TrackState, windows_at
 
 LEAST_MEAN_RESPONSE = 0.05
-"""A response below this is never what is usual for a cell, so that noise is not held against noise."""
+"""Lower bound of the mean response of a track, so that a response of noise is not compared with noise."""
 
 
 def step(
     tracker: Tracker, state: TrackState, frame: Float[Array, "y x"], births: Births
 ) -> tuple[TrackState, Observation]:
-    """Follows every cell into the next frame, begins the new ones, and lets all filters learn.
+    """Tracks every cell into the next frame, begins new tracks, and updates all filters.
 
-    A newborn takes its given place. A track that sits within the exclusion radius of it, or is the nearest to
-    two newborns within the reach of a division, ends in the frame before and is the parent: a birth is told
-    from outside, the track may be mistaken.
+    A newborn cell gets its given position. A track within the exclusion radius of it, or the track that is
+    nearest to two newborns within the reach of a division, ends in the frame before and becomes the parent:
+    births are given by the caller and are therefore trusted more than the track.
 
     Args:
         tracker: The configuration.
-        state: What is known so far.
+        state: State before the frame.
         frame: Intensities.
-        births: Cells that begin here; all cells do in the first frame.
+        births: Cells that begin in this frame; in the first frame these are all cells.
 
     Returns:
-        The new state, and what there is to tell.
+        The new state, and the observation of every slot.
     """
     shape = np.array([frame.shape], np.float32)
     prepared = tracker.features.prepare(frame)
@@ -140,13 +139,13 @@ def step(
 def follow(
     tracker: Tracker, state: TrackState, frames: Float[Array, "time y x"], births: Births
 ) -> tuple[TrackState, Observation]:
-    """`step` over frames as one `jax.lax.scan`.
+    """Tracks all cells through a movie: `step` over its frames in one `jax.lax.scan`.
 
     Args:
         tracker: The configuration.
-        state: What is known before the first frame, from `empty_state` or an earlier call.
+        state: The state before the first frame, from `empty_state` or an earlier call.
         frames: A movie or a part of it.
-        births: As of `step`, with a leading axis of frames.
+        births: As in `step`, with a leading axis of frames.
 
     Returns:
         The last state, and the observations with a leading axis of frames.

@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill at any moment, and the configuration they belong to.
+"""Checkpoints that stay valid when a run is killed, and the check of the configuration they belong to.
 
 A checkpoint is an Orbax folder ``checkpoints/STEP`` with a record ``checkpoints/STEP.json`` of the
 size and CRC-32 of every file in it, written last and renamed into place: a folder without a record
@@ -30,11 +30,11 @@ _log = logging.getLogger(__name__)
 
 
 def save(folder: pathlib.Path, step: int, tree: Any) -> None:
-    """Writes a checkpoint and drops all but the newest ``KEEP``.
+    """Writes a checkpoint and deletes all but the newest ``KEEP``.
 
     Args:
         folder: The ``checkpoints`` folder of a run; made if absent.
-        step: Number of the update it was taken after.
+        step: Number of updates done before the checkpoint.
         tree: Pytree of arrays (typed random keys included).
     """
     folder = folder.resolve()  # Orbax refuses relative paths.
@@ -81,10 +81,10 @@ def check_same_configuration(path: pathlib.Path, config: Any, *, may_differ: Seq
     Args:
         path: JSON file in the folder of the run.
         config: Frozen dataclass, the whole experiment.
-        may_differ: Dotted fields that do not alter what is computed.
+        may_differ: Dotted names of fields that do not change the result.
 
     Raises:
-        InputError: Names every field that differs, with its value then and now.
+        InputError: If a field differs; the message names every such field with its old and new value.
     """
     now = flat_configuration(config)
     if not path.exists() or not any(path.parent.rglob("checkpoints/*.json")):
@@ -153,7 +153,7 @@ def _crc32(file: pathlib.Path) -> int:
 
 
 def _damage(path: pathlib.Path) -> str | None:
-    """What is wrong with a checkpoint, None if it is as it was written."""
+    """Description of the damage of a checkpoint; None if it is intact."""
     try:
         recorded = json.loads(path.with_suffix(".json").read_text())
     except (OSError, ValueError):

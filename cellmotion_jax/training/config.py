@@ -1,4 +1,4 @@
-"""Typed settings of a training run; every field has its meaning below it, which ``--help`` prints."""
+"""Settings of a training run; the string below each field is its help text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cellmotion_jax.errors import InputError
 
 
 class Precision(enum.Enum):
-    """Compute type; parameters and optimiser state are float32 in any case."""
+    """Floating-point type of computations; parameters and optimiser state are always float32."""
 
     float32 = enum.member(jnp.float32)
     bfloat16 = enum.member(jnp.bfloat16)
@@ -23,12 +23,13 @@ class Precision(enum.Enum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A stretch of training with one learning-rate curve and one set of frozen parameters."""
+    """A phase of training with one learning-rate schedule and one set of frozen parameters."""
 
     steps: int | None = None
-    """Optimiser updates; either these or epochs are given."""
+    """Number of optimiser updates; give either steps or epochs."""
     epochs: int | None = None
-    """Passes over the training samples, of the largest split where several members train side by side."""
+    """Number of passes over the training samples; where several members train together, over the largest
+    training split."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
     warmup_steps: int = 0
@@ -36,18 +37,18 @@ class Phase:
     final_fraction: float = 1.0
     """The rate follows a cosine down to this fraction of its peak; 1 keeps it constant."""
     frozen: tuple[str, ...] = ()
-    """Parameter paths that do not move, for example `backbone` or `head/direction`; modules under them run as
-    in evaluation, with fixed batch-normalisation statistics and without dropout."""
+    """Paths of parameters that are not trained, for example `backbone` or `head/direction`. Their modules run
+    as in evaluation: fixed batch-normalisation statistics and no dropout."""
     fixed_statistics: tuple[str, ...] = ()
-    """Paths of modules that train, but whose batch normalisation keeps the statistics that it has; small
-    batches of a few cells are poor statistics for a pretrained encoder."""
+    """Paths of modules whose parameters are trained, but whose batch-normalisation statistics stay fixed.
+    Useful for a pretrained encoder when batches are too small to estimate these statistics."""
     statistics_momentum: float | None = None
-    """Share of its running statistics that batch normalisation keeps in an update. None leaves the choice to
-    the network, whose authors trained it for very many updates (MobileNetV2 keeps 0.999); where hundreds
-    are all there are, 0.9 lets the statistics follow."""
+    """Momentum of the running statistics of batch normalisation. None uses the value of the network, which
+    its authors chose for very many updates (MobileNetV2: 0.999); for a training of a few hundred updates 0.9
+    is suitable."""
 
     def __post_init__(self) -> None:
-        """Refuses a phase without an update, or of two lengths."""
+        """Raises InputError for a phase without updates, or with both steps and epochs."""
         if (self.steps is None) == (self.epochs is None):
             raise InputError(
                 f"phases.steps is {self.steps} and phases.epochs is {self.epochs}; give one of them, "
@@ -63,13 +64,13 @@ class Phase:
             )
 
     def in_steps(self, *, samples: int, batch_size: int) -> Phase:
-        """The same phase with its length in updates; the last batch of an epoch may reach into the next."""
+        """The same phase with its length in updates; a batch may contain samples of two epochs."""
         if self.epochs is None:
             return self
         return dataclasses.replace(self, steps=self.epochs * -(-samples // batch_size), epochs=None)
 
     def schedule(self) -> optax.Schedule:
-        """The learning rate as a function of the update within this phase, whose length is in steps."""
+        """The learning rate as a function of the update within this phase, whose length must be in steps."""
         decay = optax.cosine_decay_schedule(
             self.learning_rate, max(_steps(self) - self.warmup_steps, 1), alpha=self.final_fraction
         )
@@ -100,15 +101,16 @@ class AdamW:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AdaDelta:
-    """Steps scaled by the ratio of past steps to past gradients (Zeiler 2012).
+    """AdaDelta: updates scaled by the ratio of past updates to past gradients (Zeiler 2012).
 
-    The rate of a phase multiplies the steps; 1 is the method as published, which finds its own scale.
+    The learning rate of a phase multiplies the updates; 1 is the published method.
     """
 
     rho: float = 0.95
     """Decay of both running means."""
     epsilon: float = 1e-6
-    """Added to both running means under their roots, and so the size of the first steps."""
+    """Constant added to both running means before the square root; it determines the size of the first
+    updates."""
 
     def build(self, schedule: optax.Schedule) -> optax.GradientTransformation:
         """The optax transformation for a learning-rate schedule over the whole run."""
@@ -120,12 +122,12 @@ Optimizer = AdamW | AdaDelta
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    """How a run is carried out: cadence, stopping, seed, folder."""
+    """Settings of a run: batch size, seed, evaluation, checkpoints, early stopping, folder."""
 
     batch_size: int = 32
     """Samples per update (and per member, where several train side by side)."""
     seed: int = 0
-    """Seed of initialisation, sampling order, augmentation and splits."""
+    """Random seed of initialisation, sampling order, augmentation and splits."""
     log_every: int = 20
     """Updates between log rows; metrics stay on the device in between."""
     evaluate_every: int = 100
@@ -138,7 +140,7 @@ class Run:
     """Where checkpoints, logs and pictures go; runs/EXPERIMENT by default. A run found there is resumed."""
 
     def __post_init__(self) -> None:
-        """Refuses cadences that are no positive numbers."""
+        """Raises InputError for intervals that are not positive."""
         for name in ("batch_size", "log_every", "evaluate_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(

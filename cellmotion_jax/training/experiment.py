@@ -1,4 +1,4 @@
-"""What every experiment does: it opens its run, trains a network, and takes the best variables.
+"""Steps that all experiments share: opening a run, training a network, and reading the best variables.
 
 An experiment is a frozen dataclass of settings with a method ``train``. Of its settings `open_run` and
 `train_network` read those that all experiments have, see `Settings`; data, network, objective, evaluation and
@@ -47,7 +47,7 @@ class Settings(Protocol):
 
 @runtime_checkable
 class Experiment(Protocol):
-    """An experiment: settings and what is done with them."""
+    """An experiment: settings and a method that trains with them."""
 
     @property
     def run(self) -> Run:
@@ -60,21 +60,21 @@ class Experiment(Protocol):
 
 
 class Entry(NamedTuple):
-    """An experiment with what ``train.py --list`` says of it."""
+    """An experiment with its description for ``train.py --list``."""
 
     reproduces: str
-    """Which table or section of which paper, in one line."""
+    """Paper and table or section that it reproduces, in one line."""
     experiment: Experiment
-    """With its default settings."""
+    """The experiment with default settings."""
 
 
 class TrainingData(NamedTuple):
-    """What a network is trained on."""
+    """Training batches of a network."""
 
     batches: Callable[[int], Iterator[Mapping[str, np.ndarray]]]
     """``start_step -> iterator`` of batches with leading axes [member, batch]."""
     samples: int
-    """Samples of an epoch, of the largest member."""
+    """Number of samples per epoch, of the member with the most samples."""
 
 
 def open_run(experiment: Experiment, *, name: str) -> pathlib.Path:
@@ -82,13 +82,13 @@ def open_run(experiment: Experiment, *, name: str) -> pathlib.Path:
 
     Args:
         experiment: All settings.
-        name: Of the folder in ``runs``, where the settings name none.
+        name: Name of the folder in ``runs``, if the settings name no folder.
 
     Returns:
         The folder, absolute.
 
     Raises:
-        InputError: If a run that was started there had other settings; they are named.
+        InputError: If the folder holds a run with other settings; the message names them.
     """
     folder = (experiment.run.folder or pathlib.Path("runs") / name).resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,10 +104,10 @@ def training_data(
     Args:
         source: Samples.
         run: Batch size and seed.
-        indices: Samples to train on; None for all.
+        indices: Indices of the samples to train on; None for all.
 
     Returns:
-        The batches and how many samples there are.
+        The batches and the number of samples.
     """
     chosen = np.arange(len(source)) if indices is None else np.asarray(indices)
 
@@ -136,12 +136,12 @@ def train_network(
 
     Args:
         settings: Optimiser, phases and run.
-        folder: For checkpoints, log and ``curves.png``; made if it is absent. A training found there is
-            resumed.
+        folder: Folder for checkpoints, log and ``curves.png``; made if it is absent. A training found there
+            is resumed.
         network: Linen module.
         objective: ``(outputs, batch) -> (loss, terms)``.
         augment: ``(key, batch) -> batch``, inside the compiled step.
-        data: What to train on.
+        data: Training batches.
         members: Names of the members.
         evaluate: Validation metrics of shape ``[member]`` for a state with a leading member axis.
         best_metric: The validation metric that decides which parameters are best; smaller is better.
@@ -181,11 +181,11 @@ def variables_of(best: Best, *, member: int = 0) -> dict[str, Any]:
 
 
 def require_some(experiment: Experiment, *names: str) -> None:
-    """Refuses settings that leave nothing to do.
+    """Raises InputError for settings with an empty list where something is required.
 
     Args:
         experiment: The settings.
-        names: Of the tuples that must not be empty.
+        names: Names of the tuples that must not be empty.
 
     Raises:
         InputError: If one is empty.

@@ -1,4 +1,4 @@
-"""Where the numbers of a run go: a tidy CSV, TensorBoard, and the progress bar."""
+"""Log of a run: a CSV file in long format, TensorBoard, and the progress bar."""
 
 from __future__ import annotations
 

@@ -52,7 +52,8 @@ def fit(
 ) -> Best:
     """Trains one or several members side by side and returns the best parameters of each.
 
-    Into ``folder`` go ``checkpoints`` (the latest states), ``best`` (the best parameters so far) and the log.
+    ``folder`` will contain ``checkpoints`` (the latest states), ``best`` (the best parameters so far) and the
+    log.
 
     Args:
         model: Linen module.
@@ -60,7 +61,7 @@ def fit(
         augment: ``(key, batch) -> batch``, inside the compiled step.
         optimizer: Optimiser settings.
         phases: Stretches of training with their learning rates and frozen parameters.
-        run: Cadence, seed, stopping.
+        run: Intervals, seed, early stopping.
         folder: Folder of this run; a run found there is resumed.
         members: Names of the members.
         batches: ``start_step -> iterator`` of batches with leading axes ``[member, batch]``; batch i
@@ -73,8 +74,9 @@ def fit(
         The best parameters, with a leading member axis.
 
     Raises:
-        InputError: Settings that cannot work together, or differ from those of the run in ``folder``.
-        TrainingDiverged: Names the update and the checkpoint that is kept.
+        InputError: If settings contradict each other, or differ from those of the run in ``folder``.
+        TrainingDiverged: If the loss or a gradient is not finite; the message names the update and the
+            checkpoint that is kept.
     """
     mesh = _mesh()
     if run.batch_size % mesh.size:

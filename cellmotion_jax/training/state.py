@@ -1,4 +1,4 @@
-"""What a run carries from one update to the next; all of it, and nothing else, is checkpointed."""
+"""State of a training run from one update to the next; exactly this is saved in a checkpoint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TrainState(struct.PyTreeNode):
     """A model in training."""
 
     step: Leaf
-    """Int32: updates done so far, the only cursor of data and randomness."""
+    """Number of updates done so far (int32); it alone determines the next batch and the random numbers."""
     params: Any
     batch_stats: Any
     opt_state: Any
@@ -31,7 +31,7 @@ class TrainState(struct.PyTreeNode):
 
 
 class Best(struct.PyTreeNode):
-    """The parameters with the lowest validation metric so far, and when that was."""
+    """The parameters with the lowest validation metric so far, and the update at which it was reached."""
 
     metric: Leaf
     step: Leaf
@@ -45,7 +45,7 @@ class MetricSums(struct.PyTreeNode):
     sums: dict[str, Leaf]
     count: Leaf
     diverged_at: Leaf
-    """First update whose loss or gradient was not finite; -1 while there is none."""
+    """First update whose loss or gradient was not finite; -1 if there is none."""
 
 
 class Progress(struct.PyTreeNode):
@@ -68,10 +68,11 @@ def init_state(
 
     Args:
         key: JAX random key; initialisation and the run draw from two halves of it.
-        example: Model input of the right shape and type; its values do not matter.
+        example: Model input with the right shape and type; its values are not used.
         model: Linen module called as ``model(inputs, train=...)``.
         optimizer: optax transformation.
-        pretrained: ``params`` and ``batch_stats`` of parts of the model, which replace what was drawn.
+        pretrained: ``params`` and ``batch_stats`` of parts of the model, which replace the random initial
+            values.
 
     Returns:
         State at step 0.
@@ -101,7 +102,7 @@ def _overlaid(variables: Mapping[str, Any], pretrained: Mapping[str, Any]) -> di
 
 
 def init_progress(state: TrainState, metric_names: tuple[str, ...]) -> Progress:
-    """Wraps a fresh state: no best yet, no metrics summed."""
+    """Progress at the start of a run: no best parameters yet, no metrics summed."""
     zeros = jnp.zeros(state.step.shape, jnp.float32)
     return Progress(
         state=state,
@@ -121,7 +122,7 @@ def init_progress(state: TrainState, metric_names: tuple[str, ...]) -> Progress:
 
 
 def keep_best(best: Best, state: TrainState, metric: Float[Array, "..."]) -> Best:
-    """Takes over the parameters of those members whose metric has improved; a NaN never improves."""
+    """Updates the best parameters of those members whose metric has improved; NaN is never an improvement."""
     improved = metric < best.metric
 
     def select(new: Array, old: Array) -> Array:

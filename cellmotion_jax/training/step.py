@@ -1,4 +1,4 @@
-"""One update: augmentation, forward, loss, gradient, optimiser. Read top to bottom, this is training."""
+"""One update of training: augmentation, forward pass, loss, gradient, optimiser."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def train_step(
         objective: ``(outputs, batch) -> (scalar loss, named scalar terms)``.
         augment: ``(key, batch) -> batch``, images and labels together.
         optimizer: optax transformation over all parameters.
-        frozen: Paths of parameters that must not move. Their gradients and updates are zero, their
-            modules run as in evaluation: fixed batch-normalisation statistics, no dropout.
-        fixed_statistics: Paths of modules whose parameters train, but whose batch normalisation uses its
-            running statistics and leaves them as they are.
-        statistics_momentum: Share of its running statistics that batch normalisation keeps; None for the
-            network's own choice.
+        frozen: Paths of parameters that are not trained. Their gradients and updates are zero, their modules
+            run as in evaluation: fixed batch-normalisation statistics, no dropout.
+        fixed_statistics: Paths of modules whose parameters are trained, but whose batch normalisation uses
+            its running statistics and does not change them.
+        statistics_momentum: Momentum of the running statistics of batch normalisation; None uses the value of
+            the network.
 
     Returns:
         The next state and the metrics with this update's loss, terms and gradient norm added.

@@ -1,4 +1,4 @@
-"""The loss on validation samples, and its terms, between the updates of a training."""
+"""Validation loss and its terms during a training."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from cellmotion_jax.training.step import Objective, side_by_side
 def make_validation(
     network: nn.Module, objective: Objective, samples: Source, *, batch_size: int, mask: str = "annotated"
 ) -> Callable[[TrainState | Best], Mapping[str, np.ndarray]]:
-    """Makes the function that gives the loss and its terms on all samples, each of shape [1].
+    """Returns a function that computes the loss and its terms over all samples, each of shape [1].
 
     Args:
         network: Linen module.
-        objective: The loss, a mean over what the mask selects.
+        objective: The loss, a mean over the elements that the mask selects.
         samples: Validation samples, read anew in every evaluation.
-        batch_size: Samples at a time.
-        mask: The feature that says what of a sample counts.
+        batch_size: Number of samples per batch.
+        mask: Name of the feature that holds the mask of a sample.
 
     Returns:
         ``state -> metrics`` for a state with a leading member axis of length 1.

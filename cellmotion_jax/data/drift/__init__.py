@@ -1,6 +1,6 @@
-"""Drift of the microscope, measured and taken back.
+"""Measurement and correction of the drift of the microscope.
 
-In reading order: ``correct`` (a movie whose frames show the field that all share), ``registration`` (the
+In reading order: ``correct`` (a movie whose frames show the common field of view), ``registration`` (the
 shift of a frame by phase correlation of its background), ``stackreg`` (affine changes, by pystackreg).
 """
 

@@ -1,4 +1,4 @@
-"""Movies without the drift of the microscope: Gómez-de-Mariscal et al. 2021, Appendix A.
+"""Drift-corrected movies (Gómez-de-Mariscal et al. 2021, Appendix A).
 
 movie = drift_corrected(open_movie("experiment.tif"))
 write_drift("drift.csv", movie)
@@ -24,13 +24,13 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import written_beside
 
 LONGEST_GAP = 5
-"""So many frames in a row may be blank or blurred; more are a movie that cannot be followed."""
+"""Largest number of consecutive frames that may be blank or blurred; the drift is not known beyond it."""
 COLUMNS = ("frame", "dy", "dx", "yy", "yx", "y0", "xy", "xx", "x0", "correlation", "measured")
 _LINEAR = np.s_[:, :2]
 
 
 class Correction(enum.Enum):
-    """What is taken back of a drift, and how."""
+    """Kind of drift correction."""
 
     whole_pixels = enum.auto()
     """Translation, rounded to pixels: frames are cut out and no grey value changes."""
@@ -41,31 +41,31 @@ class Correction(enum.Enum):
 
 
 class Drift(NamedTuple):
-    """How the field of a movie moved."""
+    """Measured drift of a movie."""
 
     matrices: Float64[np.ndarray, "frame 2 3"]
-    """From points (y, x, 1) of the first frame to where their content is in each; whole pixels are not
-    rounded here."""
+    """Maps from points (y, x, 1) of the first frame to the positions of their content in each frame; not
+    rounded to whole pixels."""
     correlation: Float64[np.ndarray, " frame"]
     """Between the fine structure of each frame and the mean of those before, from 0 to 1; 1 for the first
     that is not constant, 0 for those before it."""
     measured: Bool[np.ndarray, " frame"]
-    """False for a frame that does not match those before, which is given the place of its predecessor, and
-    for constant frames at the beginning, which are given that of the first that is not."""
+    """False for a frame that does not match those before, which gets the drift of its predecessor, and for
+    constant frames at the beginning, which get that of the first frame that is not constant."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CorrectedMovie(Movie):
-    """The field that is in all frames of a movie, standing still; frames are corrected as they are read.
+    """Drift-corrected movie, cropped to the field that all frames share; corrected as it is read.
 
-    A `Movie` in all respects. Frames have the type of the raw movie; where they are interpolated, integers
+    It is a `Movie`. Frames have the type of the raw movie; where they are interpolated, integers
     are rounded and clipped to the range of the type. The pixel size is that of the first frame.
 
     Attributes:
-        raw: The movie as it is on the disk.
-        drift: How it moved.
-        matrices: From points (y, x, 1) of corrected frames to points (y, x) of the raw ones: the drift as it
-            is taken back, from the corner of the common field on.
+        raw: The movie on the disk.
+        drift: Its measured drift.
+        matrices: Maps from points (y, x, 1) of corrected frames to points (y, x) of the raw ones: the
+            correction, with the corner of the common field as origin.
     """
 
     raw: Movie
@@ -87,7 +87,7 @@ class CorrectedMovie(Movie):
         return np.clip(np.round(values), limits.min, limits.max).astype(self.dtype)
 
     def to_raw(self, frame: int, points: Float[np.ndarray, "point 2"]) -> Float64[np.ndarray, "point 2"]:
-        """Where points (y, x) of a corrected frame are in the raw one.
+        """Maps points (y, x) of a corrected frame to the raw one.
 
         Args:
             frame: Number of the frame.
@@ -101,31 +101,32 @@ class CorrectedMovie(Movie):
 
 
 def drift_corrected(movie: Movie, *, correction: Correction = Correction.whole_pixels) -> CorrectedMovie:
-    """Measures the drift of a movie and takes it back when frames are read.
+    """Measures the drift of a movie and returns the corrected movie; frames are corrected when they are read.
 
-    The whole movie is read once, frame by frame, to place each frame on a mean of those before it
-    (:func:`registration.place_frame`). What is left is the field common to all frames, in the grid of the
-    first; under an affine map the largest rectangle between the inmost corners.
+    The whole movie is read once, frame by frame, to register each frame to a mean of those before it
+    (:func:`registration.place_frame`). The result is the field common to all frames, on the grid of the
+    first; for affine maps, the largest rectangle between the innermost corners.
 
     The authors use StackReg, affine, between neighbouring frames. Deviations: translation is the default,
-    since a stage moves and does not shear; the cells are kept from deciding; the reference does not walk off.
+    since a stage moves and does not shear; the cells have little influence; the reference does not accumulate
+    errors.
 
-    Rounding to whole pixels is the default. Half a pixel of interpolation leaves 68 % of the finest structure
+    Rounding to whole pixels is the default. Interpolation by half a pixel leaves 68 % of the finest structure
     of PhC-C2DH-U373 (median absolute Laplacian; linear interpolation leaves 38 %), in some frames and not in
-    others, which a network that compares frames sees. Lengths within a frame do not depend on it at all;
+    others, which affects a network that compares frames. Lengths within a frame do not depend on it at all;
     positions are off by at most half a pixel, a step between frames by 0.4 (root mean square).
 
-    Frames that do not match those before, because they are blank or out of focus, keep the place of their
-    predecessor, up to five in a row. Up to five constant frames may come first; then the first that is not
-    constant is what the others are placed on. A first frame out of focus cannot be told from a good one: the
-    movie is refused, and the message names it.
+    Frames that do not match those before, because they are blank or out of focus, get the drift of their
+    predecessor, up to five in a row. Up to five constant frames may come first; then the others are
+    registered to the first that is not constant. A first frame out of focus cannot be distinguished from a
+    good one: the movie is refused, and the message names the frame.
 
     Args:
         movie: Frames of one field.
-        correction: What is taken back.
+        correction: Kind of correction.
 
     Returns:
-        A movie to be used in the place of the raw one. A single frame is left as it is.
+        The corrected movie, to be used instead of the raw one. A single frame is not changed.
 
     Raises:
         InputError: If more than five frames in a row, or more than half of those after the first that is not
@@ -169,10 +170,10 @@ def measure_drift(movie: Movie, *, affine: bool = False) -> Drift:
 
     Args:
         movie: Frames of one field.
-        affine: Affine maps, not translations only.
+        affine: Measure affine maps instead of translations.
 
     Returns:
-        Where every frame lies.
+        The drift of every frame.
 
     Raises:
         InputError: As :func:`drift_corrected`, but for the common field.
@@ -200,12 +201,12 @@ def measure_drift(movie: Movie, *, affine: bool = False) -> Drift:
 
 
 def write_drift(path: str | os.PathLike[str], movie: CorrectedMovie) -> None:
-    """Writes how a movie moved, one row per frame.
+    """Writes the drift of a movie as a table, one row per frame.
 
     ``frame`` from 0; ``dy``, ``dx``, how far the content of the middle of the first frame has moved since, in
-    pixels; ``yy, yx, y0, xy, xx, x0``, which lead from a point of the corrected frame to the raw one,
+    pixels; ``yy, yx, y0, xy, xx, x0``, the map from a point of the corrected frame to the raw one,
     ``y_raw = yy y + yx x + y0`` and ``x_raw = xy y + xx x + x0``; ``correlation`` from 0 to 1; ``measured``,
-    0 where the frame did not match and has the place of the one before, or is constant and before all others.
+    0 where the frame did not match and has the drift of the one before, or is constant and before all others.
 
     Args:
         path: The file.
@@ -225,7 +226,7 @@ def write_drift(path: str | os.PathLike[str], movie: CorrectedMovie) -> None:
 def _common_field(
     matrices: Float64[np.ndarray, "frame 2 3"], shape: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """First and last pixel (y, x), on the grid of the first frame, of what lies in every frame."""
+    """First and last pixel (y, x), on the grid of the first frame, of the field that all frames share."""
     bottom, right = shape[0] - 1, shape[1] - 1
     corners = np.array([[0, 0], [0, right], [bottom, 0], [bottom, right]]).T
     offsets = corners - matrices[:, :, 2:]
@@ -244,14 +245,14 @@ def _read(movie: Movie, number: int) -> Num[np.ndarray, "y x"]:
 
 
 def _begin(image: Num[np.ndarray, "y x"]) -> tuple[Reference, Placement]:
-    """A frame as the first; nothing is measured while it has no structure to compare others with."""
+    """Starts the measurement with a frame, unless it has no structure that others can be compared with."""
     reference = first_reference(image)
     found = bool(reference.mean.any())
     return reference, Placement(np.eye(2, 3), float(found), found)
 
 
 def _refusal(movie: Movie, begun: int, number: int, more: str) -> str:
-    """Why frames from ``number`` on have no place; the first that is not constant is ``begun``."""
+    """The message: frames from ``number`` on do not match; ``begun`` is the first that is not constant."""
     if number <= begun:
         return (
             f"{movie.path} is constant from {movie.frame_names[0]} to {movie.frame_names[begun]}, so that no "

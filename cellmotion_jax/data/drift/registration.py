@@ -1,4 +1,4 @@
-"""How the background of a movie moves from frame to frame, while the cells on it go their own ways."""
+"""Registration of frames by their static background, while the cells on it move."""
 
 from __future__ import annotations
 
@@ -14,50 +14,52 @@ from skimage.filters import window
 from skimage.registration import phase_cross_correlation
 
 FINE, COARSE = 1.0, 4.0
-"""Standard deviations, in pixels, of the Gaussians between which lies the detail that is followed."""
+"""Standard deviations, in pixels, of the two Gaussians of the band-pass filter for background detail."""
 LIMIT = 0.3
-"""Detail is cut off here, in units of its own noise, so that a bright cell weighs no more than a fibre."""
+"""Detail is clipped at this value, in units of its noise, so that bright and faint structures have equal
+weight."""
 TAPER = 0.25
-"""Share of the field over which frames fade out towards their borders (Tukey's window)."""
+"""Share of the field over which frames are tapered towards their borders (Tukey window)."""
 NEWEST = 0.1
-"""Least share of the newest frame in the reference."""
+"""Smallest weight of the newest frame in the reference."""
 UPSAMPLING = 50
-"""Translations are found to 1/50 of a pixel."""
+"""Resolution of translations: 1/50 of a pixel."""
 CERTAIN = 8.0
-"""Height of a peak that counts, in standard deviations of the correlation; the peaks of noise reach 6."""
+"""Smallest height of an accepted peak, in standard deviations of the correlation; peaks of noise reach 6."""
 RELATED = 0.1
-"""Correlation that counts: 0.35 or more with a static background, 0.05 in a closed sheet of cells."""
+"""Smallest accepted correlation; it is 0.35 or more with a static background, 0.05 in a confluent cell
+layer."""
 LONGEST_JUMP = 0.25
-"""Share of the field; beyond it the correlation, which is circular, could take one jump for another."""
+"""Largest displacement as a share of the field; beyond it the circular correlation is ambiguous."""
 LARGEST_DISTORTION = 0.05
-"""Largest change of an affine map's linear part that is believed: three degrees, or five per cent."""
+"""Largest accepted change of the linear part of an affine map: three degrees, or five per cent."""
 
 Matrix = Float64[np.ndarray, "2 3"]
 Align = Callable[[Float32[np.ndarray, "y x"], Float32[np.ndarray, "y x"]], Matrix]
-"""Takes a reference and a moving image that is in place but for a few pixels; returns the matrix that leads
-from points (y, x, 1) of the reference to points (y, x) of the moving image."""
+"""Function of a reference and a moving image that is aligned up to a few pixels; it returns the matrix that
+maps points (y, x, 1) of the reference to points (y, x) of the moving image."""
 
 
 class Reference(NamedTuple):
-    """What the next frame is compared with."""
+    """Reference to which the next frame is registered."""
 
     mean: Float32[np.ndarray, "y x"]
-    """Mean structure of the frames so far, undistorted, where the last of them was."""
+    """Mean structure of the frames so far, undistorted, at the position of the last of them."""
     seen: int
-    """Frames in the mean."""
+    """Number of frames in the mean."""
     corner: Int[np.ndarray, " 2"]
-    """Where in the first frame the first pixel of the mean lies."""
+    """Position in the first frame of the first pixel of the mean."""
     last: Matrix
     """Placement of the last frame."""
 
 
 class Placement(NamedTuple):
-    """Where a frame lies."""
+    """Position of a frame."""
 
     matrix: Matrix
-    """From points (y, x, 1) of the first frame to where their content is in this one."""
+    """Map from points (y, x, 1) of the first frame to the positions of their content in this frame."""
     correlation: float
-    """With the reference, from 0 to 1."""
+    """Correlation with the reference, from 0 to 1."""
     measured: bool
     """False if the frame does not match the reference, and the matrix is that of the frame before."""
 
@@ -69,7 +71,7 @@ def first_reference(frame: Num[np.ndarray, "y x"]) -> Reference:
         frame: The first frame, all finite.
 
     Returns:
-        Its structure, where it is.
+        Its background structure at the origin.
     """
     return Reference(background_structure(frame), 1, np.zeros(2, int), np.eye(2, 3))
 
@@ -77,13 +79,13 @@ def first_reference(frame: Num[np.ndarray, "y x"]) -> Reference:
 def place_frame(
     reference: Reference, frame: Num[np.ndarray, "..."], *, align: Align | None = None
 ) -> tuple[Reference, Placement]:
-    """Places the next frame of a movie on the mean of those before it.
+    """Registers the next frame of a movie to the mean of those before it.
 
     The translation is the peak of the cross-correlation
-    (:func:`skimage.registration.phase_cross_correlation`) of what is seen of the background in both
-    (:func:`background_structure`). Whitening each frequency, which makes it phase correlation proper, is left
-    out: camera noise and cells then decide. Frames of 592 x 752 pixels with 40 simulated cells on a faint
-    static background, moved at random by up to 15 pixels; errors of the steps between neighbours in pixels:
+    (:func:`skimage.registration.phase_cross_correlation`) of the background structure of both
+    (:func:`background_structure`). The frequencies are not whitened as in phase correlation, because then
+    camera noise and cells dominate. Frames of 592 x 752 pixels with 40 simulated cells on a faint static
+    background, moved at random by up to 15 pixels; errors of the steps between neighbours in pixels:
 
     ==================================================  ======  =======
     what is correlated                                  median  largest
@@ -96,9 +98,9 @@ def place_frame(
     ==================================================  ======  =======
 
     The reference is the mean of all frames, in which the newest counts a tenth or more. Sums of steps between
-    neighbours walk off, by 0.23 pixels in 24 of these frames, where this reference is off by 0.07 at most;
-    and the first frame is none once the drift has left it. The mean follows the field of view by whole
-    pixels, so that drift may add up to any length.
+    neighbours accumulate errors, 0.23 pixels in 24 of these frames, where this reference is off by at most
+    0.07; and the first frame cannot be the reference once the drift has left it. The mean is moved with the
+    field of view by whole pixels, so that the drift can become arbitrarily long.
 
     Args:
         reference: That of the frames so far.
@@ -134,15 +136,16 @@ def place_frame(
 
 
 def background_structure(frame: Num[np.ndarray, "y x"]) -> Float32[np.ndarray, "y x"]:
-    r"""What can be followed of a static background, with the cells on it faded out.
+    r"""Structure of the static background of a frame, in which the cells are suppressed.
 
     .. math:: s = \frac{\operatorname{clip}(d / 0.3 n, -1, 1)}{1 + (a / 1.5 q)^4}, \qquad
         d = G_1 I - G_4 I, \quad a^2 = G_4 d^2
 
     with Gaussians :math:`G` of 1 and 4 pixels. The detail :math:`d` is cut off at 0.3 of its noise :math:`n`
-    (1.4826 times the median absolute value), so that bright and faint count alike; and it fades where it is
-    stronger, over some pixels, than in the calmest quarter of the frame, of which :math:`q` is the upper
-    bound. Cells may thus cover three quarters of the field, but something must lie beside them.
+    (1.4826 times the median absolute value), so that bright and faint structures have equal weight; and it is
+    reduced where it is stronger, over some pixels, than in the calmest quarter of the frame, of which
+    :math:`q` is the upper bound. Cells may thus cover three quarters of the field, but there must be some
+    background.
 
     Args:
         frame: Grey values of any type, all finite.
@@ -165,7 +168,7 @@ def background_structure(frame: Num[np.ndarray, "y x"]) -> Float32[np.ndarray, "
 
 class _Translation(NamedTuple):
     shift: Float64[np.ndarray, " 2"]
-    """From the reference to the moving image."""
+    """Translation from the reference to the moving image."""
     correlation: float
     certain: bool
 
@@ -201,7 +204,7 @@ def _after_shift(matrix: Matrix, shift: Int[np.ndarray, " 2"]) -> Matrix:
 
 
 def _moved(image: Float32[np.ndarray, "y x"], shift: Int[np.ndarray, " 2"]) -> Float32[np.ndarray, "y x"]:
-    """The image with its content moved by whole pixels, 0 where nothing moves in."""
+    """The image with its content moved by whole pixels, filled with 0."""
     moved = np.zeros_like(image)
     sides = list(zip(shift.tolist(), image.shape))
     target = tuple(slice(max(0, by), size + min(0, by)) for by, size in sides)

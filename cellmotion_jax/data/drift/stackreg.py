@@ -10,13 +10,12 @@ from cellmotion_jax.errors import InputError
 
 
 def affine_aligner() -> Align:
-    """StackReg's affine registration of one image to another, as :func:`registration.place_frame` wants it.
+    """StackReg's affine registration of one image to another, for :func:`registration.place_frame`.
 
-    The least squared difference over a pyramid of images (Thévenaz et al. 1998). On frames themselves it
-    follows the cells: it was off by 1 to 33 pixels somewhere in the field, in simulated movies and in
-    PhC-C2DH-U373 under known maps. It is given only what is seen of the background
-    (:func:`registration.background_structure`), after the translation, and is then off by 0.13
-    at most.
+    The least squared difference over a pyramid of images (Thévenaz et al. 1998). Applied to the frames
+    themselves it is dominated by the cells: it was off by 1 to 33 pixels somewhere in the field, in simulated
+    movies and in PhC-C2DH-U373 under known maps. It is therefore applied to the background structure
+    (:func:`registration.background_structure`), after the translation, and is then off by 0.13 at most.
 
     Returns:
         A function of reference and moving image.

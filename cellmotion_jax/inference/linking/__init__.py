@@ -1,8 +1,8 @@
-"""Label images of a movie linked to tracks with gaps, divisions and merges.
+"""Linking of the label images of a movie to tracks with gaps, divisions and merges.
 
-In reading order: ``linker`` (both steps), ``frames`` (links between neighbouring frames), ``gaps`` (what
-joins the segments of tracks), ``tracks`` (tracks of the Cell Tracking Challenge, of all links),
-``ctc_result`` (their label images, written).
+In reading order: ``linker`` (both steps), ``frames`` (links between neighbouring frames), ``gaps`` (joining
+of track segments), ``tracks`` (tracks of the Cell Tracking Challenge from all links), ``ctc_result`` (writing
+of their label images).
 """
 
 from cellmotion_jax.inference.linking.ctc_result import write_linked_result

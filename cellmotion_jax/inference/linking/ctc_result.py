@@ -1,4 +1,4 @@
-"""Tracks as a result folder of the Cell Tracking Challenge (CTC)."""
+"""Writing of linked tracks as a result folder of the Cell Tracking Challenge (CTC)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ def write_linked_result(
 ) -> None:
     """Writes linked instances as ``maskT.tif`` and ``res_track.txt``, each instance under its track.
 
-    One mask at a time, by the rules of :func:`~cellmotion_jax.data.ctc_masks.write_masks`.
+    One mask is in memory at a time; the rules are those of
+    :func:`~cellmotion_jax.data.ctc_masks.write_masks`.
 
     Args:
         folder: The folder to make, e.g. ``DATASET/01_RES``. It may exist if it is empty.
-        links: Of `link_instances`, or of a `Linker`.
-        segmentations: The label images that were linked, once more.
-        digits: Of the frame numbers, as many as those of the movie; more where there are more frames.
+        links: Result of `link_instances` or of a `Linker`.
+        segmentations: The label images that were linked, given again.
+        digits: Number of digits of the frame numbers, as in the movie; more if the number of frames needs
+            them.
 
     Raises:
         ValueError: If an image holds a label that was not linked.

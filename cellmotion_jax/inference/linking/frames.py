@@ -1,4 +1,4 @@
-"""Instances of one frame, and how they go on from those of the frame before: the first step of linking."""
+"""Instances of one frame and their links to the frame before: the first step of linking."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cellmotion_jax.tracking.linking import LinkCost
 
 
 class FrameInstances(NamedTuple):
-    """The instances of a frame in the order of their labels, and their ties to the frame before."""
+    """The instances of a frame in the order of their labels, and their links to the frame before."""
 
     label: Int[np.ndarray, " instance"]
     centroid: Float[np.ndarray, "instance 2"]
@@ -22,15 +22,16 @@ class FrameInstances(NamedTuple):
     area: Float[np.ndarray, " instance"]
     """Pixels."""
     source: Int[np.ndarray, " instance"]
-    """Position in the frame before of the instance that each one continues; -1 for none."""
+    """Index of the predecessor of each instance in the frame before; -1 for none."""
     divisions: Candidates
-    """From instances of the frame before that go on to instances here that continue none."""
+    """Candidate divisions: from instances of the frame before that have a successor, to instances here
+    without a predecessor."""
     merges: Candidates
-    """From instances of the frame before that do not go on to instances here."""
+    """Candidate merges: from instances of the frame before without a successor, to instances here."""
 
 
 def measure_instances(cells: NumberedCells) -> FrameInstances:
-    """Areas and centroids; no instance continues another yet."""
+    """Areas and centroids of the instances of a frame, without links."""
     area, centroid = areas_and_centroids(cells)
     return FrameInstances(
         label=cells.labels[1:].astype(np.int64),
@@ -68,26 +69,27 @@ def link_to_previous(
     cost: LinkCost,
     division: LinkCost,
 ) -> FrameInstances:
-    """Links a frame to the one before, the best set of links; the oracle of `tracking.linking.link_frames`.
+    """Links a frame to the one before by optimal assignment; reference for `tracking.linking.link_frames`.
 
-    The cost of a link is that of `LinkCost` on the intersection over union; links below 1 are made such that
-    the sum of what they are below 1 is largest. What is left over may have merged with an instance of the
-    next frame, at the same cost with the share of the smaller instance that overlaps as similarity, since
-    the area of the larger one is not its own alone; or may be a daughter (`_divisions`).
+    The cost of a link is that of `LinkCost` on the intersection over union; of all sets of links with costs
+    below 1, the one with the largest sum of (1 - cost) is taken. An instance without a successor may have
+    merged with an instance of the next frame, at the same cost with the share of the smaller instance that
+    overlaps as similarity, since the area of the larger one is not its own alone; or may be a daughter
+    (`_divisions`).
 
     Distances, overlaps and costs are dense tables: memory and time grow with the product of the numbers of
-    instances, whatever is out of reach, and the assignment is cubic at worst. Two frames of 1,000 instances
-    take 0.1 s and 70 MB, two of 6,000 take 5 s and 2.4 GB.
+    instances, also if most pairs are out of reach, and the assignment is cubic in the worst case. Two frames
+    of 1,000 instances take 0.1 s and 70 MB, two of 6,000 take 5 s and 2.4 GB.
 
     Args:
         before: The frame before.
         after: This frame.
-        shared: Of `shared_pixels`.
-        cost: Of links and merges.
-        division: Of divisions.
+        shared: Result of `shared_pixels`.
+        cost: Cost of links and merges.
+        division: Cost of divisions.
 
     Returns:
-        This frame with its ties.
+        This frame with its links.
     """
     apart = np.linalg.norm(before.centroid[:, None] - after.centroid[None], axis=-1)
     areas = before.area[:, None], after.area[None]
@@ -111,7 +113,7 @@ def link_to_previous(
 def _divisions(
     before: FrameInstances, after: FrameInstances, source: Int[np.ndarray, " instance"], *, cost: LinkCost
 ) -> Candidates:
-    """Instances without a link, each as the sister of every instance with one.
+    """Candidate divisions: every instance without a predecessor as the sister of every instance with one.
 
     Daughters move apart in opposite directions and are of one size, whereas how far they go differs between
     kinds of cells: in four challenge movies 9 of 10 have their midpoint within half a diameter of the mother,

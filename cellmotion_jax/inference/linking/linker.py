@@ -1,10 +1,9 @@
-"""Instances that were found frame by frame, linked to tracks with gaps, divisions and merges.
+"""Linking of instances that were found frame by frame to tracks with gaps, divisions and merges.
 
-Two steps, as Jaqaman et al. 2008 have them. Instances of neighbouring frames are linked as soon as both are
-known, the best set of links at a time; that leaves segments of tracks. When the movie is over, the library
-laptrack (Fukai and Kawaguchi 2023) joins the segments in one assignment for the whole movie: an end to a
-later beginning (gap), a beginning to a cell that goes on (division), an end to a cell that was already there
-(merge).
+Two steps, as in Jaqaman et al. 2008. Instances of neighbouring frames are linked as soon as both are known,
+with the optimal set of links; this gives track segments. After the last frame, the library laptrack (Fukai
+and Kawaguchi 2023) joins the segments in one assignment for the whole movie: an end to a later beginning
+(gap), a beginning to a cell that continues (division), an end to a cell that already existed (merge).
 
 References:
     Jaqaman et al., Robust single-particle tracking in live-cell time-lapse sequences, Nature Methods 5, 2008.
@@ -38,21 +37,21 @@ from cellmotion_jax.tracking.linking import LinkCost
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LinkSettings:
-    """How instances are linked."""
+    """Settings of linking."""
 
     cost: LinkCost = LinkCost()
-    """Of links from frame to frame, across gaps and to what a cell merged with."""
+    """Cost of links from frame to frame, across gaps, and of merges."""
     division: LinkCost = LinkCost(reach=0.5)
-    """Of divisions; the distance is from the mother to the midpoint of the daughters."""
+    """Cost of divisions; the distance is from the mother to the midpoint of the daughters."""
     longest_gap: int = 2
-    """Frames in a row in which a cell may be missed and still go on."""
+    """Largest number of consecutive frames in which a cell may be missed without ending its track."""
     divisions: bool = True
-    """Whether a cell that appears may be a daughter of one beside it."""
+    """Whether a cell that appears may be the daughter of a neighbouring cell."""
     merges: bool = False
-    """Whether a cell that disappears may have become part of one beside it."""
+    """Whether a cell that disappears may have merged with a neighbouring cell."""
 
     def __post_init__(self) -> None:
-        """Refuses settings without a meaning."""
+        """Raises ValueError for a negative ``longest_gap``."""
         if self.longest_gap < 0:
             raise ValueError(f"longest_gap is {self.longest_gap}; it is at least 0")
 
@@ -67,13 +66,13 @@ class Links(NamedTuple):
 
 
 class Linker:
-    """Takes the label images of a movie one by one and links their instances.
+    """Links the instances of a movie, whose label images are added one by one.
 
-    Of a frame it keeps a few numbers per instance, and the image of the last frame only.
+    It keeps a few numbers per instance of every frame, and the image of the last frame only.
     """
 
     def __init__(self, settings: LinkSettings | None = None) -> None:
-        """Nothing is known yet."""
+        """Starts without frames."""
         self._settings = settings or LinkSettings()
         self._image: NumberedCells | None = None
         self._frames: list[FrameInstances] = []
@@ -88,7 +87,7 @@ class Linker:
             labels: Label image, 0 for background, labels up to 65535; it may be empty.
 
         Raises:
-            ValueError: If it is no image or differs in size from the frame before.
+            ValueError: If it is not an image or differs in size from the frame before.
             InputError: If a label is negative or too large.
         """
         frame = len(self._frames)
@@ -146,17 +145,17 @@ class Linker:
 def link_instances(
     segmentations: Iterable[Integer[np.ndarray, "y x"]], settings: LinkSettings | None = None
 ) -> Links:
-    """Links the instances of a movie; `Linker` for label images that are at hand, or come one by one.
+    """Links the instances of a movie; runs a `Linker` over all label images.
 
     Args:
         segmentations: A label image of every frame.
-        settings: How.
+        settings: Settings of linking.
 
     Returns:
         The tracks.
 
     Raises:
-        ValueError: If an entry is no image or the sizes differ.
+        ValueError: If an entry is not an image or the sizes differ.
         InputError: If a label is negative or above 65535.
     """
     linker = Linker(settings)
@@ -168,11 +167,11 @@ def link_instances(
 def tracked_labels(
     labels: Integer[np.ndarray, "y x"], tracks: Int[np.ndarray, " instance"]
 ) -> Int32[np.ndarray, "y x"]:
-    """The label image of a frame with its instances named by their tracks.
+    """The label image of a frame in which every instance has the id of its track.
 
     Args:
-        labels: As it was linked.
-        tracks: Of that frame, an entry of `Links.tracks`.
+        labels: The label image that was linked.
+        tracks: Tracks of that frame, an entry of `Links.tracks`.
 
     Returns:
         Track ids, 0 for background.
@@ -189,7 +188,7 @@ def tracked_labels(
 
 
 class _Nodes(NamedTuple):
-    """The instances of all frames, counted through the movie."""
+    """The instances of all frames, numbered through the whole movie."""
 
     frame: Int[np.ndarray, " instance"]
     centroid: Float[np.ndarray, "instance 2"]
@@ -200,7 +199,7 @@ class _Nodes(NamedTuple):
 
 
 def _flatten(frames: Sequence[FrameInstances]) -> _Nodes:
-    """Counts instances through the movie instead of within their frames."""
+    """Numbers the instances through the whole movie instead of within their frames."""
     counts = [len(frame.area) for frame in frames]
     first = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
     before = first[:-1] - np.array([0, *counts[:-1]])[: len(counts)]

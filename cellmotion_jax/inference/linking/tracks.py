@@ -1,4 +1,4 @@
-"""Chains of linked instances as tracks with parents."""
+"""Conversion of links between instances to tracks with parents."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cellmotion_jax.data.track_table import TrackTable
 def tracks_of_links(
     frame: Int[np.ndarray, " instance"], joins: Int[np.ndarray, "join 2"], links: Int[np.ndarray, "link 2"]
 ) -> tuple[TrackTable, Int[np.ndarray, " instance"]]:
-    """Tracks as the Cell Tracking Challenge wants them, from which instance became which.
+    """Tracks in the format of the Cell Tracking Challenge from the links between instances.
 
-    A track goes on as long as an instance has exactly one successor, in the next frame, and that one has no
-    other predecessor. Everything else begins tracks, since no gap is allowed within a label: what comes after
-    a gap is the only child of the track before it, daughters are two children, and what several instances
-    merged into is the only child of one of them, preferably a linked one, since a track has one parent; the
-    others end.
+    A track continues as long as an instance has exactly one successor, in the next frame, and this successor
+    has no other predecessor. In all other cases a new track begins, since no gap is allowed within a label:
+    the track after a gap is the only child of the track before it; two daughters are two children; and the
+    track after a merge is the only child of one of the merged tracks, preferably of a linked one, since a
+    track has one parent; the other merged tracks end.
 
     Args:
         frame: Frame of every instance, not descending.
@@ -44,11 +44,11 @@ def tracks_of_links(
 def number_chains(
     source: Int[np.ndarray, " instance"], *, begins: Bool[np.ndarray, " instance"]
 ) -> Int[np.ndarray, " instance"]:
-    """Numbers 0, 1, ... of chains, in the order of their first instances.
+    """The chain of every instance; chains are numbered 0, 1, ... in the order of their first instances.
 
     Args:
-        source: Position of the instance before, lower than its own, where there is one.
-        begins: Which instances begin a chain.
+        source: Index of the predecessor, lower than the own index, where there is one.
+        begins: Whether an instance begins a chain.
 
     Returns:
         The number of the chain of every instance.

@@ -1,18 +1,18 @@
-"""Cells of a movie followed by correlation filters (Jackson-Smith 2016, CellTrack).
+"""Tracking of the cells of a movie by correlation filters (Jackson-Smith 2016, CellTrack).
 
-Every cell has a filter of its own, which learns its look and answers where it is in the next frame. The
-filters and the compiled tracker are in `cellmotion_jax.tracking`; here a movie is given to them. In reading
-order:
+Every cell has its own filter, which learns the appearance of the cell and locates it in the next frame. The
+filters and the compiled tracker are in `cellmotion_jax.tracking`; this package applies them to movies. In
+reading order:
 
-- ``seeds``: the cells to follow and the frames in which they begin.
-- ``seeds_file``: the same, read from label images and tables.
-- ``grid``: frames resized so that cells are as wide as the filters expect.
-- ``network_features``: features of DeepCell, RecogNet and MobileNetV2 for the filters.
-- ``track_movie``: all cells followed through a movie.
-- ``recorder``, ``tracks``: what is kept of every frame, and the table of tracks.
+- ``seeds``: the cells to track and the frames in which they begin.
+- ``seeds_file``: reading of seeds from label images and tables.
+- ``grid``: frames resized to a standard cell diameter.
+- ``network_features``: features from DeepCell, RecogNet and MobileNetV2 for the filters.
+- ``track_movie``: tracking of all cells through a movie.
+- ``recorder``, ``tracks``: collection of the results of all frames, and the table of tracks.
 - ``relabel``, ``masks``, ``ctc_result``: tracks drawn as label images of the Cell Tracking Challenge.
-- ``live``: what one filter sees, for a picture.
-- ``filters_file``: the learned filters, written.
+- ``live``: window and response of one filter, for the live view.
+- ``filters_file``: writing of the learned filters.
 """
 
 from cellmotion_jax.methods.celltrack.ctc_result import track_spans, write_ctc_result

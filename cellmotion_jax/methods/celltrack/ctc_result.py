@@ -1,4 +1,4 @@
-"""Tracks of correlation filters as a result folder of the Cell Tracking Challenge (CTC)."""
+"""Writing of tracks from correlation filters as a result folder of the Cell Tracking Challenge (CTC)."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from cellmotion_jax.methods.celltrack.tracks import Tracks
 
 
 class Spans(NamedTuple):
-    """Tracks cut at their gaps, since CTC allows no gap within a label."""
+    """Tracks split at their gaps, since CTC allows no gap within a label."""
 
     table: TrackTable
     """One row per uninterrupted span; the label of a track's first span is the id of the track."""
     track: Int[np.ndarray, " span"]
-    """Position of the track of each span."""
+    """Index of the track of each span."""
 
 
 def track_spans(tracks: Tracks) -> Spans:
     """The rows ``L B E P`` of a result.
 
-    A track that is absent for a while goes on under a new label whose parent is the span before, as the
-    challenge codes a gap. A daughter's parent is the last span of its parent track that ends before the
-    daughter begins; where the parent track is followed beyond that and has no such span the relation cannot
-    be written, and the parent is 0. A track that is nowhere present has no row.
+    After a gap a track continues under a new label whose parent is the span before, as the challenge encodes
+    a gap. A daughter's parent is the last span of its parent track that ends before the daughter begins; if
+    the parent track has no such span, the relation cannot be written, and the parent is 0. A track that is
+    present in no frame has no row.
 
     Args:
         tracks: What was found.
 
     Returns:
-        The spans by track, and within it by time.
+        The spans, sorted by track, then by time.
     """
     new_label = itertools.count(int(tracks.ids.max(initial=0)) + 1)
     rows: list[tuple[int, int, int, int]] = []
@@ -72,24 +72,25 @@ def write_ctc_result(
 ) -> None:
     """Writes ``maskT.tif`` and ``res_track.txt``, a ``01_RES`` folder of the challenge.
 
-    Every track is drawn in every frame in which it is followed, lost or not, as the segment on which it sits
-    or as a disc (`masks.draw_tracks`), under its id; spans after a gap have labels of their own
-    (:func:`track_spans`). One mask at a time, by the rules of
-    :func:`~cellmotion_jax.data.ctc_masks.write_masks`.
+    Every track is drawn in every frame in which it is followed, lost or not, as its segment or as a disc
+    (`masks.draw_tracks`), under its id; spans after a gap have new labels (:func:`track_spans`). One mask is
+    in memory at a time; the rules are those of :func:`~cellmotion_jax.data.ctc_masks.write_masks`.
 
     Args:
         folder: The folder to make, e.g. ``DATASET/01_RES``. It may exist if it is empty.
         tracks: What was found.
-        diameters: Of the discs, in pixels, one per track.
+        diameters: Diameters of the discs in pixels, one per track.
         shape: Size (y, x) of the frames.
-        digits: Of the frame numbers, as many as those of the movie; more where there are more frames.
+        digits: Number of digits of the frame numbers, as in the movie; more if the number of frames needs
+            them.
         segmentations: A label image of every frame, or None.
-        reach: How far from a point its segment may be, in pixels.
+        reach: Largest distance of a point to its segment, in pixels.
 
     Raises:
         ValueError: If there is not one diameter per track, one is not positive, or an image has another size.
-        InputError: If no track is present anywhere, a label would exceed 32767 (above it the reference tools
-            misread uint16 masks), there are fewer segmentations than frames, or the folder holds something.
+        InputError: If no track is present in any frame, a label would exceed 32767 (above it the reference
+            tools misread uint16 masks), there are fewer segmentations than frames, or the folder is not
+            empty.
     """
     if len(diameters) != len(tracks):
         raise ValueError(f"diameters has shape {diameters.shape}, but there are {len(tracks)} tracks")

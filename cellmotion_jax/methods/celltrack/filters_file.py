@@ -1,4 +1,4 @@
-"""The filters that a run has learned, one for each cell, and the file of them (Jackson-Smith 2016)."""
+"""Learned filters of a tracking run, one per cell, and their file (Jackson-Smith 2016)."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class LearnedFilters(NamedTuple):
     identities: Int32[np.ndarray, " cell"]
     """Id of each track, ascending."""
     positions: Float32[np.ndarray, "cell 2"]
-    """Where it is (y, x)."""
+    """Position (y, x) of each track."""
     scales: Float32[np.ndarray, " cell"]
-    """Its size relative to its first frame."""
+    """Size of each cell relative to its first frame."""
     layers: tuple[dict[str, Shaped[np.ndarray, "cell ..."]], ...]
-    """By name, what the filter on each layer of the features has learned: its numerator and denominator, and
-    whatever else its form keeps."""
+    """Learned arrays by name, for the filter on each layer of the features: numerator and denominator, and
+    further arrays that depend on the type of filter."""
 
 
 def learned_filters(state: TrackState) -> LearnedFilters:
-    """What is left in the end: the filters of the occupied slots.
+    """Filters of the tracks that are followed at the end of a movie.
 
     Args:
-        state: After the last frame.
+        state: The state after the last frame.
 
     Returns:
-        The filters, by the ids of their tracks; none if no track lives.
+        The filters, sorted by the ids of their tracks; empty if no track is left.
     """
     identity = np.asarray(state.identity)
     occupied = np.flatnonzero(identity)
@@ -60,14 +60,14 @@ def save_filters(
     """Writes filters as a safetensors file.
 
     Tensors are ``identity``, ``position``, ``scale``, and of every layer ``layer_N/numerator``,
-    ``layer_N/denominator`` and whatever else the form of filter keeps. Complex ones are float32 with a last
-    axis of real and imaginary part. The metadata holds, as JSON under ``cellmotion_filters``, the zoom of the
-    grid, side and strides of the window, the features, and form and settings of the filter.
+    ``layer_N/denominator`` and further arrays that depend on the type of filter. Complex ones are float32
+    with a last axis of real and imaginary part. The metadata holds, as JSON under ``cellmotion_filters``, the
+    zoom of the grid, side and strides of the window, the features, and form and settings of the filter.
 
     Args:
         path: The file, replaced if it exists.
-        filters: What was learned.
-        tracker: With what.
+        filters: The learned filters.
+        tracker: The configuration that learned them.
         zoom: Grid pixels per image pixel.
     """
     tensors: dict[str, Shaped[np.ndarray, "..."]] = {

@@ -9,17 +9,17 @@ from skimage import transform
 from cellmotion_jax.errors import InputError
 
 CELL_DIAMETER = 16.0
-"""Grid pixels across a typical cell."""
+"""Diameter of a typical cell on the grid, in grid pixels."""
 LARGEST_ZOOM = 2.0
-"""Small cells are enlarged at most by this: there is nothing more to see in them, and it costs its square."""
+"""Largest enlargement of small cells: more adds no detail, and the cost grows with its square."""
 
 
 def grid_zoom(diameter: float, *, wanted: float = CELL_DIAMETER) -> float:
-    """By how much a movie is enlarged for its cells to have the size that the network knows.
+    """Zoom factor at which the cells of a movie have the size of the training cells.
 
     Args:
-        diameter: Of a typical cell, in pixels of the movie: that of the circle with its area.
-        wanted: On the grid, in grid pixels.
+        diameter: Equivalent diameter of a typical cell (of the circle with its area), in pixels of the movie.
+        wanted: Diameter on the grid, in grid pixels.
 
     Returns:
         Grid pixels per pixel, at most 2.
@@ -50,7 +50,7 @@ def to_grid(image: Real[np.ndarray, "y x"], zoom: float) -> Float32[np.ndarray, 
 
     Args:
         image: One frame in its own intensities.
-        zoom: Of `grid_zoom`; 1 leaves the frame as it is.
+        zoom: Zoom factor from `grid_zoom`; 1 does not change the frame.
 
     Returns:
         The frame on the grid, in the intensities of the image.
@@ -69,15 +69,15 @@ def to_grid(image: Real[np.ndarray, "y x"], zoom: float) -> Float32[np.ndarray, 
 def points_to_grid(
     points: Float[np.ndarray, "*batch 2"], *, shape: tuple[int, int], zoom: float
 ) -> Float32[np.ndarray, "*batch 2"]:
-    """Places (y, x) in a frame as places on its grid; pixel centres are whole numbers in both.
+    """Converts positions (y, x) in a frame to positions on its grid; pixel centres are whole numbers in both.
 
     Args:
-        points: In pixels of the frame.
-        shape: Size (y, x) of the frame, whose rounding on the grid decides the exact ratio.
-        zoom: Of the grid.
+        points: Positions in pixels of the frame.
+        shape: Size (y, x) of the frame; the exact ratio depends on the rounded size of the grid.
+        zoom: Zoom factor of the grid.
 
     Returns:
-        In grid pixels.
+        Positions in grid pixels.
     """
     return ((points + 0.5) * _ratio(shape, zoom) - 0.5).astype(np.float32)
 
@@ -85,7 +85,7 @@ def points_to_grid(
 def points_from_grid(
     points: Float[np.ndarray, "*batch 2"], *, shape: tuple[int, int], zoom: float
 ) -> Float32[np.ndarray, "*batch 2"]:
-    """The way back from `points_to_grid`; arguments as there."""
+    """Inverse of `points_to_grid`; arguments as there."""
     return ((points + 0.5) / _ratio(shape, zoom) - 0.5).astype(np.float32)
 
 
@@ -97,8 +97,8 @@ def _ratio(shape: tuple[int, int], zoom: float) -> Float[np.ndarray, " 2"]:
 def compress_frame(frame: Real[np.ndarray, "y x"]) -> Float32[np.ndarray, "y x"]:
     """`ops.intensity.compress` of one frame, on the host.
 
-    XLA finds a median by sorting: 370 ms for a frame of 620 x 980 on a CPU, where NumPy's selection takes
-    15 ms, as long as following 50 cells.
+    XLA computes a median by sorting: 370 ms for a frame of 620 x 980 on a CPU, where NumPy's selection takes
+    15 ms, which is as long as the tracking of 50 cells.
 
     Args:
         frame: Intensities in any unit.
@@ -114,11 +114,11 @@ def compress_frame(frame: Real[np.ndarray, "y x"]) -> Float32[np.ndarray, "y x"]
 
 
 def grid_frame(image: Real[np.ndarray, "y x"], zoom: float) -> Float32[np.ndarray, "grid_y grid_x"]:
-    """A frame resized to the grid of `methods.celltrack.grid` and compressed: what the tracker is given.
+    """A frame resized to the grid and with compressed intensities: the input of the tracker.
 
     Args:
         image: One frame in its own intensities.
-        zoom: Of `methods.celltrack.grid.grid_zoom`.
+        zoom: Zoom factor from `grid_zoom`.
 
     Returns:
         Compressed intensities on the grid.

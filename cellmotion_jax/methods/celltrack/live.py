@@ -1,4 +1,4 @@
-"""What the filter of one cell sees in a frame, for the live view of a tracker."""
+"""Window and filter response of one cell in a frame, for the live view of a tracker."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from cellmotion_jax.tracking import Tracker, TrackState, peak_to_sidelobe_ratio,
 
 
 class FilterView(NamedTuple):
-    """One cell's filter at work in one frame; lengths are in grid pixels."""
+    """Window and filter response of one cell in one frame; lengths are in grid pixels."""
 
     centre: Float32[np.ndarray, " 2"]
-    """Where the window lies (y, x): where the cell is expected."""
+    """Centre (y, x) of the window, the predicted position of the cell."""
     window: Float32[np.ndarray, "h w"]
-    """The frame there as the features are given it, compressed or not."""
+    """The part of the frame in the window, as it is given to the features (compressed or not)."""
     response: Float32[np.ndarray, "rows columns"]
-    """Its answer, zero displacement in the middle; 0 everywhere where the cell is not followed."""
+    """Response of the filter, with zero displacement in the middle; all 0 if the cell is not followed."""
     psr: float
-    """Peak-to-sidelobe ratio of the response; NaN where the cell is not followed."""
+    """Peak-to-sidelobe ratio of the response; NaN if the cell is not followed."""
 
 
 def filter_view(
     tracker: Tracker, state: TrackState, frame: Float32[np.ndarray, "y x"], slot: int
 ) -> FilterView:
-    """Lets the filter of one cell look at a frame.
+    """Applies the filter of one cell to a frame.
 
     Args:
         tracker: The configuration.
-        state: What is known before the frame, or, in the frame of a cell's birth, after it.
+        state: State before the frame, or, in the frame of a cell's birth, after it.
         frame: Compressed intensities on the grid.
-        slot: Where the cell is in the state.
+        slot: Slot of the cell.
 
     Returns:
-        What it sees.
+        Window and response.
     """
     centre, window, response, psr = jax.device_get(_see(tracker, state, frame, np.int32(slot)))
     return FilterView(centre, window, response, float(psr))
@@ -47,7 +47,7 @@ def filter_view(
 def empty_filter_view(
     tracker: Tracker, frame: Float32[np.ndarray, "y x"], centre: Float[np.ndarray, " 2"]
 ) -> FilterView:
-    """What lies around a point while the cell is not followed; arguments as of `filter_view`."""
+    """The window around a point while the cell is not followed; arguments as in `filter_view`."""
     place, scale = jnp.asarray(centre, jnp.float32), jnp.ones(())
     window = np.asarray(_cut(jnp.asarray(frame), place, scale, tracker.size))
     side = tracker.size // tracker.features.strides[0]

@@ -1,4 +1,4 @@
-"""Tracks as label images: discs, or the segments of a given segmentation, with a pixel for every track."""
+"""Drawing of tracks as label images: as discs, or as segments of a given segmentation."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def draw_tracks(
     segments: Integer[np.ndarray, "..."] | None = None,
     reach: float = 0.0,
 ) -> Int32[np.ndarray, "y x"]:
-    """Draws the tracks of one frame so that every one of them owns at least one pixel.
+    """Draws the tracks of one frame as a label image in which every track has at least one pixel.
 
-    A track is the segment on which it sits (`methods.celltrack.relabel`) or else a disc
-    around its point. A pixel in several discs goes to the nearest centre; discs do not cover segments that
-    have a track. A track of which nothing would be left, because it lies outside the image or on another,
-    gets the free pixel nearest to its point, as the Cell Tracking Challenge wants every label in every frame
-    of its span.
+    A track is drawn as its segment (`methods.celltrack.relabel`), or, without one, as a disc around its
+    point. A pixel in several discs belongs to the nearest centre; discs do not cover segments that have a
+    track. A track without any pixel left, because it lies outside the image or on another one, gets the
+    free pixel nearest to its point, as the Cell Tracking Challenge wants every label in every frame of its
+    span.
 
     Args:
         points: Finite points (y, x), also outside the image.
-        ids: Their labels, at least 1, each once.
-        diameters: Of the discs, in pixels, positive.
+        ids: Labels of the tracks, at least 1, all different.
+        diameters: Diameters of the discs in pixels, positive.
         shape: Size (y, x) of the image.
         segments: Label image of this size, or None.
-        reach: How far from a point its segment may be, in pixels.
+        reach: Largest distance of a point to its segment, in pixels.
 
     Returns:
         The label image.
@@ -64,7 +64,7 @@ def draw_tracks(
 def _discs(
     points: Real[np.ndarray, "track 2"], radii: Float[np.ndarray, " track"], shape: tuple[int, int]
 ) -> tuple[Int[np.ndarray, " pixel"], Int[np.ndarray, " pixel"]]:
-    """Pixels in discs, as positions in the flat image, each once, and the nearest of the tracks around it."""
+    """Flat indices of all pixels in discs, without repetition, and the nearest track of each."""
     places, owners, distances = [], [], []
     for track, (point, radius) in enumerate(zip(points, radii)):
         first = np.maximum(np.ceil(point - radius), 0).astype(np.int64)
@@ -86,7 +86,7 @@ def _discs(
 def _give_every_track_a_pixel(
     image: Int32[np.ndarray, "y x"], points: Real[np.ndarray, "track 2"], ids: Integer[np.ndarray, " track"]
 ) -> None:
-    """Takes pixels, in place, from the background and from labels that have several, for those without."""
+    """Gives pixels of the background, or of labels with several pixels, to labels without; in place."""
     hidden = np.flatnonzero(~np.isin(ids, image[image > 0]))
     if not len(hidden):
         return

@@ -1,4 +1,4 @@
-"""Features of networks for the tracker: DeepCell's feature nets, RecogNet, MobileNetV2.
+"""Features for the tracker from networks: DeepCell's feature nets, RecogNet, MobileNetV2.
 
 All are `tracking.features.Features`: pytrees with the variables as leaves, so that they are arguments of the
 compiled program. Windows of dense maps are cut from one pass over the frame; RecogNet may also run on each
@@ -28,21 +28,21 @@ from cellmotion_jax.tracking.features import DenseFeatures, Maps, Windows
 class DeepCellFeatures(DenseFeatures):
     """The first layers of a feature net, after their ReLU, for every pixel of the frame.
 
-    The frame's local contrast goes on as its mirror image beyond the border, so that the maps are as large
-    as the frame. CellTrack takes layers 1 to 4 of the network that sees 31 x 31 pixels.
+    The frame's local contrast is continued beyond the border by its mirror image, so that the maps are as
+    large as the frame. CellTrack uses layers 1 to 4 of the network with a receptive field of 31 x 31 pixels.
     """
 
     network: FeatureNet = flax.struct.field(pytree_node=False)
     """The module."""
     variables: dict[str, Any]
-    """Its variables, of one replicate."""
+    """Variables of one replicate of the network."""
     layers: int = flax.struct.field(pytree_node=False, default=4)
     """Number of convolutions, one level each."""
     stride: int = flax.struct.field(pytree_node=False, default=1)
-    """Pixels between samples of all levels; 2 is a quarter of the memory. Samples then lie up to a pixel and
-    a half before where the tracker takes them to be, in every frame alike."""
+    """Pixels between samples of all levels; 2 needs a quarter of the memory of 1. Samples then lie up to 1.5
+    pixels before the position that the tracker assumes, equally in every frame."""
     offset: ArrayLike = 0.0
-    """Intensity where there is no light, see `ops.intensity.local_contrast`."""
+    """Intensity of the dark image, see `ops.intensity.local_contrast`."""
 
     @property
     def compressed(self) -> bool:
@@ -69,19 +69,19 @@ class DeepCellFeatures(DenseFeatures):
 
 @flax.struct.dataclass
 class RecogNetFeatures:
-    """RecogNet on the window of each cell, all cells in one batch, one level per convolution.
+    """RecogNet applied to the window of each cell, all cells in one batch, one level per convolution.
 
-    Run so, as in CellTrack, the network pads every window with zeros, and what it makes of that border lies
-    at the same place in every window wherever the cell is. It says "not moved" to the filter ("a persistent
-    positive at the dead-center of the search window", Section 7). ``debiased`` takes it away at its cause:
-    windows are cut larger by what the layers see beyond a pixel, and maps are cut back to the window after
-    the last convolution, so that no padding reaches them.
+    In this form, that of CellTrack, the network pads every window with zeros, and the features of that border
+    lie at the same position in every window, wherever the cell is. They bias the filter to zero displacement
+    ("a persistent positive at the dead-center of the search window", Section 7). ``debiased`` removes the
+    cause: windows are cut larger by the receptive field of the layers, and maps are cropped to the window
+    after the last convolution, so that no padding reaches them.
 
     The taper of `tracking.correlation_filter` hides most of that border as well: of 58 cells of
     Fluo-N2DL-HeLa/01 whose window was moved by 4 and 8 pixels in one frame, filters on layers 1 to 4 found
-    0.97 to 1.00 at the right place with the padding and without it, and those on layers 5 and 6 0.98 to 1.00
-    with it and all without. The paper's drift to a corner has more to do with its Eq. (3), which does not
-    correlate as it is printed.
+    0.97 to 1.00 at the right position with the padding and without it, and those on layers 5 and 6 0.98 to
+    1.00 with it and all without. The drift to a corner in the paper is more likely caused by its Eq. (3),
+    which, as printed, is not a correlation.
     """
 
     network: RecogNet = flax.struct.field(pytree_node=False)
@@ -97,7 +97,7 @@ class RecogNetFeatures:
     layers: int = flax.struct.field(pytree_node=False, default=4)
     """Number of convolutions, one level each."""
     debiased: bool = flax.struct.field(pytree_node=False, default=True)
-    """Keep the padding out of the maps; False is the paper's form."""
+    """Keep the influence of the padding out of the maps; False is the method of the paper."""
 
     @property
     def compressed(self) -> bool:
@@ -110,7 +110,7 @@ class RecogNetFeatures:
         return tuple(self.downsample * 2 ** (layer // 2) for layer in range(self.layers))
 
     def prepare(self, frame: Float[Array, "y x"]) -> Float[Array, "small_y small_x 1"]:
-        """The standardised frame as the network saw it in training; no network runs yet."""
+        """The frame, standardised as in training; the network is applied to windows later."""
         small = _block_means(frame, self.downsample)[..., None]
         return (standardize(small) - self.mean) / self.scale
 
@@ -137,14 +137,14 @@ class RecogNetFeatures:
 
 @flax.struct.dataclass
 class RecogNetMaps(DenseFeatures):
-    """RecogNet once on the whole frame: the same network without a border in any window.
+    """RecogNet applied once to the whole frame, so that windows have no padded border.
 
-    For many cells cheaper than their windows one by one. The pools lie on one grid for the whole frame, so
-    that deep maps follow a cell in steps of their stride, where windows follow it pixel by pixel.
+    For many cells this is cheaper than one pass per window. The pooling grid is fixed in the frame, so that
+    deep maps move with a cell in steps of their stride, whereas windows move pixel by pixel.
     """
 
     windowed: RecogNetFeatures
-    """The network and how it sees."""
+    """The features on windows, with the network and its preprocessing."""
 
     @property
     def compressed(self) -> bool:
@@ -153,7 +153,7 @@ class RecogNetMaps(DenseFeatures):
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """As of the windows."""
+        """As in `RecogNetFeatures`."""
         return self.windowed.strides
 
     def prepare(self, frame: Float[Array, "y x"]) -> Maps:
@@ -174,7 +174,7 @@ class MobileNetFeatures(DenseFeatures):
     variables: dict[str, Any]
     """Its variables."""
     scaling: InputScaling = flax.struct.field(pytree_node=False)
-    """What its weights expect to see."""
+    """Input scaling that the weights expect."""
 
     @property
     def compressed(self) -> bool:
@@ -197,9 +197,9 @@ def recognet_features(model: RecogNetModel, *, layers: int = 4, debiased: bool =
     """Features of a trained RecogNet.
 
     Args:
-        model: As `methods.recognet.model_file.load_recognition_model` reads it.
+        model: Model from `methods.recognet.model_file.load_recognition_model`.
         layers: Number of convolutions.
-        debiased: Whether the padding is kept out of the maps.
+        debiased: Whether the influence of the padding is kept out of the maps.
 
     Returns:
         The features.
@@ -216,9 +216,9 @@ def recognet_features(model: RecogNetModel, *, layers: int = 4, debiased: bool =
 
 
 def padding_reach(layers: int) -> int:
-    """Pixels from the border of a window that its padding reaches in RecogNet's first layers.
+    """Distance in pixels from the border of a window up to which its padding affects RecogNet's first layers.
 
-    A multiple of the last layer's stride, by which maps can be cut.
+    It is a multiple of the last layer's stride, by which maps can be cropped.
 
     >>> [padding_reach(layers) for layers in range(1, 7)]
     [1, 2, 4, 6, 12, 16]
@@ -232,6 +232,6 @@ def padding_reach(layers: int) -> int:
 
 
 def _block_means(frame: Float[Array, "y x"], side: int) -> Float[Array, "small_y small_x"]:
-    """Mean of every whole block; rows and columns at the end that fill none are dropped."""
+    """Mean of every whole block; rows and columns at the end that do not fill a block are dropped."""
     y, x = (length // side for length in frame.shape)
     return frame[: y * side, : x * side].reshape(y, side, x, side).mean(axis=(1, 3))

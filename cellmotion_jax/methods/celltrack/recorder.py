@@ -1,4 +1,4 @@
-"""What a tracker tells of one part of a movie after the other, gathered into one table in image pixels."""
+"""Collection of the tracker's observations of a movie into one table in image pixels."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ KEPT = ("identity", "position", "scale", "peak_response", "psr", "entropy", "con
 
 
 class TrackRecorder:
-    """Keeps of every frame what is said of the tracks in it, and nothing of empty slots."""
+    """Collects the observations of the tracks of all frames; empty slots are not stored."""
 
     def __init__(self, *, shape: tuple[int, int], zoom: float, diameter: float) -> None:
-        """Nothing is recorded yet.
+        """Starts without records.
 
         Args:
             shape: Size (y, x) of the frames in pixels.
@@ -29,28 +29,28 @@ class TrackRecorder:
         self._parts: list[dict[str, np.ndarray]] = []
 
     def begin(self, seeds: Seeds) -> None:
-        """Adds cells whose tracks will be told of."""
+        """Adds cells whose tracks will be observed."""
         self._begun.append(seeds)
 
     def add(self, first: int, observation: Observation) -> None:
-        """Adds what was observed.
+        """Adds the observations of some frames.
 
         Args:
             first: Number of the first frame.
-            observation: NumPy, with the leading axes ``frame slot``.
+            observation: Observations as NumPy arrays, with the leading axes ``frame slot``.
         """
         frame, slot = np.nonzero(observation.identity)
         rows = {name: np.asarray(getattr(observation, name))[frame, slot] for name in KEPT}
         self._parts.append({"frame": first + frame} | rows)
 
     def tracks(self, frames: int) -> Tracks:
-        """The table of all that was added.
+        """The table of all observations.
 
         Args:
             frames: Length of the movie.
 
         Returns:
-            Every cell that began, ordered by first frame, those of one frame in the order of their beginning.
+            The tracks, ordered by first frame, those of one frame in the order in which they were added.
         """
         ids = np.concatenate([seeds.ids for seeds in self._begun])
         order = np.argsort(np.concatenate([seeds.frame for seeds in self._begun]), kind="stable")
@@ -83,7 +83,7 @@ class TrackRecorder:
         )
 
     def _corners(self, seeds: Seeds) -> Float32[np.ndarray, "cell 4"]:
-        """Corners of the boxes relative to the outer edge of the pixel after the point, as boxes count."""
+        """Corners of the boxes relative to the points, in the half-open convention of boxes."""
         from_masks = seeds.boxes - np.tile(seeds.points + 0.5, 2)
         square = self._half * np.array([-1, -1, 1, 1], np.float32)
         return np.where(np.isnan(from_masks), square, from_masks).astype(np.float32)

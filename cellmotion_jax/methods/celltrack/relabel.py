@@ -1,4 +1,4 @@
-"""Identities of tracks put onto the segments of a movie that was segmented but not tracked."""
+"""Assignment of track identities to the segments of a label image."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cellmotion_jax.ops.labels import number_cells
 
 
 class Relabelled(NamedTuple):
-    """A label image whose segments have the identities of tracks."""
+    """A label image whose segments have the ids of tracks."""
 
     labels: Int32[np.ndarray, "y x"]
     """The same segments under new labels."""
     seated: Int[np.ndarray, " seated"]
-    """Positions of the tracks that sit on a segment, ascending."""
+    """Indices of the tracks that have a segment, ascending."""
     new: Int[np.ndarray, " new"]
     """Labels given to segments without a track, ascending."""
 
@@ -32,26 +32,27 @@ def relabel(
     reach: float = 0.0,
     first_new: int | None = None,
 ) -> Relabelled:
-    """Gives each segment of a label image the identity of the track that sits on it, one to one.
+    """Assigns track ids to the segments of a label image, one to one.
 
-    A track sits on the segment in which its point lies; where several do, the one that is nearest to the
-    segment's centroid. Tracks and segments that are then left over are paired if the point is at most
-    ``reach`` pixels from the nearest pixel of the segment: as many as possible, and of all such pairings the
-    shortest. So a track in a segment is never moved to a neighbour for the sake of another track.
+    A track gets the segment in which its point lies; if several points lie in one segment, the point nearest
+    to the segment's centroid gets it. The remaining tracks and segments are paired if the point is at most
+    ``reach`` pixels from the nearest pixel of the segment: as many pairs as possible, and among these
+    solutions the one with the smallest sum of distances. A track whose point lies in a segment is therefore
+    never moved to a neighbouring segment because of another track.
 
     Args:
         labels: Label image [y, x], 0 for background; label a binary mask by its connected components before.
-        points: Points (y, x) of the tracks; NaN for one that is not there.
-        ids: Their labels, at least 1, each once.
+        points: Points (y, x) of the tracks; NaN for an absent track.
+        ids: Ids of the tracks, at least 1, all different.
         reach: Pixels, at least 0.
-        first_new: Segments without a track get labels from here on, in the order of their old ones; it is
-            above all ids. Without it they become background.
+        first_new: First label for segments without a track, which are numbered in the order of their old
+            labels; it must be larger than all ids. If None, these segments become background.
 
     Returns:
-        The new image, and who sits on a segment.
+        The new image, and the tracks that have a segment.
 
     Raises:
-        ValueError: If ``labels`` is no image or there is not one id per point.
+        ValueError: If ``labels`` is not an image or there is not one id per point.
         InputError: If a label is negative, an id below 1 or there twice, ``first_new`` not above all ids, or
             ``reach`` negative.
 
@@ -101,7 +102,7 @@ def _within_reach(
     taken_segment: Int[np.ndarray, " pair"],
     reach: float,
 ) -> tuple[Int[np.ndarray, " more"], Int[np.ndarray, " more"]]:
-    """Pairs of tracks and segments that are left over and near each other, optimal, one to one."""
+    """Optimal one-to-one pairs of the remaining tracks and segments within the reach."""
     track = np.setdiff1d(np.flatnonzero(np.isfinite(points).all(axis=-1)), taken_track)
     pixels = np.argwhere((number > 0) & ~np.isin(number, taken_segment))
     if not len(track) or not len(pixels):

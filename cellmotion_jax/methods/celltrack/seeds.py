@@ -1,4 +1,4 @@
-"""Where tracks begin: the cells of a label image, those that are born in a movie, or a list of positions."""
+"""Start positions of tracks: the cells of a label image, the new cells of a movie, or given points."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ LARGEST_ID = np.iinfo(np.int32).max
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Seeds:
-    """Cells to follow, ordered by frame.
+    """Cells to track, ordered by frame.
 
     Attributes:
         frame: Frame in which each cell is first seen, counted from 0.
-        ids: Its label, at least 1, each once.
-        points: Its centre (y, x) there, in pixels; pixel centres are whole numbers.
-        diameters: Of the circle with the area of its mask, sqrt(4 area / pi); NaN where there was no mask.
-        boxes: Tight box of its mask (y0, x0, y1, x1), half-open; NaN where there was no mask.
+        ids: Labels of the cells, at least 1, all different.
+        points: Centre (y, x) of each cell in that frame, in pixels; pixel centres are whole numbers.
+        diameters: Equivalent diameter of each mask, sqrt(4 area / pi); NaN if there is no mask.
+        boxes: Bounding box of each mask (y0, x0, y1, x1), half-open; NaN if there is no mask.
     """
 
     frame: Int[np.ndarray, " cell"]
@@ -36,12 +36,12 @@ class Seeds:
         return len(self.ids)
 
     def select(self, cells: Integer[np.ndarray, " chosen"]) -> Seeds:
-        """Some of the cells, by their positions."""
+        """A subset of the cells, by their indices."""
         return Seeds(*(getattr(self, field.name)[cells] for field in dataclasses.fields(self)))
 
 
 def seeds_from_labels(labels: Integer[np.ndarray, "..."], *, frame: int = 0) -> Seeds:
-    """One start per label of an image.
+    """One seed per label of an image.
 
     Args:
         labels: Label image [y, x], 0 for background. A label in several pieces is one cell.
@@ -73,7 +73,7 @@ def seeds_from_labels(labels: Integer[np.ndarray, "..."], *, frame: int = 0) -> 
 
 
 def seeds_at_births(masks: Iterable[Integer[np.ndarray, "y x"]]) -> Seeds:
-    """Every label of a movie in the first frame that holds it; masks are taken one at a time.
+    """One seed per label of a movie, in the first frame with this label; masks are read one at a time.
 
     Args:
         masks: Label images of all frames, in which a label names the same cell throughout.
@@ -98,7 +98,7 @@ def seeds_at_births(masks: Iterable[Integer[np.ndarray, "y x"]]) -> Seeds:
 
 
 def seeds_at_points(points: Sequence[tuple[float, float]]) -> Seeds:
-    """Cells that begin in frame 0 at given places (y, x), with the ids 1, 2, ..."""
+    """Seeds in frame 0 at given points (y, x), with the ids 1, 2, ..."""
     count = len(points)
     return Seeds(
         frame=np.zeros(count, np.int64),
@@ -116,19 +116,19 @@ def choose_seeds(
     at: Sequence[tuple[float, float]],
     reach: float,
 ) -> Seeds:
-    """Some of the cells, by their ids or by places at which one begins; all if neither is given.
+    """Selects seeds by their ids or by points near them; all if neither is given.
 
     Args:
         seeds: All cells.
         ids: Labels.
-        at: Places (y, x) in pixels; of each the cell that begins nearest to it is taken.
-        reach: How far that cell's centre may be, in pixels.
+        at: Points (y, x) in pixels; for each point the nearest seed is taken.
+        reach: Largest distance of that seed, in pixels.
 
     Returns:
         The chosen cells in the order of ``seeds``.
 
     Raises:
-        InputError: If there is no such label, or no cell near a place.
+        InputError: If there is no such label, or no seed near a point.
     """
     if unknown := sorted(set(ids) - set(seeds.ids.tolist())):
         known = ", ".join(map(str, seeds.ids[:20].tolist())) + (", ..." if len(seeds) > 20 else "")
@@ -147,14 +147,14 @@ def choose_seeds(
 
 
 def typical_diameter(seeds: Seeds, given: float | None) -> float:
-    """Pixels across a typical cell: what the user says, or the median of the masks where cells begin.
+    """Diameter of a typical cell in pixels: the user's value, or the median over the masks of the seeds.
 
     Args:
         seeds: The cells.
-        given: By the user.
+        given: Value given by the user, or None.
 
     Raises:
-        InputError: If neither is known, or what is given is not positive.
+        InputError: If neither is known, or the given value is not positive.
     """
     if given is not None:
         if not 0 < given < float("inf"):

@@ -1,4 +1,4 @@
-"""Which cells of a movie are followed, and from where on: label images and tables on disk."""
+"""Reading of the cells to track from label images and tables."""
 
 from __future__ import annotations
 
@@ -31,53 +31,53 @@ from cellmotion_jax.methods.celltrack.track_movie import Detect
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StartSettings:
-    """Which cells are followed, and from where on."""
+    """Settings for the start of tracks: which cells are tracked, and where they begin."""
 
     start: pathlib.Path | None = None
-    """Cells to follow: a TIFF label image of frame 0; a CSV table with the columns y, x and, if you like, id
-    and frame; or a folder of label images of all frames, in which a label is one cell throughout."""
+    """Cells to track: a TIFF label image of frame 0; a CSV table with the columns y, x and, optionally, id
+    and frame; or a folder of label images of all frames, in which a label is the same cell in all frames."""
     every_birth: bool = False
-    """Follow cells that appear later, too: of a folder as --start every new label, otherwise every segment of
-    --segmentation that is on no track."""
+    """Also track cells that appear later: with a folder as --start every new label, otherwise every segment
+    of --segmentation that has no track."""
     ids: tuple[int, ...] = ()
-    """Follow only these labels."""
+    """Track only the cells with these labels."""
     at: tuple[tuple[float, float], ...] = ()
-    """Follow only the cells that begin at these places, Y X [Y X ...]; without --start and --segmentation
-    cells begin there."""
+    """Track only the cells at these start points, Y X [Y X ...]; without --start and --segmentation, new
+    tracks begin at these points."""
     segmentation: pathlib.Path | None = None
-    """Folder of label images of all frames whose labels say nothing from frame to frame, as `cellmotion
-    segment` writes them: maskT.tif holds these segments under the ids of the tracks instead of discs."""
+    """Folder of label images of all frames that are segmented but not tracked, as `cellmotion segment` writes
+    them. The result maskT.tif then holds these segments with the ids of the tracks, instead of discs."""
     cell_diameter: float | None = None
-    """Pixels across a typical cell; without it the median of the masks where cells begin, which is too
-    small if they are mere markers."""
+    """Diameter of a typical cell in pixels; default is the median over the masks in which tracks begin, which
+    is too small if the masks are only markers."""
 
 
 class Start(NamedTuple):
-    """Where the tracks of a movie begin."""
+    """Seeds, cell diameter and segmentation with which the tracking of a movie starts."""
 
     seeds: Seeds
     """Cells to follow."""
     diameter: float
-    """Pixels across a typical cell."""
+    """Diameter of a typical cell in pixels."""
     segmentation: Movie | None
-    """Label images onto which the tracks are put."""
+    """Label images whose segments get the ids of the tracks."""
     detect: Detect | None
-    """Centres of segments, if new cells are to be found among them."""
+    """Detector that returns the centres of segments, if new cells are taken from them."""
 
 
 def read_start(settings: StartSettings, movie: Movie) -> Start:
-    """Reads which cells are followed, and from where on.
+    """Reads the cells to track and where their tracks begin.
 
     Args:
-        settings: What the user says.
+        settings: Settings of the user.
         movie: The movie.
 
     Returns:
-        At least one cell, or segments among which cells are found.
+        At least one cell, or segments from which new cells are taken.
 
     Raises:
-        InputError: If a file or folder cannot be used, nothing says where cells begin, there is no cell, an
-            id is too large for a result, no size of cells is known, or settings contradict each other.
+        InputError: If a file or folder cannot be used, no start of tracks is given, there is no cell, an id
+            is too large for a result, the cell size is not known, or settings contradict each other.
     """
     if settings.segmentation is not None and settings.segmentation.suffix == ".safetensors":
         raise InputError(
@@ -118,18 +118,19 @@ def read_start(settings: StartSettings, movie: Movie) -> Start:
 
 
 def read_seeds(start: pathlib.Path, movie: Movie, *, every_birth: bool) -> Seeds:
-    """Reads the cells to follow from a label image, a table, or the label images of the whole movie.
+    """Reads the cells to track from a label image, a table, or the label images of the whole movie.
 
     Args:
         start: A file as `read_seed_file` takes it, or a folder of label images.
         movie: The movie.
-        every_birth: Of a folder, take every label where it first occurs, not only those of the first image.
+        every_birth: For a folder: take every label at its first occurrence, not only the labels of the first
+            image.
 
     Returns:
         At least one cell.
 
     Raises:
-        InputError: If the file or folder does not hold that.
+        InputError: If the file or folder cannot be used.
     """
     if not start.is_dir():
         return read_seed_file(start, shape=movie.shape)
@@ -144,15 +145,15 @@ def read_seeds(start: pathlib.Path, movie: Movie, *, every_birth: bool) -> Seeds
 
 
 def read_seed_file(path: str | os.PathLike[str], *, shape: tuple[int, int]) -> Seeds:
-    """Reads the cells to follow from a label image or a table of positions.
+    """Reads the cells to track from a label image or a table of positions.
 
-    A TIFF label image holds the cells of frame 0. A CSV table has the columns ``y`` and ``x`` in pixels, and
-    if it likes ``id``, a whole number from 1 on that is there once (without it rows count from 1), and
-    ``frame``, the frame in which to begin (0 without it). Other columns are passed over.
+    A TIFF label image holds the cells of frame 0. A CSV table has the columns ``y`` and ``x`` in pixels, and,
+    optionally, ``id``, a whole number of at least 1 that occurs once (default: the number of the row, from
+    1), and ``frame``, the frame in which the track begins (default 0). Other columns are ignored.
 
     Args:
         path: A file that ends in ``.tif``, ``.tiff`` or ``.csv``.
-        shape: Size (y, x) of the frames of the movie. It covers positions from -0.5 to below size - 0.5.
+        shape: Size (y, x) of the frames of the movie. Valid positions are from -0.5 to below size - 0.5.
 
     Returns:
         The cells, at least one, by frame.
@@ -225,7 +226,7 @@ def _read_table(path: pathlib.Path, shape: tuple[int, int]) -> Seeds:
 def _parse(
     row: Mapping[str, str | None], number: int, line: str, shape: tuple[int, int]
 ) -> tuple[int, int, float, float]:
-    """Frame, id and position of one row; ``number`` is its id if it has none."""
+    """Frame, id and position of one row; ``number`` is the default id."""
     try:
         y, x = (float(row[name] or "") for name in ("y", "x"))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""All cells of a movie on disk followed, a few frames in memory at a time.
+"""Tracking of all cells of a movie on disk, with a few frames in memory at a time.
 
 movie = open_movie("Fluo-N2DL-HeLa/01")
 seeds = read_seed_file("first_frame_labels.tif", shape=movie.shape)
@@ -37,24 +37,25 @@ from cellmotion_jax.tracking import Births, Exclusion, Observation, Tracker, Tra
 FEWEST_SLOTS = 8
 
 Detect = Callable[[int, Num[np.ndarray, "y x"]], Float[np.ndarray, "cell 2"]]
-"""Number and image of a frame to the places (y, x) of its cells, in image pixels."""
+"""Function of the number and the image of a frame that returns the positions (y, x) of its cells, in image
+pixels."""
 
 
 class TrackedMovie(NamedTuple):
-    """What became of a movie."""
+    """Result of tracking a movie."""
 
     tracks: Tracks
-    """In image pixels."""
+    """The tracks, in image pixels."""
     zoom: float
     """Grid pixels per image pixel."""
     filters: LearnedFilters
-    """Of the cells that are followed at the end."""
+    """Filters of the cells that are followed at the end."""
     filter_views: tuple[FilterView, ...]
-    """What the filter of the watched cell saw in every frame; empty if none was watched."""
+    """Window and response of the watched cell in every frame; empty if none was watched."""
 
 
 class _Born(NamedTuple):
-    """Cells that begin in one frame, places (y, x) in grid pixels."""
+    """Cells that begin in one frame, with positions (y, x) in grid pixels."""
 
     identity: np.ndarray
     position: np.ndarray
@@ -71,37 +72,40 @@ def track_movie(
     watch: int | None = None,
     chunk: int = 8,
 ) -> TrackedMovie:
-    """Follows cells through a movie.
+    """Tracks cells through a movie.
 
     Frames are resized to a grid on which cells are 16 pixels across and, where the features want it,
     compressed (`grid.grid_frame`); the lengths of the tracker's settings are grid pixels. They are sent to
-    the device in chunks, and all cells are followed in one program, which is compiled once for each number of
+    the device in chunks, and all cells are tracked in one program, which is compiled once for each number of
     slots and size of frames: the number of slots is a power of two and doubles when cells are born and none
-    is free, whereupon the chunk is repeated. Besides the table of tracks memory does not grow with the movie.
+    is free, whereupon the chunk is repeated. Except for the table of tracks, memory does not grow with the
+    length of the movie.
 
-    With a detector, cells that are not in ``seeds`` begin too. Every frame is followed, and each detection
-    that is further from all tracks, at their places in this very frame, than the radius of the tracker's
-    exclusion (or that of `Exclusion()`) is a birth there, for which the frame is followed again from the
-    state before it. Where a track has left its cell for another a new one begins, and so does one on every
-    spurious detection, which `ConfidenceSettings.patience` may end.
+    With a detector, tracks also begin at cells that are not in ``seeds``: after the tracking of a frame, each
+    detection whose distance to all tracks in this frame is larger than the radius of the tracker's exclusion
+    (or that of `Exclusion()`) is a new cell, and the frame is tracked again with it from the state before. A
+    new track therefore also begins at a cell that its track has left for another cell, and at every false
+    detection, which `ConfidenceSettings.patience` may end.
 
     Args:
         movie: Grey frames.
-        seeds: Cells to follow and the frames in which they begin; it may be empty if there is a detector.
+        seeds: Cells to track and the frames in which they begin; it may be empty if there is a detector.
         tracker: The configuration.
-        diameter: Pixels of the image across a typical cell.
-        grid_diameter: Grid pixels across it; learned features have a size of their own.
-        detect: Finds the cells of a frame; None lets only ``seeds`` begin.
-        watch: Id of a start whose filter is shown at work; keeps 20 kB per frame for a window of 48.
+        diameter: Diameter of a typical cell in pixels of the image.
+        grid_diameter: Diameter of a typical cell in grid pixels; learned features need the value of their
+            training.
+        detect: Detector of the cells of a frame; None tracks only ``seeds``.
+        watch: Id of a seed whose window and response are recorded; this keeps 20 kB per frame for a window of
+            48.
         chunk: Frames per call of the compiled program; with a detector or a cell to watch it is 1.
 
     Returns:
-        Tracks, filters and filter_views.
+        Tracks, filters and recorded views.
 
     Raises:
-        InputError: If there is nothing to follow, a cell seeds outside the image or after the end of the
-            movie, the watched cell is none of the seeds, the diameter is not positive, or a frame has pixels
-            that are not finite.
+        InputError: If there is nothing to track, a seed is outside the image or after the end of the movie,
+            the watched cell is none of the seeds, the diameter is not positive, or a frame has pixels that
+            are not finite.
     """
     zoom = grid_zoom(diameter, wanted=grid_diameter)
     prepare = grid_frame if tracker.features.compressed else to_grid
@@ -180,7 +184,7 @@ def _seeds(frame: int, ids: np.ndarray, points: np.ndarray) -> Seeds:
 def _far_from_tracks(
     places: Float32[np.ndarray, "cell 2"], seen: Observation, exclusion: Exclusion
 ) -> Bool[np.ndarray, " cell"]:
-    """Whether no track of a single frame is near."""
+    """Whether a point is far from all tracks of a frame."""
     tracks = seen.position[0][seen.identity[0] > 0]
     apart = np.linalg.norm(places[:, None] - tracks[None], axis=-1)
     return (apart >= exclusion.radius).all(axis=1)
@@ -194,7 +198,7 @@ def _advance(
     *,
     length: int,
 ) -> tuple[TrackState, Observation]:
-    """Follows a chunk with as many slots as it takes; the observation is NumPy, without the padding."""
+    """Tracks through a chunk with as many slots as needed; the observation is NumPy, without the padding."""
     shape, count = frames.shape[1:], len(frames)
     real = np.arange(length) < count
     frames = np.pad(frames, ((0, length - count), (0, 0), (0, 0)), mode="edge")
@@ -230,7 +234,7 @@ def _follow(
     births: Births,
     real: Bool[Array, " time"],
 ) -> tuple[TrackState, Observation]:
-    """`tracking.follow` over frames of which the last may be padding, which leaves the state as it is."""
+    """`tracking.follow` over frames of which the last may be padding, which does not change the state."""
 
     def scanned(carry: TrackState, inputs: tuple[Array, Births, Array]) -> tuple[TrackState, Observation]:
         frame, born, counts = inputs
@@ -247,7 +251,7 @@ def _watch(
     watch: int,
     last: Float32[np.ndarray, " 2"],
 ) -> FilterView:
-    """What a cell's filter sees, with the state before the frame or, if the cell is born in it, after it."""
+    """View of a cell's filter, with the state before the frame or, if the cell is born in it, after it."""
     for state in states:
         slot = np.flatnonzero(np.asarray(state.identity) == watch)
         # A track that ended in this frame is not followed in it.

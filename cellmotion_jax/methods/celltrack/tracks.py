@@ -1,4 +1,4 @@
-"""What a tracker found in a whole movie, and the table of it."""
+"""Tracks of a movie and their CSV table."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ class Tracks:
     """Followed cells over all frames of a movie, one column per track, ordered by first frame.
 
     Attributes:
-        ids: Label of each track, at least 1, each once.
-        points: Where it is (y, x), in pixels; NaN where it is not followed, as before its birth.
-        present: Whether it is followed.
-        lost: Whether the tracker says itself that it does not know where the cell is; False where absent.
+        ids: Label of each track, at least 1, all different.
+        points: Position (y, x) of each track, in pixels; NaN in frames in which it is not followed, e.g.
+            before its birth.
+        present: Whether a track is followed in a frame.
+        lost: Whether the tracker reports the track as lost; False where absent.
         psr: Peak-to-sidelobe ratio of the response; NaN where absent.
         entropy: Entropy of the response; NaN where absent.
         peak_response: Height of the response's peak; NaN where absent.
-        confidence: What the flag lost is raised by, see `tracking.ConfidenceSettings`; 1 at birth, NaN where
-            absent.
+        confidence: Confidence, which determines the flag ``lost``, see `tracking.ConfidenceSettings`; 1 at
+            birth, NaN where absent.
         boxes: Box of the cell (y0, x0, y1, x1), half-open; NaN where absent.
         parents: Id of the track that each one was born from, 0 for none.
     """
@@ -54,13 +55,12 @@ class Tracks:
 def write_track_table(
     path: str | os.PathLike[str], tracks: Tracks, *, pixel_size_um: float | None = None
 ) -> None:
-    """Writes ``tracks.csv``: a row per track and frame in which it is followed, by track, then by frame.
+    """Writes ``tracks.csv``: one row per track and frame, sorted by track, then by frame.
 
     ``track`` and ``frame`` (from 0); ``y``, ``x`` in pixels, pixel centres at whole numbers; the corners of
     the box ``y0``, ``x0``, ``y1``, ``x1``; the confidences ``psr``, ``entropy``, ``peak_response`` and
-    ``confidence``, empty where there is none; ``lost``, 1 where the tracker does not know where the cell is,
-    else 0. If the pixel size is known, ``y_um`` and ``x_um`` follow. Rows in this order are what napari takes
-    for tracks.
+    ``confidence``, empty where there is none; ``lost``, 1 where the track is reported lost, else 0. If the
+    pixel size is known, ``y_um`` and ``x_um`` follow. This order of rows is that of napari's tracks layer.
 
     Args:
         path: The table, replaced if it exists; it is either complete or as it was before.

@@ -1,16 +1,16 @@
-"""Features for the correlation filters of `methods.celltrack`, learned through the filter (CFNet, 2017).
+"""Features for the filters of `methods.celltrack`, trained through the filter (CFNet, 2017).
 
-The filter is learned in closed form from one window of a cell, so that the gradient of what it finds in
+The filter is learned in closed form from one window of a cell, so that the gradient of the response in
 another window reaches the features. In reading order:
 
 - ``pairs``: two windows of one cell from an annotated movie.
-- ``still_pairs``: the same from single images, whose cells are moved and bent at random.
-- ``records``: pairs stored once, read at random.
-- ``data``: where the pairs come from.
+- ``still_pairs``: pairs from single images, whose cells are moved and deformed at random.
+- ``records``: storage of pairs, with random access.
+- ``data``: the sources of pairs.
 - ``augmentation``: random changes of pairs.
-- ``objective``: cross entropy of the place that the filter finds.
+- ``objective``: cross entropy of the position that the filter finds.
 - ``experiment``: training and test.
-- ``evaluation``: localisation errors on cells that were held out.
+- ``evaluation``: localisation errors on held-out cells.
 - ``model_file``: the trained network and its file.
 - ``features``: the network as features for the tracker.
 

@@ -1,4 +1,4 @@
-"""Random changes of pairs of windows inside the compiled step, and of what a tracker would believe."""
+"""Augmentation of pairs of windows inside the compiled step, with random errors of a tracker."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from cellmotion_jax.methods.celltrack_embedding.pairs import FARTHEST
 from cellmotion_jax.ops.warp import affine_warp
 
 NETWORK_SIDE = 64
-"""Rows and columns that the network sees: the window of the filter, and what lies around it."""
+"""Rows and columns of the network's input: the window of the filter and its surroundings."""
 _BORDER = 8
-"""Pixels that are repeated around a stored window, for a window that is moved and made smaller."""
+"""Width of the padding around a stored window, by repeated pixels, for windows that are moved or scaled
+down."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PairAugmentation:
-    """Random position, scale and light of both windows alike, and random errors of the tracker.
+    """Random position, scale and brightness, the same for both windows, and random errors of the tracker.
 
-    The tracker's filter is learned from, and placed on, windows around whole pixels near where the cell is
-    believed to be. Windows are cut so here, with the errors that a tracker makes drawn at random.
+    The tracker learns and applies a filter on windows around whole pixels near the estimated position of the
+    cell. Windows are cut here in the same way, with random errors like those of a tracker.
     """
 
     turns: bool = True
@@ -40,12 +41,14 @@ class PairAugmentation:
     noise: float = 0.1
     """Largest standard deviation of white noise."""
     place_error: float = 0.7
-    """Standard deviation along each axis of the place at which the filter is learned, in grid pixels."""
+    """Standard deviation, along each axis, of the error of the position at which the filter is learned, in
+    grid pixels."""
     prediction_error: float = 1.5
-    """Standard deviation along each axis of the place at which the cell was believed one frame before."""
+    """Standard deviation, along each axis, of the error of the cell's position one frame before, in grid
+    pixels."""
 
     def __post_init__(self) -> None:
-        """Refuses ranges that are no ranges."""
+        """Raises InputError for ranges that are negative or not finite."""
         for field in dataclasses.fields(self):
             if not 0 <= getattr(self, field.name) < float("inf"):
                 raise InputError(
@@ -54,7 +57,7 @@ class PairAugmentation:
                 )
 
     def __call__(self, key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
-        """Cuts what the network sees from stored pairs [batch, ...] of `records.PairSource`.
+        """Cuts the input of the network from stored pairs [batch, ...] of `records.PairSource`.
 
         Returns:
             ``image`` [batch, 2, 64, 64], and [batch, 2] in grid pixels relative to the middle entries:
@@ -101,7 +104,7 @@ class PairAugmentation:
         }
 
     def _turn(self, key: Array) -> Float[Array, "2 2"]:
-        """One of the eight positions of a square, as the matrix that moves content."""
+        """Random element of the symmetry group of the square, as the matrix that moves the content."""
         transposed, *mirrored = jax.random.bernoulli(key, shape=(3,)) & self.turns
         signs = 1.0 - 2.0 * jnp.stack(mirrored)
         straight = jnp.where(transposed, jnp.eye(2)[::-1], jnp.eye(2))
@@ -114,7 +117,7 @@ def _cut(
     turn: Float[Array, "2 2"],
     scale: Float[Array, ""],
 ) -> Float[Array, "64 64"]:
-    """What lies around a point, turned and scaled about it; the point comes to entry 32."""
+    """The surroundings of a point, rotated and scaled about it; the point is at entry 32."""
     padded = jnp.pad(window, _BORDER, mode="edge")
     # The inverse of a turn is its transpose. Sums, since accelerators may round the product of matrices.
     back = turn.T / scale
@@ -134,4 +137,4 @@ UNCHANGED = PairAugmentation(
     noise=0.0,
     place_error=0.0,
 )
-"""For pairs that are tested on: nothing but the error of the tracker's last place is drawn."""
+"""Settings for test pairs: only the error of the tracker's last position is random."""

@@ -1,4 +1,4 @@
-"""Where the pairs of windows of a tracking embedding come from, and in which order they are trained on."""
+"""Sources of the training pairs of a tracking embedding."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from cellmotion_jax.methods.celltrack_embedding.records import PairOrigin, PairS
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EmbeddingData:
-    """Sources of pairs; each gives as many as any other."""
+    """Settings of the sources of pairs; every source gives the same number of pairs."""
 
     movies: tuple[pathlib.Path, ...] = ()
     """Cell Tracking Challenge folders with tracks (01, 01_GT/TRA); silver masks (01_ST) are used if there."""
     stills: tuple[pathlib.Path, ...] = ()
-    """Folders of annotated images (images and masks), whose cells are moved and bent by chance."""
+    """Folders of annotated single images (images and masks), whose cells are moved and deformed at random."""
     phase_contrast: Simulation = Simulation(frames=24, cells=14)
-    """Simulated whole cells."""
+    """Settings of simulated movies of whole cells."""
     nuclei: Simulation = Simulation(look=Look.NUCLEI, frames=24, cells=40)
-    """Simulated nuclei."""
+    """Settings of simulated movies of nuclei."""
     simulated: int = 2
-    """Simulated movies of each of the two looks; 0 for none."""
+    """Number of simulated movies of each of the two kinds; 0 for none."""
     pairs: PairSettings = PairSettings()
-    """What is cut out, and how many of every source."""
+    """Settings of the pairs: sizes, and number per source."""
 
     def __post_init__(self) -> None:
-        """Refuses settings without a source."""
+        """Raises InputError for settings without a source."""
         if self.simulated < 0:
             raise InputError(f"data.simulated is {self.simulated}; it is a number of movies from 0 on.")
         if not (self.movies or self.stills or self.simulated):
@@ -47,21 +47,21 @@ class EmbeddingSamples(NamedTuple):
 
     source: PairSource
     names: tuple[str, ...]
-    """Of the sources, for tables."""
+    """Names of the sources, for tables."""
 
     @property
     def train(self) -> np.ndarray:
-        """Positions of the pairs to learn from."""
+        """Indices of the training pairs."""
         return np.flatnonzero(~self.source.held_out)
 
     @property
     def held_out(self) -> np.ndarray:
-        """Positions of the pairs of other cells."""
+        """Indices of the held-out pairs, which show other cells."""
         return np.flatnonzero(self.source.held_out)
 
 
 def load_pairs(data: EmbeddingData, *, cache: pathlib.Path, seed: int) -> EmbeddingSamples:
-    """Finds or simulates all sources, cuts the pairs, and keeps both for the next run.
+    """Opens or simulates all sources and cuts the pairs; both are cached for the next run.
 
     Args:
         data: Settings.

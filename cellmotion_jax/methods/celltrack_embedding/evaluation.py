@@ -1,4 +1,4 @@
-"""How well filters on learned features find cells again that nothing was learned from."""
+"""Localisation errors of filters on learned features, for held-out cells."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PREPARED_AT_ONCE = 32
 
 
 def held_out_pairs(samples: EmbeddingSamples) -> list[dict[str, np.ndarray]]:
-    """Held-out pairs as the network sees them; the errors of the tracker's last place are always the same.
+    """Held-out pairs as inputs of the network; the random errors of the tracker's last position are fixed.
 
     Args:
         samples: All pairs.
@@ -43,10 +43,10 @@ def held_out_pairs(samples: EmbeddingSamples) -> list[dict[str, np.ndarray]]:
 
 
 class PairErrors(NamedTuple):
-    """How far from the truth every held-out cell was found."""
+    """Distance of every found position of a held-out cell from the truth."""
 
     origin: Int[np.ndarray, " pair"]
-    """Number of the source."""
+    """Index of the source."""
     error: Float32[np.ndarray, " pair"]
     """Grid pixels."""
 
@@ -61,19 +61,19 @@ def localisation_errors(
     batch_size: int,
     pictures: int,
 ) -> tuple[PairErrors, list[PairPicture]]:
-    """Finds every held-out cell in its second window.
+    """Locates every held-out cell in its second window and returns the errors.
 
     Args:
         network: Linen module.
         params: Its parameters.
-        objective: Makes maps of its outputs.
-        samples: Where the pairs come from.
-        pairs: Of `held_out_pairs`.
-        batch_size: Pairs at a time.
-        pictures: How many pairs are kept to be drawn, evenly spread over all.
+        objective: Objective that computes maps from the network's outputs.
+        samples: Samples with the sources of the pairs.
+        pairs: Result of `held_out_pairs`.
+        batch_size: Number of pairs per batch.
+        pictures: Number of pairs that are kept for pictures, evenly spread over all.
 
     Returns:
-        Errors, and what is needed to draw some pairs.
+        Errors, and the data for pictures of some pairs.
     """
 
     @jax.jit

@@ -37,7 +37,7 @@ from cellmotion_jax.training.validation import make_validation
 
 HEADER = ("source", "pairs", "within_2px", "within_4px", "median_px")
 PICTURES = 12
-"""Held-out pairs that are drawn."""
+"""Number of held-out pairs that are drawn."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,14 +45,14 @@ class EmbeddingNetwork:
     """The size of the network; see `models.embedding.TrackingEmbedding`."""
 
     features: int = 8
-    """Channels that the filters look at."""
+    """Number of feature channels for the filters."""
     base_width: int = 16
     """Channels of the first level; the two others have twice as many."""
     centre: bool = True
-    """Whether the network also says where centres of cells are, whichever cell; off for the ablation."""
+    """Whether the network also predicts the centres of all cells; off for the ablation."""
 
     def __post_init__(self) -> None:
-        """Refuses networks that cannot be."""
+        """Raises InputError for sizes that are not positive."""
         for name in ("features", "base_width"):
             if getattr(self, name) < 1:
                 raise InputError(
@@ -67,22 +67,22 @@ class EmbeddingExperiment:
     network: EmbeddingNetwork = EmbeddingNetwork()
     """Size of the network."""
     data: EmbeddingData = EmbeddingData()
-    """Where the pairs come from."""
+    """Sources of the pairs."""
     objective: EmbeddingObjective = EmbeddingObjective()
-    """The filter and what it is held against."""
+    """The filter and the loss."""
     augmentation: PairAugmentation = PairAugmentation()
     """Random changes of the training pairs."""
     optimizer: Optimizer = AdamW(weight_decay=1e-4)
     """Optimiser."""
     phases: tuple[Phase, ...] = (Phase(steps=400, learning_rate=2e-3, warmup_steps=50, final_fraction=0.01),)
-    """Stretches of training, one after another."""
+    """Phases of training, one after another."""
     precision: Precision = Precision.float32
-    """Compute type of the network."""
+    """Floating-point type of the network's computations."""
     run: Run = Run(batch_size=24, evaluate_every=100, checkpoint_every=100)
-    """Cadence, seed, folder."""
+    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
     def __post_init__(self) -> None:
-        """Refuses settings that leave nothing to do."""
+        """Raises InputError for settings that leave nothing to do."""
         require_some(self, "phases")
 
     def train(self) -> None:
@@ -117,7 +117,7 @@ class EmbeddingExperiment:
         write_results(folder, errors, samples)
 
     def _trained(self, embedding: TrackingEmbedding, params) -> EmbeddingModel:
-        """What goes into the model's file."""
+        """Contents of the model file."""
         return EmbeddingModel(
             network=embedding.clone(dtype=None),
             variables={"params": params["embedding"]},
@@ -129,11 +129,11 @@ class EmbeddingExperiment:
 
 
 def write_results(folder: pathlib.Path, errors: PairErrors, samples: EmbeddingSamples) -> None:
-    """How many held-out cells of every source were found again, as ``results.csv`` and on the screen.
+    """Writes the share of located held-out cells of every source to ``results.csv`` and prints it.
 
     Args:
-        folder: Of the experiment.
-        errors: Of all held-out pairs.
+        folder: Folder of the experiment.
+        errors: Errors of all held-out pairs.
         samples: The pairs.
     """
     rows = []

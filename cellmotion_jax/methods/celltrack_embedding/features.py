@@ -1,4 +1,4 @@
-"""A trained tracking embedding as features that correlation filters look at."""
+"""Features for correlation filters from a trained tracking embedding."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class EmbeddingFeatures(DenseFeatures):
     """Learned features of a frame and evidence for centres of cells; see `tracking.features.Features`."""
 
     network: TrackingEmbedding = flax.struct.field(pytree_node=False)
-    """The network; a frame is compiled for it."""
+    """The network; it is a static part of the compiled program."""
     params: Any
     """Its parameters."""
     with_intensity: bool = flax.struct.field(pytree_node=False)
-    """Whether compressed intensities are a second level, with a filter of its own."""
+    """Whether compressed intensities are a second level, with its own filter."""
 
     @property
     def compressed(self) -> bool:
@@ -30,7 +30,7 @@ class EmbeddingFeatures(DenseFeatures):
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Every level is as fine as the grid."""
+        """Every level has the resolution of the grid."""
         return (1, 1) if self.with_intensity else (1,)
 
     def prepare(self, frame: Float[Array, "y x"]) -> Maps:
@@ -45,7 +45,7 @@ def embedding_features(model: EmbeddingModel, *, with_intensity: bool) -> Embedd
     """Features of a trained embedding.
 
     Args:
-        model: As `load_model` reads it.
+        model: Model from `load_model`.
         with_intensity: See `EmbeddingFeatures.with_intensity`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A trained tracking embedding with all that a tracker must do as the training did, and its file."""
+"""Model file of a tracking embedding, with the settings of its training that a tracker needs."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from cellmotion_jax.weights.model_file import ModelFormat, restore
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class EmbeddingModel:
-    """A trained embedding with all that a tracker must do as the training did."""
+    """A trained embedding with the settings of its training that a tracker needs."""
 
     network: TrackingEmbedding
     """The network."""
     variables: dict[str, Any]
     """Its ``params``."""
     diameter: float
-    """Grid pixels across a typical cell; see `methods.celltrack.grid.grid_zoom`."""
+    """Diameter of a typical cell in grid pixels; see `methods.celltrack.grid.grid_zoom`."""
     window: int
     """Side of the filter's window in grid pixels."""
     filter_sigma: float
-    """Standard deviation of the response that filters are taught, in grid pixels."""
+    """Standard deviation of the Gaussian target of the filters, in grid pixels."""
     regularization: float
     """Lambda of the filters."""
     sharpness: float
-    """What a response is multiplied by to be a log probability."""
+    """Factor from response to log probability."""
     spread: float
-    """Standard deviation of a cell's place around where it is expected, in grid pixels."""
+    """Standard deviation of a cell's position around the predicted one, in grid pixels."""
 
 
 MODEL_FORMAT = ModelFormat(

@@ -1,4 +1,4 @@
-"""How well a filter that is learned in one window finds its cell in another, as a loss of the features."""
+"""Loss of a tracking embedding: localisation of a cell by a filter that is learned in another window."""
 
 from __future__ import annotations
 
@@ -19,33 +19,34 @@ from cellmotion_jax.tracking.correlation_filter import LinearFilter
 
 
 class PlaceMaps(NamedTuple):
-    """Where a cell may be in the second window of a pair; entry ``[0, 0]`` is the middle of the window."""
+    """Maps over positions in the second window of a pair; entry ``[0, 0]`` is the middle of the window."""
 
     response: Float[Array, "batch y x"]
-    """Of the filter that was learned in the first window."""
+    """Response of the filter that was learned in the first window."""
     logits: Float[Array, "batch y x"]
     """Log probability up to a constant: response, evidence for centres, and motion."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EmbeddingObjective:
-    """Cross entropy of a cell's place after a filter has been learned from one window of it.
+    """Cross entropy of a cell's position in the second window, with a filter learned in the first one.
 
     The filter is `tracking.correlation_filter.LinearFilter` in closed form, so that the gradient reaches the
-    features of both windows. The log probability of a place is the response times a learned sharpness, the
-    network's evidence that the centre of some cell lies there, plus the logarithm of a Gaussian of learned
-    spread around where the cell is expected.
+    features of both windows. The log probability of a position is the sum of the response times a learned
+    sharpness, the network's evidence that the centre of any cell lies there, and the logarithm of a Gaussian
+    with learned spread around the predicted position.
     """
 
     window: int = 48
     """Side of the filter's window in grid pixels; the tracker's must be the same."""
     filter_sigma: float = 1.5
-    """Standard deviation of the response that the filter is taught, in grid pixels."""
+    """Standard deviation of the Gaussian target of the filter, in grid pixels."""
     place_sigma: float = 1.0
-    """Standard deviation of the Gaussian around the true place that the cross entropy is with, likewise."""
+    """Standard deviation of the Gaussian around the true position, the target of the cross entropy, in grid
+    pixels."""
 
     def __post_init__(self) -> None:
-        """Refuses windows that leave the network no surroundings, and Gaussians without width."""
+        """Raises InputError for windows that are odd or not 8 to 56 wide, and Gaussians without width."""
         if not 8 <= self.window <= 56 or self.window % 2:
             raise InputError(f"objective.window is {self.window}; it must be even, from 8 to 56.")
         for name in ("filter_sigma", "place_sigma"):
@@ -55,7 +56,7 @@ class EmbeddingObjective:
                 )
 
     def maps(self, outputs: PairOutputs, batch: Mapping[str, Array]) -> PlaceMaps:
-        """Learns a filter in every first window, and says where the cell may be in the second."""
+        """Learns a filter in every first window and returns the maps of the second window."""
         first, second = (self._middle(maps.features) for maps in (outputs.first, outputs.second))
         form = LinearFilter(regularization=1.0, sigma=self.filter_sigma)
         # Dividing both averages by lambda, with a lambda of 1, is the filter with the learned lambda.
@@ -73,7 +74,7 @@ class EmbeddingObjective:
         return PlaceMaps(response, logits + down[:, :, None] + across[:, None, :])
 
     def __call__(self, outputs: PairOutputs, batch: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
-        """The mean loss of a batch, the share of cells found within 2 and 4 grid pixels, the learned numbers.
+        """Mean loss of a batch, share of cells found within 2 and 4 grid pixels, and learned parameters.
 
         ``batch`` has ``offset``, ``predicted`` and ``true`` [batch, 2], as `PairAugmentation` makes them; and
         if it likes ``counts`` [batch], which is False for pairs that do not count.

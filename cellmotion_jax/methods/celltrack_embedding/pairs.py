@@ -1,4 +1,4 @@
-"""Pairs of windows that show the same cell in two frames: what a tracking embedding is trained on."""
+"""Pairs of windows that show the same cell in two frames: the samples of a tracking embedding."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from cellmotion_jax.methods.celltrack.grid import CELL_DIAMETER, grid_frame, gri
 from cellmotion_jax.methods.celltrack.seeds import seeds_from_labels
 
 FARTHEST = 12.0
-"""Grid pixels along each axis from the cell to the centre of the second window, at most."""
+"""Largest distance along each axis from the cell to the centre of the second window, in grid pixels."""
 _HELD_OUT = 0.15
-"""Share of the tracks of a movie from which nothing is learned."""
+"""Share of the tracks of a movie that are held out."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PairSettings:
-    """What is cut out, and how many."""
+    """Size and number of the pairs."""
 
     diameter: float = CELL_DIAMETER
-    """Grid pixels across a typical cell."""
+    """Diameter of a typical cell in grid pixels."""
     side: int = 80
     """Rows and columns of a window, in grid pixels."""
     train: int = 1500
-    """Pairs to learn from, of every source."""
+    """Number of training pairs per source."""
     held_out: int = 96
-    """Pairs of other cells, of every source."""
+    """Number of held-out pairs per source, which show other cells."""
     largest_gap: int = 6
-    """Frames between the two windows of a pair, at most; most pairs lie closer."""
+    """Largest number of frames between the two windows of a pair; most pairs are closer."""
 
     def __post_init__(self) -> None:
-        """Refuses what leaves nothing to cut out."""
+        """Raises InputError for settings without pairs or pixels."""
         for name, least in (("side", 64), ("train", 1), ("held_out", 1), ("largest_gap", 1)):
             if getattr(self, name) < least:
                 raise InputError(
@@ -51,19 +51,20 @@ class CellPair(NamedTuple):
     first: Float32[np.ndarray, "side side"]
     """Compressed intensities around the cell in an earlier frame."""
     second: Float32[np.ndarray, "side side"]
-    """Around where the cell was one frame before this one, or nearer to it if it has moved far."""
+    """Window in a later frame, around the position of the cell one frame before, or nearer to the cell if it
+    has moved far."""
     place: Float32[np.ndarray, " 2"]
-    """Of the cell in the first window."""
+    """Position of the cell in the first window."""
     previous: Float32[np.ndarray, " 2"]
-    """Where it was one frame before the second window, in that window."""
+    """Position of the cell one frame before the second window, in that window."""
     true: Float32[np.ndarray, " 2"]
-    """Of the cell in the second window."""
+    """Position of the cell in the second window."""
     held_out: bool
-    """Whether the cell is one that nothing is learned from."""
+    """Whether the cell is held out from training."""
 
 
 class _Cells(NamedTuple):
-    """Where the cells of a movie are."""
+    """Positions of the cells of a movie."""
 
     points: Float32[np.ndarray, "frame cell 2"]
     """Centroids in pixels of the movie; NaN where there is no mask."""
@@ -76,9 +77,9 @@ def movie_pairs(
 ) -> Iterator[CellPair]:
     """Pairs from an annotated movie, in the order of their second frames.
 
-    Cells are where the centroids of their masks are: those of the silver segmentation, where a frame has one,
-    since tracking masks may be mere markers. The frames of a pair lie 1 + e frames apart, e exponential with
-    mean ``largest_gap / 2``, if the cell was there already. Tracks are either learned from or held out.
+    The position of a cell is the centroid of its mask, of the silver segmentation where a frame has one,
+    since tracking masks may be only markers. The frames of a pair lie 1 + e frames apart, e exponential with
+    mean ``largest_gap / 2``, if the cell existed already. A track is used either for training or held out.
 
     Args:
         sequence: The movie; every mask is read once, and a few frames are held in memory.
@@ -86,7 +87,7 @@ def movie_pairs(
         rng: Source of all randomness.
 
     Yields:
-        ``train + held_out`` pairs; where a movie has fewer, some are there more than once.
+        ``train + held_out`` pairs; if a movie has fewer, some occur more than once.
 
     Raises:
         InputError: If fewer than two tracks are seen in two successive frames, or a file is damaged.

@@ -1,4 +1,4 @@
-"""Pairs of windows with one cell as ArrayRecord files, written once by TFDS (without TensorFlow)."""
+"""Storage of pairs of windows as ArrayRecord files, written once by TFDS (without TensorFlow)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PairOrigin = Sequence[CtcSequence] | ImageSplit
 
 @dataclasses.dataclass(kw_only=True)
 class PairConfig(tfds.core.BuilderConfig):
-    """What is built; its name holds a digest of all of it, so that any change is built anew."""
+    """Configuration of the builder; its name contains a digest of all settings."""
 
     origin: PairOrigin = dataclasses.field(repr=False)
-    """Where the pairs come from."""
+    """Source of the pairs."""
     settings: PairSettings
     """What is cut out."""
     seed: int
-    """Of the choice of pairs and of the warps."""
+    """Random seed of the choice of pairs and of the warps."""
 
 
 class Pairs(RecordBuilder):
@@ -73,8 +73,8 @@ class PairSource:
     ``true`` [2] of `methods.celltrack_embedding.pairs.CellPair`, all float32.
 
     Attributes:
-        held_out: Of every pair, whether nothing may be learned from it.
-        origin: Of every pair, the number of its source.
+        held_out: Whether each pair is held out from training.
+        origin: Index of the source of each pair.
     """
 
     def __init__(self, builders: Sequence[Pairs]) -> None:
@@ -107,15 +107,16 @@ def pair_source(
     seed: int,
     data_dir: str | os.PathLike[str],
 ) -> PairSource:
-    """Prepares pairs of windows, or finds those that an earlier call has prepared.
+    """Prepares pairs of windows, or reuses those that an earlier call has prepared.
 
-    Every source gives as many pairs as any other, whatever its size. Each lies in a folder whose name holds a
-    digest of the settings and of the path, size and time of its files, so that a change prepares it anew.
+    Every source gives the same number of pairs, whatever its size. Each is stored in a folder whose name
+    contains a digest of the settings and of the path, size and time of its files; after a change it is
+    prepared again.
 
     Args:
         origins: Movies, of which several of one kind share a source, or still images; at least one.
         settings: What is cut out.
-        seed: Of all randomness.
+        seed: Random seed.
         data_dir: Folder for the prepared pairs; made if it is absent.
 
     Returns:

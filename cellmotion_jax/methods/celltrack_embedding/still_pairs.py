@@ -1,4 +1,4 @@
-"""Pairs of a cell and itself, moved and bent by chance: still images as a teacher of tracking."""
+"""Training pairs from single images: a cell, and the same cell moved and deformed at random."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from cellmotion_jax.methods.celltrack.seeds import seeds_from_labels
 from cellmotion_jax.methods.celltrack_embedding.pairs import CellPair, PairSettings, cut_pair
 
 _NODE_SPACING = 14
-"""Grid pixels between the nodes of the random displacement, which is linear in between: nearly a cell."""
+"""Grid pixels between the nodes of the random displacement, which is interpolated linearly; about the size of
+a cell."""
 _DISPLACEMENT = 1.6
 """Standard deviation of the displacement of a node along each axis, in grid pixels."""
 _ROTATION = 0.15
-"""Standard deviation of the angle by which a cell and its surroundings turn, in radians."""
+"""Standard deviation of the angle by which a cell and its surroundings are rotated, in radians."""
 _MOTION = 1.5
 """Standard deviation of the motion from the frame before along each axis, in grid pixels."""
 _BORDER = 16
-"""Grid pixels around a window from which a warp may take what moves in."""
+"""Border around a window, in grid pixels, from which a warp may take content."""
 
 
 def still_pairs(
@@ -32,12 +33,13 @@ def still_pairs(
 ) -> Iterator[CellPair]:
     """Pairs from annotated still images; the second window of each is the first, warped.
 
-    The surroundings of a cell turn about it by a random angle, and every point of them is displaced by a
-    smooth random field. Where the cell has gone is read from its mask, which is warped alike: the true place
-    is that of the whole cell, whichever part of it moved.
+    The surroundings of a cell are rotated about it by a random angle and displaced by a smooth random field.
+    The mask of the cell is warped in the same way, and its centroid is the true position: that of the whole
+    cell, whichever part of it moved.
 
     Args:
-        images: Cells of the training images are learned from, those of the validation images held out.
+        images: Annotated images; cells of the training images are for training, those of the validation
+            images are held out.
         settings: What is cut out.
         rng: Source of all randomness.
 
@@ -89,7 +91,7 @@ def _warped_pair(
     *,
     held_out: bool,
 ) -> CellPair:
-    """Warps the surroundings of a cell, and asks the warped mask where it has gone."""
+    """Warps the surroundings of a cell; the true position is the centroid of the warped mask."""
     side = settings.side + 2 * _BORDER
     corner = np.round(place).astype(int) - side // 2
     y, x = (start + np.arange(side, dtype=np.float64) for start in corner)
@@ -115,7 +117,7 @@ def _sources(
     place: Float[np.ndarray, " 2"],
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "2 y x"]:
-    """Where every pixel of the warped surroundings looks in the frame."""
+    """Coordinates in the frame from which every pixel of the warped surroundings is taken."""
     nodes = tuple(len(axis) // _NODE_SPACING + 2 for axis in (y, x))
     zoom = (1, _NODE_SPACING, _NODE_SPACING)
     field = np.asarray(ndimage.zoom(rng.normal(0, _DISPLACEMENT, (2, *nodes)), zoom, order=1))
@@ -128,7 +130,7 @@ def _sources(
 def _centroid(
     mask: Bool[np.ndarray, "y x"], there: Float[np.ndarray, "2 v u"], where: Float[np.ndarray, "2 v u"]
 ) -> Float[np.ndarray, " 2"]:
-    """Centroid of a mask that is looked up at given places; of the mask as it is if none of it is left."""
+    """Centroid of a mask sampled at given coordinates; of the mask itself if no pixel is left."""
     weights = ndimage.map_coordinates(mask.astype(np.float32), there, order=1, mode="constant")
     if not weights.any():
         return np.argwhere(mask).mean(axis=0)

@@ -1,15 +1,15 @@
-"""Segmentation of phase-contrast movies with the frames before in mind (Gomez-de-Mariscal et al. 2021).
+"""Segmentation of phase-contrast movies with memory of previous frames (Gomez-de-Mariscal et al. 2021).
 
 A U-Net on MobileNetV2 with a ConvLSTM at its end sees a window of frames and segments the last of them. In
 reading order:
 
-- ``records``: frames with the classes of their pixels, stored once, and windows made of them.
-- ``data``: where the movies come from, and how they are split.
-- ``augmentation``: patches drawn where cells are, turned and mirrored (Section 3.2).
+- ``records``: storage of frames with their pixel classes, and windows of frames.
+- ``data``: sources of the movies, and their split.
+- ``augmentation``: random patches, preferably at cells, rotated and mirrored (Section 3.2).
 - ``objective``: weighted cross entropy of cell and background (Eq. 1).
 - ``experiment``: the two steps of training (Section 3.1), and the networks of Table 1 by name.
 - ``foreground``: the probability of a cell at every pixel of a movie, frame by frame.
-- ``instances``: from probabilities to cells, and how that is fitted to training masks.
+- ``instances``: from probabilities to cells, and the fit of its settings to training masks.
 - ``evaluation``, ``results``: SEG and Jaccard index, tables and pictures.
 - ``model_file``: the trained network and its file.
 - ``segmenter``: the network applied to a movie.

@@ -1,4 +1,4 @@
-"""Random patches of windows of frames, drawn where the cells are, inside the compiled step."""
+"""Augmentation of windows of frames inside the compiled step: random patches, preferably at cells."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from cellmotion_jax.ops.sampling import draw_pixel
 from cellmotion_jax.ops.warp import affine_warp, similarity_matrix
 
 LARGEST_WEIGHT = 1e12
-"""Times the pixels of any frame it is still a float32."""
+"""Largest allowed weight; its product with the number of pixels of a frame is still a finite float32."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PatchSampling:
-    """Moves whole windows of frames at random and cuts a patch around a random pixel (Section 3.1).
+    """Transforms whole windows of frames at random and cuts a patch around a random pixel (Section 3.1).
 
-    Transforming before cutting brings what really lies beside a patch into it, not zeros or mirror images. A
-    similarity moves all pixels alike, so that a pixel drawn in the frame and then moved has the probability
-    of one drawn in the moved frame; only the patch itself is resampled. All frames of a window move
-    together. What lies outside the frame is not annotated. ``weight`` 1 and no changes are the "no
-    sampling" of Appendix B.4.
+    Since the transform precedes the cut, pixels from outside of the patch are real image content, not zeros
+    or mirror images. A similarity moves all pixels alike, so that a pixel drawn in the frame and then moved
+    has the probability of one drawn in the moved frame; only the patch itself is resampled. All frames of a
+    window are transformed together. Pixels outside the frame count as not annotated. ``weight`` 1 and no
+    changes are the "no sampling" of Appendix B.4.
     """
 
     patch: int = 128
     """Rows and columns of a patch in (downsampled) pixels; 512 in the paper."""
     weight: float = 50_000.0
-    """How many times likelier a pixel of a cell is to be the centre of a patch than another; 50,000 in the
-    paper, 500,000 in the authors' configuration, 1 draws all pixels alike."""
+    """Ratio of the probabilities that a cell pixel and a background pixel become the centre of a patch;
+    50,000 in the paper, 500,000 in the authors' configuration, 1 for uniform sampling."""
     mirror: bool = True
     """Mirror in half of the cases."""
     rotation: float = 1.0
@@ -47,7 +47,7 @@ class PatchSampling:
     """Largest standard deviation of white noise, on the same scale."""
 
     def __post_init__(self) -> None:
-        """Refuses ranges that are no ranges."""
+        """Raises InputError for values out of range."""
         for name in ("weight", "rotation", "scale", "contrast", "brightness", "noise"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"sampling.{name} is {getattr(self, name)}; it is a number from 0 on.")
@@ -95,7 +95,7 @@ class PatchSampling:
         }
 
     def _matrix(self, key: Array, centre: Float[Array, "2"], shape: tuple[int, ...]) -> Float[Array, "2 3"]:
-        """Where the pixels of the patch look in the frame."""
+        """Matrix from pixels of the patch to positions in the frame."""
         mirrored_key, moved_key = jax.random.split(key)
         angle, size = jax.random.uniform(moved_key, (2,), minval=-1, maxval=1)
         linear = similarity_matrix(

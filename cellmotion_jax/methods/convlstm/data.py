@@ -1,4 +1,4 @@
-"""Annotated movies as windows of frames, for the segmentation of videos."""
+"""Training data of the ConvLSTM U-Net: annotated movies as windows of frames."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from cellmotion_jax.methods.convlstm.records import window_source
 from cellmotion_jax.models.convlstm_unet import WINDOW
 
 NETWORK_DIAMETER = 32.0
-"""Pixels across a cell to which frames are downsampled, for two cores to train in minutes."""
+"""Cell diameter in pixels after downsampling; small enough to train in minutes on two cores."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConvLSTMData:
-    """Where the movies come from and how the network sees them."""
+    """Settings of the sources of movies and of their preprocessing."""
 
     root: pathlib.Path | None = None
     """Cell Tracking Challenge folder (01, 01_GT/TRA, and masks in 01_ST or 01_GT), or a folder with `images`
-    and `masks`, single frames that are repeated; None simulates movies."""
+    and `masks`, single images that are repeated as frames; None simulates movies."""
     simulation: Simulation = Simulation(frames=12, cells=12, height=512, width=512)
-    """What is simulated where there is no root."""
+    """Settings of the simulation, if there is no root."""
     movies: int = 6
     """Number of simulated movies; the last is for testing, the one before it for validation."""
     window: int = WINDOW
-    """Frames that the network sees to segment the last of them."""
+    """Number of frames in the input of the network, which segments the last of them."""
     downsample: int | None = None
     """Frames are averaged over blocks of this side before anything else; None: the whole number that brings
     the median cell nearest to 32 pixels; 1 in the paper."""
 
     def __post_init__(self) -> None:
-        """Refuses windows without frames and blocks without pixels."""
+        """Raises InputError for windows without frames and blocks without pixels."""
         for name in ("window", "downsample"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"data.{name} is {getattr(self, name)}; it must be at least 1.")
@@ -52,13 +52,13 @@ class ConvLSTMSamples(NamedTuple):
     diameter: float
     """Median equivalent diameter of a training cell, in pixels of the frames."""
     train: Source
-    """Windows to learn from."""
+    """Training windows."""
     validation: Source
-    """Windows to choose by."""
+    """Validation windows."""
 
 
 def load_windows(data: ConvLSTMData, *, cache: pathlib.Path, seed: int) -> ConvLSTMSamples:
-    """Finds or simulates the movies, prepares their frames, and keeps both for the next run.
+    """Opens or simulates the movies and prepares their frames; both are cached for the next run.
 
     Args:
         data: Settings.
@@ -69,7 +69,7 @@ def load_windows(data: ConvLSTMData, *, cache: pathlib.Path, seed: int) -> ConvL
         Windows of the training and validation frames, and all annotated images.
 
     Raises:
-        InputError: Anything wrong with the folder, or no cell in it.
+        InputError: If the folder cannot be used or has no cell.
     """
     images = image_split(data.root, data.simulation, movies=data.movies, cache=cache, seed=seed)
     for image in images.test:  # What is wrong with them must not be found after the training.

@@ -1,4 +1,4 @@
-"""What a video network reaches: pixels on validation windows, and cells of whole frames."""
+"""Evaluation of the ConvLSTM U-Net: loss on validation windows, and SEG and Jaccard index of whole frames."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from cellmotion_jax.training.step import Objective, side_by_side
 
 
 class FrameResult(NamedTuple):
-    """How one annotated frame went."""
+    """Result of one annotated frame."""
 
     image: AnnotatedImage
     matches: FrameMatches
-    """Cells found against annotated ones, by the rule of SEG."""
+    """Matches of found and annotated cells, by the rule of SEG."""
     jaccard: float
     """Jaccard index of cell and background, over pixels that are annotated."""
 
 
 class PartResult(NamedTuple):
-    """How the frames of one part went."""
+    """Results of the frames of one part."""
 
     name: str
     frames: tuple[FrameResult, ...]
@@ -61,7 +61,7 @@ def make_evaluation(
     downsample: int,
     instances: InstanceSettings,
 ) -> Callable[[TrainState | Best], Mapping[str, np.ndarray]]:
-    """Makes the function that gives loss, Jaccard distance and SEG on validation frames, each of shape [1].
+    """Returns a function that computes loss, Jaccard distance and SEG on validation frames, of shape [1].
 
     Args:
         network: Linen module.
@@ -69,7 +69,7 @@ def make_evaluation(
         windows: One per image, read anew in every evaluation.
         images: The annotated images.
         downsample: Side of the blocks over which frames are averaged.
-        instances: How probabilities become cells.
+        instances: Settings of the conversion of probabilities to cells.
 
     Returns:
         ``state -> metrics`` for a state with a leading member axis of length 1.
@@ -107,9 +107,9 @@ def segmented(
     memory: Memory,
     tiling: Tiling,
 ) -> Iterator[tuple[AnnotatedImage, Float32[np.ndarray, "y x"], Int32[np.ndarray, "y x"]]]:
-    """Segments annotated images; those that follow each other in a movie are streamed as one.
+    """Segments annotated images; consecutive frames of a movie are processed as one sequence.
 
-    The first window of a run of frames holds the frames before it in the movie.
+    The first window of a sequence contains the frames before it in the movie.
 
     Args:
         model: The network.
@@ -140,11 +140,11 @@ def evaluate_part(
     memory: Memory,
     tiling: Tiling,
 ) -> PartResult:
-    """Segments the frames of a part and holds them against what is annotated.
+    """Segments the frames of a part and compares them with the annotation.
 
     Args:
         model: The network.
-        name: Of the part, for tables and the progress bar.
+        name: Name of the part, for tables and the progress bar.
         images: In the order of their movies.
         memory: What is known of earlier frames.
         tiling: Tiles in downsampled pixels.
@@ -164,7 +164,7 @@ def evaluate_part(
 
 
 def _stretches(images: Iterable[AnnotatedImage]) -> Iterator[list[AnnotatedImage]]:
-    """Runs of images that are consecutive frames of one movie; an image without a movie is one by itself."""
+    """Splits images into sequences of consecutive frames of one movie; a single image is its own sequence."""
     run: list[AnnotatedImage] = []
     for image in images:
         if run and not (image.movie_files and image.window_files(2)[0] == run[-1].image_file):

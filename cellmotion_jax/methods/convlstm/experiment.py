@@ -34,7 +34,7 @@ from cellmotion_jax.weights.convert import load_weights
 from cellmotion_jax.weights.fitting import variable_shapes
 
 ENCODER = "mobilenet-v2-0.35"
-"""The encoder's name in `cellmotion import-weights`."""
+"""Name of the encoder in `cellmotion import-weights`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,12 +46,12 @@ class ConvLSTMNetwork:
     levels: int = 4
     """Levels of the encoder, 3 to 5 in the paper."""
     recurrent: bool = True
-    """Whether there is a ConvLSTM; without one every frame is segmented by itself."""
+    """Whether there is a ConvLSTM; without it every frame is segmented independently."""
     dropout: float = 0.05
-    """Share of activations dropped in the decoder while training."""
+    """Dropout rate in the decoder."""
 
     def __post_init__(self) -> None:
-        """Refuses networks that cannot be."""
+        """Raises InputError for sizes out of range."""
         if self.base_filters < 1:
             raise InputError(f"network.base-filters is {self.base_filters}; it must be at least 1.")
         if not 1 <= self.levels <= 5:
@@ -74,17 +74,17 @@ SHORT_TWO_STEPS = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConvLSTMExperiment:
-    """Trains a network to segment the cells of a movie and tests it on later, or other, frames."""
+    """Trains a network to segment the cells of a movie and tests it on later frames or other movies."""
 
     network: ConvLSTMNetwork = ConvLSTMNetwork()
     """Size of the network."""
     weights: pathlib.Path | None = None
-    """Pretrained weights of the encoder, a file that `cellmotion import-weights --model mobilenet-v2-0.35`
-    wrote; None starts from random ones."""
+    """File with pretrained weights of the encoder, from `cellmotion import-weights --model
+    mobilenet-v2-0.35`; None for random initialisation."""
     data: ConvLSTMData = ConvLSTMData()
-    """Where the movies come from."""
+    """Sources of the movies."""
     sampling: PatchSampling = PatchSampling()
-    """How patches of the training frames are moved and drawn."""
+    """Sampling and augmentation of the training patches."""
     objective: ConvLSTMObjective = ConvLSTMObjective()
     """Weights of the loss."""
     optimizer: Optimizer = AdamW()
@@ -94,19 +94,19 @@ class ConvLSTMExperiment:
     everything with the encoder's statistics fixed. Without weights the encoder is neither frozen nor fixed
     in any phase. The paper's last rate is 0.0001, over many more updates."""
     precision: Precision = Precision.float32
-    """Compute type of the network."""
+    """Floating-point type of the network's computations."""
     instances: InstanceSettings | None = None
-    """How probabilities become cells; None fits the smallest area, and the depth at which joined cells are
-    parted, to the training masks."""
+    """Settings of the conversion of probabilities to cells; None fits the smallest area, and the depth at
+    which touching cells are split, to the training masks."""
     memory: tuple[Memory, ...] = tuple(Memory)
-    """What is known of earlier frames in the test; each is tested."""
+    """Kinds of memory of earlier frames in the test; each is tested."""
     tiling: Tiling = VIDEO_TILING
-    """How whole frames are cut for the test."""
+    """Tiling of whole frames for the test."""
     run: Run = Run(batch_size=2, evaluate_every=50, checkpoint_every=100)
-    """Cadence, seed, folder."""
+    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
     def __post_init__(self) -> None:
-        """Refuses settings that leave nothing to do or cannot work together."""
+        """Raises InputError for settings that leave nothing to do or contradict each other."""
         require_some(self, "phases", "memory")
         multiple = self._module().multiple
         if self.sampling.patch % multiple:
@@ -149,7 +149,7 @@ class ConvLSTMExperiment:
         write_results(folder, model, self._tested(model, samples), tiling=self.tiling)
 
     def _tested(self, model: ConvLSTMModel, samples: ConvLSTMSamples) -> dict[Memory, tuple[PartResult, ...]]:
-        """Every part under every memory that differs for this network."""
+        """Test results of every part with every kind of memory that makes a difference for this network."""
         parts = {"validation": samples.images.validation, "test": samples.images.test}
         return {
             memory: tuple(
@@ -178,7 +178,7 @@ class ConvLSTMExperiment:
     def _trained(
         self, variables: dict[str, Any], samples: ConvLSTMSamples, instances: InstanceSettings
     ) -> ConvLSTMModel:
-        """What goes into the model's file."""
+        """Contents of the model file."""
         return ConvLSTMModel(
             network=self._module().clone(dtype=None),
             variables=variables,
@@ -189,7 +189,7 @@ class ConvLSTMExperiment:
         )
 
     def _pretrained(self) -> dict[str, Any]:
-        """The variables of the encoder's levels, in the place that they have in the network."""
+        """Pretrained variables of the encoder's levels, at their paths in the network."""
         if self.weights is None:
             logging.getLogger(__name__).warning(
                 "No --weights: the encoder starts from random values and is trained in every phase."

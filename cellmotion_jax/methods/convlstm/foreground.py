@@ -1,4 +1,4 @@
-"""How likely every pixel of a movie is a cell, from a trained ConvLSTM U-Net, frame by frame."""
+"""Cell probability of every pixel of a movie from a trained ConvLSTM U-Net, frame by frame."""
 
 from __future__ import annotations
 
@@ -24,24 +24,26 @@ from cellmotion_jax.models.convlstm import ConvLSTMState
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet
 
 REFRESH_FRAMES = 8
-"""A state is carried so far: each frame is read 1.5 times for windows of 5, and the state is at most 12
-old."""
+"""Frames after which the state is computed anew: with windows of 5, each frame is processed 1.5 times, and
+the state contains at most 12 frames."""
 VIDEO_TILING = Tiling(tile=1024, margin=96)
-"""The networks of the paper see 97 to 115 pixels around a pixel (Section 5), hardly anything of the last.
-Tiles are multiples of the smallest image that the encoder takes, 32 pixels, whatever its levels."""
+"""The networks of the paper have a receptive field of 97 to 115 pixels around a pixel (Section 5); the
+outermost of them have little influence. Tiles are multiples of 32 pixels, the smallest image that the encoder
+takes, whatever its number of levels."""
 
 
 class Memory(enum.Enum):
-    """What the network knows of earlier frames."""
+    """Memory of earlier frames in the state of the network."""
 
     carried = "carried"
-    """All of them: the recurrent state goes from frame to frame and every frame is read once. A state that
-    has seen many more frames than a window of the training slowly goes stale."""
+    """All earlier frames: the recurrent state is passed from frame to frame, and every frame is processed
+    once. Predictions slowly get worse when the state contains many more frames than a window of the
+    training."""
     refreshed = "refreshed"
-    """As carried, but every eighth frame the state is begun anew from the last window."""
+    """As carried, but at every eighth frame the state is computed anew from the last window."""
     window = "window"
-    """The last few, as in the paper: each frame is segmented from a window that is read from an empty state.
-    About as many times slower as the window has frames."""
+    """The frames of one window, as in the paper: each frame is segmented from its window, starting with an
+    empty state. The computing time is multiplied by about the number of frames of a window."""
 
 
 def foreground_maps(
@@ -52,18 +54,19 @@ def foreground_maps(
     memory: Memory = Memory.refreshed,
     tiling: Tiling = VIDEO_TILING,
 ) -> Iterator[Float32[np.ndarray, "_ _"]]:
-    """The probability of a cell at every pixel of every frame, in order.
+    """Yields the cell probability of every pixel, frame by frame.
 
-    A state begins by reading a window that ends with the first frame. Where no frames before it are given,
-    it is repeated, as in training. Memory does not grow with the number of frames: it is one window and one
-    state per tile.
+    The initial state is computed from a window that ends with the first frame. If no frames before it are
+    given, it is repeated, as in training. Memory does not grow with the number of frames: it is one window
+    and one state per tile.
 
     Args:
         model: The network.
         frames: Grey frames of one size, in any unit.
-        before: The frames before the first one, as many of them as are known; none are predicted.
-        memory: What is known of earlier frames.
-        tiling: Tiles in downsampled pixels. A frame that fits into one tile is not cut and has no margin.
+        before: Frames before the first one, as far as they are known; they are not predicted.
+        memory: Kind of memory of earlier frames.
+        tiling: Tiles in downsampled pixels. A frame that fits into one tile is not cut, and all of its
+            predictions are used.
 
     Yields:
         Probabilities [y, x] of the size of the frame.
@@ -100,7 +103,7 @@ def foreground_maps(
 
 
 def seen_by_network(frame: Num[np.ndarray, "y x"], downsample: int) -> Float32[np.ndarray, "small_y small_x"]:
-    """A frame as the network sees it: averaged over blocks, brightness on the scale of its percentiles.
+    """The network's input of a frame: averaged over blocks, brightness normalised by percentiles.
 
     Raises:
         InputError: If the frame is smaller than a block or a pixel is not finite.
@@ -110,7 +113,7 @@ def seen_by_network(frame: Num[np.ndarray, "y x"], downsample: int) -> Float32[n
 
 
 class _Remembering:
-    """Predicts the tiles of one frame, each from the state of the tile after the frame before.
+    """Predicts the tiles of one frame, each from its state after the frame before.
 
     `predict_tiled` asks for the tiles of frames of one size in one order.
     """
@@ -133,7 +136,7 @@ def _read_next(
     image: Float32[np.ndarray, "y x"],
     tiled: Callable[..., Float32[np.ndarray, "y x"]],
 ) -> tuple[Float32[np.ndarray, "y x"], list[ConvLSTMState]]:
-    """The map of a frame, and the states of its tiles after it."""
+    """Probability map of the next frame, and the states of its tiles after it."""
     remember = _Remembering(network, variables, states)
     return tiled(remember, image[..., None]), remember.after
 
@@ -152,6 +155,6 @@ def _of_next(variables, tiles: Float[Array, "batch y x 1"], state, *, network: C
 
 
 def _fitted(tiling: Tiling, shape: tuple[int, ...]) -> Tiling:
-    """Without margins where the whole frame is one tile: training has shown the network its own border."""
+    """The tiling without margins if the frame is one tile, since the network was trained on image borders."""
     whole = all(-(-side // SMALLEST_IMAGE) * SMALLEST_IMAGE <= tiling.tile for side in shape)
     return dataclasses.replace(tiling, margin=0, stride=None) if whole else tiling

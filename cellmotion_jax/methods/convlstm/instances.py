@@ -1,4 +1,4 @@
-"""From the probability of foreground to the cells of a frame, each with a label of its own."""
+"""Conversion of foreground probabilities to the label image of a frame."""
 
 from __future__ import annotations
 
@@ -18,42 +18,44 @@ from cellmotion_jax.metrics import match_frame, segmentation_score
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InstanceSettings:
-    """How foreground becomes cells."""
+    """Settings of the conversion of foreground probabilities to cells."""
 
     threshold: float = 0.5
     """Probability above which a pixel is foreground."""
     smallest_area: int = 50
-    """Fewest pixels of a cell, holes that are filled included; smaller ones are background."""
+    """Smallest area of a cell in pixels, including filled holes; smaller regions become background."""
     largest_hole: int = 100
-    """Most pixels of a hole that is filled; 0 fills none."""
+    """Largest area in pixels of a hole that is filled; 0 fills none."""
     split_depth: float | None = None
-    """Pixels by which the neck between two cells must be nearer to their outlines than their middles are, for
-    them to be parted there, e.g. 2; None parts none, and cells that touch are one."""
+    """Depth, in pixels of the distance to the background, at which touching cells are split: two maxima of
+    this distance are two cells if both exceed the neck between them by more than this, e.g. 2. None splits
+    none, and cells that touch are one."""
 
 
 def find_instances(
     foreground: Float[np.ndarray, "..."], *, settings: InstanceSettings = InstanceSettings()
 ) -> Int32[np.ndarray, "y x"]:
-    """Tells the cells of a frame apart.
+    """Converts the foreground probability of a frame to a label image of its cells.
 
-    Pixels above the threshold that share a side are one cell; a shared corner does not join. Background that
-    hangs together by sides is a hole if it does not reach the border of the frame; small holes are filled.
-    With ``split_depth`` every cell is then parted by a watershed of its distance to the background, one part
-    for every maximum that stands out by more than that depth (the extended maxima of Soille 2003, chapter 6,
-    with all eight neighbours). The paper has no such step, and it may cut long cells at the waist. What is
-    too small is left out last. The border of the frame is no outline when distances are measured: cells go on
-    beyond it.
+    Cells are the connected components of the pixels above the threshold, with 4 neighbours. A component of
+    the background, also with 4 neighbours, is a hole if it does not touch the border of the frame; small
+    holes are filled. With ``split_depth`` every cell is then split by a watershed of its distance to the
+    background, with one part for every maximum that is higher than its surroundings by more than that depth
+    (the extended maxima of Soille 2003, chapter 6, with all eight neighbours). The paper has no such step,
+    and it may cut long cells at the waist. What is too small is left out last. The border of the frame is no
+    outline when distances are
+    measured: cells go on beyond it.
 
     Args:
         foreground: Probability [y, x], from 0 to 1.
-        settings: Threshold, sizes and splitting.
+        settings: Settings of threshold, sizes and splitting.
 
     Returns:
         Labels 1, 2, ... in the order of the first pixels, row by row; 0 is background.
 
     Raises:
         ValueError: If ``foreground`` is not of shape [y, x] or holds no pixel.
-        InputError: If it is NaN anywhere, or a setting is out of range.
+        InputError: If a value is NaN, or a setting is out of range.
 
     References:
         Soille, *Morphological Image Analysis*, 2nd edition (2003).
@@ -85,7 +87,7 @@ def _without_holes(cells: Bool[np.ndarray, "y x"], largest: int) -> Bool[np.ndar
 
 
 def _split(labels: Int32[np.ndarray, "y x"], depth: float) -> Int32[np.ndarray, "y x"]:
-    """Parts every component on its own, in the box around it; labels are unique but in no order.
+    """Splits every component in its bounding box; labels are unique but not ordered.
 
     Nearly all the time goes into the reconstruction, which sorts every pixel of a box.
     """
@@ -116,14 +118,14 @@ def _split(labels: Int32[np.ndarray, "y x"], depth: float) -> Int32[np.ndarray, 
 def _components(
     where: Bool[np.ndarray, "y x"], neighbours: Float[np.ndarray, "3 3"] | None = None
 ) -> Int32[np.ndarray, "y x"]:
-    """Labels 1, 2, ... of what hangs together, by sides if no neighbours are given."""
+    """Labels connected components with 1, 2, ...; the default is 4 neighbours."""
     labels = np.zeros(where.shape, np.int32)
     ndimage.label(where, neighbours, output=labels)
     return labels
 
 
 def _large(labels: Int32[np.ndarray, "y x"], smallest: int) -> Int32[np.ndarray, "y x"]:
-    """The labels of at least so many pixels, counted through by their first pixels."""
+    """Removes labels with fewer pixels and renumbers the others in the order of their first pixels."""
     pixels = labels.ravel()
     areas = np.bincount(pixels)
     first = np.full(len(areas), pixels.size)
@@ -137,10 +139,10 @@ def _large(labels: Int32[np.ndarray, "y x"], smallest: int) -> Int32[np.ndarray,
 
 
 def check_instance_settings(settings: InstanceSettings) -> None:
-    """Refuses settings out of range.
+    """Checks that settings are in range.
 
     Args:
-        settings: To be used by `find_instances`.
+        settings: Settings for `find_instances`.
 
     Raises:
         InputError: If one is out of range.
@@ -157,29 +159,30 @@ def check_instance_settings(settings: InstanceSettings) -> None:
 
 
 SMALLEST_SHARE = 0.1
-"""What is smaller than this share of a disc of median diameter is no cell, and no hole."""
+"""Smallest area of a cell and of a hole, as a share of the area of a disc with the median diameter."""
 
 
 SPLIT_SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-"""Candidates for the depth at which cells are parted, as shares of the radius of a median cell."""
+"""Candidates for the splitting depth, as shares of the radius of a median cell."""
 
 
 TOLERANCE = 0.002
-"""Loss of SEG on the true masks that still counts as none."""
+"""Tolerated loss of SEG on the true masks."""
 
 
 MOST_FRAMES = 40
 
 
 def fit_instances(images: Sequence[AnnotatedImage], *, diameter: float) -> InstanceSettings:
-    """The smallest area of a cell, and of a hole, and the depth at which joined cells are parted.
+    """Fits the smallest area of a cell and of a hole, and the depth at which touching cells are split.
 
-    The true cells of every frame are merged to one mask and parted again: of the depths that give them back
-    best, by SEG, the one in the middle is taken. No network is needed for that. If every depth does worse
-    than not parting at all, nothing is parted.
+    The true cells of every frame are merged to one mask and split again: of the depths with the best SEG of
+    the reconstructed cells, the middle one is taken. No network is needed. If every depth is worse than no
+    splitting, cells are not split.
 
     Args:
-        images: Training images, at least one of them with a cell; of many, some that are evenly spread.
+        images: Training images, at least one of them with a cell; if there are many, an evenly spaced subset
+            is used.
         diameter: Median equivalent diameter of a cell in them, in pixels.
 
     Returns:

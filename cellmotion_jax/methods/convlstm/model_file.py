@@ -1,4 +1,4 @@
-"""A trained ConvLSTM U-Net with everything that its use on a movie takes, and its file."""
+"""Model file of a trained ConvLSTM U-Net, with all settings that its use on a movie needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cellmotion_jax.weights.model_file import ModelFormat, restore
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ConvLSTMModel:
-    """A trained network with everything that its use on a movie takes."""
+    """A trained network with all settings that its use on a movie needs."""
 
     network: ConvLSTMUNet
     """The module."""
@@ -25,7 +25,7 @@ class ConvLSTMModel:
     cell_diameter: float
     """Median equivalent diameter of the training cells, in downsampled pixels."""
     instances: InstanceSettings
-    """How its probabilities become cells, as fitted to the training cells."""
+    """Settings of the conversion of probabilities to cells, fitted to the training cells."""
 
     @property
     def image_diameter(self) -> float:
@@ -33,7 +33,7 @@ class ConvLSTMModel:
         return self.cell_diameter * self.downsample
 
     def __post_init__(self) -> None:
-        """Refuses lengths that are none."""
+        """Raises ValueError for lengths that are not positive."""
         for name in ("window", "downsample"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:

@@ -1,4 +1,4 @@
-"""Cross-entropies as objectives: which nucleus a window shows, which class a pixel has."""
+"""The loss of the ConvLSTM U-Net: weighted cross-entropy of cell and background."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from cellmotion_jax.ops.numerics import masked_mean
 class ConvLSTMObjective:
     """Weighted softmax cross-entropy of cell and background (Gomez-de-Mariscal et al. 2021, Eq. 1).
 
-    The weight of contacts is not in the paper; as in Ronneberger et al. 2015 it keeps neighbours apart.
+    The weight of contacts is not in the paper; as in Ronneberger et al. 2015 it helps to separate neighbours.
     """
 
     cell: float = 1.0
-    """Weight of the pixels of cells; the background has 1. Sampling has already made them frequent."""
+    """Weight of cell pixels; that of the background is 1. The sampling of patches already increases their
+    frequency."""
     contact: float = 5.0
-    """Further weight of pixels where two cells touch or nearly so."""
+    """Additional weight of pixels where two cells touch or nearly touch."""
 
     def __post_init__(self) -> None:
-        """Refuses weights that are no weights."""
+        """Raises InputError for weights out of range."""
         for name in ("cell", "contact"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(

@@ -1,4 +1,4 @@
-"""Frames of movies with the classes of their pixels as ArrayRecord files, and windows made of them."""
+"""Storage of frames with their pixel classes as ArrayRecord files, and windows of frames."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _CELL, _CONTACT, _UNKNOWN = 1, 2, 4
 # Sides are filled up to a multiple of this, which any network of up to five levels halves without loss.
 _MULTIPLE = 32
 CONTACT_REACH = 2
-"""Pixels that count as contact have two cells within this many pixels."""
+"""A pixel is a contact if two cells lie within this distance of it, in pixels."""
 
 
 @dataclasses.dataclass(kw_only=True)
 class FrameConfig(tfds.core.BuilderConfig):
-    """What is built; its name holds a digest of all of it, so that any change is built anew."""
+    """Configuration of the builder; its name contains a digest of all settings."""
 
     images: Sequence[AnnotatedImage] = dataclasses.field(repr=False)
     """The annotated images."""
     window: int
-    """Frames that end with each of them."""
+    """Number of frames of a window, which ends with an annotated image."""
     downsample: int
     """Side of the blocks over which images are averaged."""
 
@@ -47,7 +47,7 @@ class FrameConfig(tfds.core.BuilderConfig):
         return -(-y // _MULTIPLE) * _MULTIPLE, -(-x // _MULTIPLE) * _MULTIPLE
 
     def files(self) -> list[pathlib.Path]:
-        """Every frame of a window once."""
+        """All files of the frames of all windows, without repetition."""
         return list(dict.fromkeys(file for image in self.images for file in image.window_files(self.window)))
 
 
@@ -67,7 +67,7 @@ class Frames(RecordBuilder):
         return {"image": stored(np.float16), "region": stored(np.uint8)}
 
     def samples(self) -> Iterator[dict[str, Any]]:
-        """Every frame once."""
+        """Yields every frame once."""
         config = self.builder_config
         annotated = {image.image_file: image for image in config.images}
         for file in tqdm(config.files(), desc="frames", disable=None, leave=False):
@@ -91,8 +91,8 @@ class WindowSource:
 
     A window is a dictionary of ``image`` [time, y, x, 1], float32 on the scale of `normalize_percentiles`; of
     its last frame ``cell`` and ``contact`` [y, x], whether there is a cell, and whether two cells come near;
-    and ``annotated`` [y, x], False where nothing is known. Pixels of a cell that touch another cell are
-    no cell, so that the two come apart.
+    and ``annotated`` [y, x], False where nothing is known. Pixels of a cell that touch another cell count as
+    background, so that the two cells are separated.
     """
 
     def __init__(self, builder: Frames) -> None:
@@ -119,16 +119,16 @@ class WindowSource:
 def window_source(
     images: Sequence[AnnotatedImage], *, window: int, downsample: int, data_dir: str | os.PathLike[str]
 ) -> WindowSource:
-    """Prepares the frames that end with each of some annotated images, or finds what was prepared earlier.
+    """Prepares the frames of the windows that end with annotated images, or reuses those prepared earlier.
 
-    Frames are averaged over blocks, colours are averaged, and brightness is brought to its percentiles; each
-    frame is stored once, however many windows it is in. Frames of several sizes are filled up at the bottom
+    Frames are averaged over blocks, colours are averaged, and brightness is normalised by percentiles; each
+    frame is stored once, however many windows it is in. Frames of different sizes are padded at the bottom
     and right by their mirror image, which does not count as annotated.
 
     Args:
         images: Annotated images, at least one. Frames before them come from their movies, without which the
             image itself is repeated.
-        window: Frames of a window.
+        window: Number of frames of a window.
         downsample: See `cellmotion_jax.data.downsampling.downsample_image`.
         data_dir: Folder for the prepared frames; made if it is absent.
 
@@ -136,7 +136,7 @@ def window_source(
         One window per image.
 
     Raises:
-        InputError: If there is no image, a length is no positive number, or an image is damaged, not finite,
+        InputError: If there is no image, a length is not positive, or an image is damaged, not finite,
             or smaller than a block.
     """
     if not images:

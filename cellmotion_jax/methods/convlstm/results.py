@@ -1,4 +1,4 @@
-"""Tables and pictures of a finished video experiment, written beside its checkpoints."""
+"""Tables and pictures of a finished ConvLSTM experiment, written next to its checkpoints."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def write_results(
     *,
     tiling: Tiling,
 ) -> None:
-    """A row per frame as ``results.csv``, a summary on the screen, and pictures of two test frames.
+    """Writes ``results.csv`` with one row per frame, prints a summary, and draws two test frames.
 
     Args:
-        folder: Of the experiment; the pictures are of the worst and the typical frame.
+        folder: Folder of the experiment; the pictures show the worst and the typical frame.
         model: The trained network.
-        results: The parts under every memory that was tested.
-        tiling: How frames are cut.
+        results: Results of all parts for every kind of memory that was tested.
+        tiling: Tiling of the frames.
     """
     rows = []
     lines = [f"{'memory':<10}{'part':<12}{'frames':>7}{'cells':>7}{'SEG':>8}{'Jaccard':>9}"]
@@ -71,7 +71,7 @@ def _draw(
     *,
     tiling: Tiling,
 ) -> None:
-    """The worst and the typical frame of a part; predicted once more, since maps are not kept."""
+    """Draws the worst and the typical frame of a part; both are predicted again, maps are not stored."""
     scores = [frame.jaccard for frame in part.frames]
     order = np.argsort(scores, kind="stable")
     wanted = {"worst": int(order[0]), "typical": int(order[len(order) // 2])}

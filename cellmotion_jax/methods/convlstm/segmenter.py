@@ -1,4 +1,4 @@
-"""A trained ConvLSTM U-Net as a `inference.segmenter.Segmenter`: every frame with those before in mind."""
+"""A trained ConvLSTM U-Net as a `inference.segmenter.Segmenter`, with memory of previous frames."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConvLSTMSettings:
-    """What can be changed of how a trained network finds cells."""
+    """Settings of a trained network that need no new training."""
 
     instances: InstanceSettings = InstanceSettings()
-    """How the probability of foreground becomes cells, in pixels of the movie; a split-depth of 0 parts
-    none."""
+    """Settings of the conversion of foreground probabilities to cells, in pixels of the movie; a split-depth
+    of 0 splits no cells."""
     memory: Memory = Memory.refreshed
-    """What the network knows of earlier frames."""
+    """Memory of earlier frames."""
     tiling: Tiling = VIDEO_TILING
-    """How frames are cut, in downsampled pixels."""
+    """Tiling of the frames, in downsampled pixels."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,10 +42,10 @@ class ConvLSTMSegmenter:
     model: ConvLSTMModel
     """The network."""
     settings: ConvLSTMSettings
-    """How it is used."""
+    """Settings of its use."""
 
     def __post_init__(self) -> None:
-        """Refuses settings out of range and tiles that do not fit the network."""
+        """Raises InputError for settings out of range and tiles that do not fit the network."""
         check_instance_settings(self._instances)
         self.settings.tiling.stride_for(SMALLEST_IMAGE)
 
@@ -66,12 +66,12 @@ class ConvLSTMSegmenter:
 
     @property
     def frames_before(self) -> int:
-        """The frames of a window but the last; where there are fewer, the first is repeated."""
+        """The frames of a window without the last; if there are fewer, the first is repeated."""
         return self.model.window - 1 if self.model.network.recurrent else 0
 
     @property
     def stricter(self) -> str:
-        """Smallest cell."""
+        """The smallest area of a cell."""
         return "instances.smallest-area"
 
     def with_settings(self, settings: ConvLSTMSettings) -> ConvLSTMSegmenter:
@@ -91,8 +91,8 @@ def open_segmenter(path: str | os.PathLike[str], *, cell_diameter: float | None 
 
     Args:
         path: The model.safetensors of its training.
-        cell_diameter: Pixels across a typical cell of the movie; frames are downsampled for cells to be as
-            large as in training, and the settings of cells, which are in pixels of the movie, are scaled.
+        cell_diameter: Diameter of a typical cell of the movie in pixels; frames are downsampled to the cell
+            size of the training, and the settings of cells, which are in pixels of the movie, are scaled.
             Without it everything is as in training.
 
     Returns:
@@ -112,14 +112,14 @@ def open_segmenter(path: str | os.PathLike[str], *, cell_diameter: float | None 
 
 
 def scale_instances(instances: InstanceSettings, scale: float) -> InstanceSettings:
-    """Settings for cells of another size in pixels.
+    """Scales the settings to cells of another size.
 
     Args:
         instances: Settings.
-        scale: Diameter of the new cells by that of the old ones.
+        scale: Ratio of the new to the old cell diameter.
 
     Returns:
-        Areas by the square of the scale, the depth linearly.
+        Settings with areas scaled by the square of the scale, and the depth by the scale.
 
     >>> scale_instances(InstanceSettings(smallest_area=50, largest_hole=100, split_depth=2.0), 2.0)
     InstanceSettings(threshold=0.5, smallest_area=200, largest_hole=400, split_depth=4.0)

@@ -1,11 +1,11 @@
 """Detection and segmentation of cells by learned distances (Koyuncu et al. 2020, DeepDistance).
 
 A network predicts for every pixel the inner distance (to the centre of its cell), the normalised outer
-distance (to the cell's outline) and whether it is a cell. In reading order:
+distance (to the cell's outline) and the probability of a cell. In reading order:
 
-- ``records``: tiles of images with the distances that are to be learned, stored once.
-- ``data``: where the images come from, and how they are split.
-- ``augmentation``: random turns, scale and light of a tile with its maps.
+- ``records``: storage of image tiles with their target distances.
+- ``data``: sources of the images, and their split.
+- ``augmentation``: random rotation, scale and brightness of a tile with its maps.
 - ``objective``: the weighted loss over the tasks of Table 2.
 - ``experiment``: training and test of one or several models of Table 2.
 - ``detection``: peaks of the inner distance become cells (h-maxima, Section 3.3).

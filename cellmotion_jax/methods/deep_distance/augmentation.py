@@ -1,4 +1,4 @@
-"""Random changes of tiles and their targets, inside the compiled step."""
+"""Augmentation of tiles and their targets, inside the compiled step."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from cellmotion_jax.ops.warp import _turned, affine_warp, similarity_matrix
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TileAugmentation:
-    """Random turns, mirroring and scale of a tile with all its maps, and random light.
+    """Random rotation, mirroring and scale of a tile with all its maps, and random brightness and contrast.
 
-    Quarter turns and mirrors move pixels and change none. Smaller turns and the scale resample; a change of
-    scale changes the inner distance, which follows exactly, while the outer distance is a ratio and stays.
-    (Widened boundaries are scaled with their cells.) What moves in from outside of the tile is not annotated.
-    Light changes the standardised image alone.
+    Quarter turns and mirroring only move pixels. Other rotations and scaling resample; scaling changes the
+    inner distance, which is recomputed exactly, while the outer distance is a ratio and does not change.
+    (Widened boundaries are scaled with their cells.) Pixels from outside of the tile count as not annotated.
+    Brightness and contrast change the standardised image only.
     """
 
     turns: bool = True
@@ -41,13 +41,13 @@ class TileAugmentation:
     MAPS: ClassVar = ("image", "inner", "outer", "classification", "boundary", "annotated")
 
     def __post_init__(self) -> None:
-        """Refuses ranges that are no ranges."""
+        """Raises InputError for values out of range."""
         for name in ("rotation", "scale", "contrast", "brightness", "noise"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"augmentation.{name} is {getattr(self, name)}; it is a number from 0 on.")
 
     def __call__(self, key: Array, batch: Mapping[str, Array], *, squared: bool = False) -> dict[str, Array]:
-        """Changes square tiles [batch, y, x, ...]: ``image`` and the maps that move with it.
+        """Transforms square tiles [batch, y, x, ...]: ``image`` together with its maps.
 
         ``squared`` says that the inner distance was made of squared distances.
         """

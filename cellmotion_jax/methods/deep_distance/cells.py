@@ -1,4 +1,4 @@
-"""Cells of an image of any size: their places and outlines, from a trained DeepDistance network."""
+"""Detection and segmentation of the cells of an image of any size with a trained DeepDistance network."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Cells(NamedTuple):
     """The cells of one image."""
 
     points: Float[np.ndarray, "cell 2"]
-    """Places (y, x) in pixels of the image, the most certain cell first."""
+    """Positions (y, x) in pixels of the image, the most certain cell first."""
     values: Float[np.ndarray, " cell"]
-    """Height of the peak that is the cell."""
+    """Height of the peak of each cell."""
     labels: Int32[np.ndarray, "y x"] | None
     """Label i + 1 on the pixels of cell i; a cell without pixels was too small or lost them to others. None
-    if outlines were not asked for."""
+    if cells were not segmented."""
     maps: DistanceMaps
-    """What the network said, ``[y x]`` on the downsampled grid."""
+    """Predicted maps, ``[y x]`` on the downsampled grid."""
 
 
 def find_cells(
@@ -51,25 +51,25 @@ def find_cells(
     tiling: Tiling = DEFAULT_TILING,
     grow: Grow = flood_markers,
 ) -> Cells:
-    """Detects the cells of an image and, if asked, outlines them.
+    """Detects the cells of an image and, optionally, segments them.
 
-    Places are those of :func:`image_points`; the label image is repeated pixel by pixel, and its last row and
-    column repeated further where the image's size is no multiple of the blocks.
+    Positions are those of :func:`image_points`; the label image is repeated pixel by pixel, and its last row
+    and column repeated further where the image's size is no multiple of the blocks.
 
     Args:
         model: The network.
         image: Image ``[y x channel]`` in any unit.
-        segment: Also outline the cells.
+        segment: Also segment the cells.
         tiling: Tiles in downsampled pixels.
-        grow: How cells grow from their markers, see :func:`segment_cells`.
+        grow: Function that grows cells from their markers, see :func:`segment_cells`.
 
     Returns:
         The cells, on the grid of the image.
 
     Raises:
         ValueError: If the image is not of shape ``[y x channel]``.
-        InputError: As :func:`predict_maps`, or if outlines are asked of a network that has not learned the
-            outer distance and the classification.
+        InputError: As :func:`predict_maps`, or if a network without outer distance and classification is
+            asked to segment.
     """
     if segment and not model.can_segment:
         tasks = ", ".join(task.value for task in model.network.tasks)
@@ -99,8 +99,8 @@ def predict_maps(
 
     Raises:
         ValueError: If the image is not of shape ``[y x channel]``.
-        InputError: If it has other channels than the images the network was trained on, is smaller than a
-            block to be downsampled, or has pixels that are NaN or infinite.
+        InputError: If its number of channels differs from that of the training images, it is smaller than a
+            block, or has pixels that are NaN or infinite.
     """
     check_image(image)
     if image.shape[-1] != model.channels:
@@ -121,19 +121,19 @@ def predict_maps(
 def segment_cells(
     model: DeepDistanceModel, maps: DistanceMaps, detections: Detections, *, grow: Grow = flood_markers
 ) -> Int32[np.ndarray, "y x"]:
-    """Outlines around detections (Section 4.7), on the downsampled grid.
+    """Label image of the detected cells (Section 4.7), on the downsampled grid.
 
     Four things differ from the paper. The smallest marker, 50 pixels for cells 60 pixels wide, is scaled to
     the cells that the network was trained on. Markers grow by :func:`flood_markers`, which completes cells;
-    what is then smaller than a tenth of a typical cell is dropped. Cells are widened by what the
-    classification target had taken off, and only after that smoothed, by a majority filter of a fifth of a
-    cell: the paper's 25 pixels, for cells of 60, took a rim off round cells.
+    what is then smaller than a tenth of a typical cell is dropped. Cells are widened by the boundary width
+    that the classification target had removed, and only then smoothed, by a majority filter of a fifth of a
+    cell: the paper's 25 pixels, for cells of 60, removed a rim of round cells.
 
     Args:
-        model: For the sizes.
+        model: The network, for its sizes.
         maps: Predicted maps, ``outer`` and ``classification`` among them.
-        detections: What was detected on these maps.
-        grow: How widened markers grow.
+        detections: Detections on these maps.
+        grow: Function that grows the widened markers.
 
     Returns:
         Label i + 1 on the pixels of detection i.

@@ -1,4 +1,4 @@
-"""Annotated images for DeepDistance, cut into tiles, and in which order they are trained on."""
+"""Training data of DeepDistance: annotated images, cut into tiles."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deep_distance.records import TileSource, tile_source
 
 NETWORK_DIAMETER = 30.0
-"""Pixels across a cell after downsampling: a network of three poolings sees all of such a cell."""
+"""Cell diameter in pixels after downsampling: such a cell fits into the receptive field of a network of three
+poolings."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeepDistanceData:
-    """Where the images come from and what the network is to learn of them."""
+    """Settings of the sources of images and of the targets."""
 
     root: pathlib.Path | None = None
     """Cell Tracking Challenge folder (01, 01_GT/TRA, and masks in 01_ST or 01_GT), or a folder with `images`
     and `masks`; None simulates movies."""
     independent: tuple[pathlib.Path, ...] = ()
-    """Folders of other cells, on whose test images the network is tested as well, without training on them;
-    they are downsampled by their own cell diameter."""
+    """Folders of other cells, whose test images are used for further tests, never for training; they are
+    downsampled according to their own cell diameter."""
     simulation: Simulation = Simulation(frames=8, cells=14, height=512, width=512)
-    """What is simulated where there is no root."""
+    """Settings of the simulation, if there is no root."""
     movies: int = 8
     """Number of simulated movies; the last is for testing, the one before it for validation."""
     tile: int = 128
     """Rows and columns of a tile in (downsampled) pixels; 512 in the paper, with larger cells. Small tiles
-    buy more updates for the same work."""
+    allow more updates in the same time."""
     stride: int = 96
     """Pixels from one tile to the next; 256 in the paper."""
     downsample: int | None = None
@@ -42,22 +43,23 @@ class DeepDistanceData:
     alpha: float = 0.1
     """Decay of the inner distance per (downsampled) pixel, Eq. (1)."""
     squared: bool = False
-    """Square the distances, as Eq. (1) and (2) are printed."""
+    """Square the distances, as printed in Eq. (1) and (2)."""
     boundary_width: float = 2.0
-    """(Downsampled) pixels that are taken off every cell along its boundary in the classification map."""
+    """Width, in (downsampled) pixels, of the boundary that is removed from every cell in the classification
+    map."""
 
     def __post_init__(self) -> None:
-        """Refuses tiles without pixels."""
+        """Raises InputError for tiles without pixels."""
         for name in ("tile", "stride", "downsample"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"data.{name} is {getattr(self, name)}; it must be at least 1.")
 
 
 class IndependentImages(NamedTuple):
-    """Images of other cells, to be tested on and nothing else."""
+    """Images of other cells, used for testing only."""
 
     name: str
-    """Of the folder."""
+    """Name of the folder."""
     images: tuple[AnnotatedImage, ...]
     """The test images."""
     diameter: float
@@ -78,9 +80,9 @@ class DeepDistanceSamples(NamedTuple):
     downsample: int
     """Side of the blocks over which images are averaged."""
     train: TileSource
-    """Tiles to learn from."""
+    """Training tiles."""
     validation: TileSource
-    """Tiles to choose by."""
+    """Validation tiles."""
     independent: tuple[IndependentImages, ...]
     """Images of other cells."""
 
@@ -91,7 +93,7 @@ class DeepDistanceSamples(NamedTuple):
 
 
 def load_tiles(data: DeepDistanceData, *, cache: pathlib.Path, seed: int) -> DeepDistanceSamples:
-    """Finds or simulates the images, computes what is to be learned of them, and keeps both for the next run.
+    """Opens or simulates the images and computes their targets; both are cached for the next run.
 
     Args:
         data: Settings.
@@ -102,7 +104,7 @@ def load_tiles(data: DeepDistanceData, *, cache: pathlib.Path, seed: int) -> Dee
         The tiles of the training and validation images, and all images.
 
     Raises:
-        InputError: Anything wrong with the folder, or no cell in it.
+        InputError: If the folder cannot be used or has no cell.
     """
     images = image_split(data.root, data.simulation, movies=data.movies, cache=cache, seed=seed)
     independent = _independent(data)
@@ -148,7 +150,7 @@ def _independent(data: DeepDistanceData) -> tuple[IndependentImages, ...]:
 
 
 def _check_test_image(image: AnnotatedImage, *, channels: int) -> None:
-    """Reads an image of the test once: what is wrong with it must not be found after the training."""
+    """Reads a test image once, so that errors in it are found before the training."""
     if image.channels != channels:
         raise InputError(
             f"{image.image_file} has {image.channels} channels, but the training images have {channels}."

@@ -1,4 +1,4 @@
-"""Cells as points: peaks of a distance map, or pieces of a classification map (Koyuncu et al. 2020)."""
+"""Detection of cells as peaks of a distance map or components of a classification map (Koyuncu 2020)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ FEWEST_SLOTS = 1024  # For peaks; if there are more, the next power of two, so t
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DetectionSettings:
-    """How peaks of a map become cells."""
+    """Settings of the detection of peaks."""
 
     h: float = 0.2
-    """Height by which a peak stands out, in units of the map (Section 3.3)."""
+    """Height h of the h-maxima transform, in units of the map (Section 3.3)."""
     floor: float = 0.2
-    """Value that the top of a peak exceeds. The paper has h alone, which on a background of 0 does both;
-    where cells touch and a small h is best, this keeps ripples of the background out."""
+    """Smallest value of the top of a peak. The paper uses h only, which on a background of 0 has the same
+    effect; where cells touch and a small h is best, this suppresses small peaks of the background."""
     connectivity: int = 8
-    """Neighbours of a pixel: 4, those that share a side, or 8, also those that share a corner."""
+    """Number of neighbours of a pixel: 4 (shared side) or 8 (shared side or corner)."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.h) and self.h > 0):
@@ -46,13 +46,13 @@ class Detections(NamedTuple):
     points: Float[np.ndarray, "cell 2"]
     """Centroids (y, x) in pixels of the map."""
     values: Float[np.ndarray, " cell"]
-    """Largest value of the map on the peak, or on the piece of a classification map."""
+    """Largest value of the map on the peak, or on the component of a classification map."""
     markers: Int32[np.ndarray, "y x"]
     """Label i + 1 on the pixels of detection i, 0 elsewhere."""
 
 
 def detect_cells(maps: DistanceMaps, *, settings: DetectionSettings, area_threshold: int) -> Detections:
-    """Detects cells by the rule of the paper for the maps that there are (Sections 3.3 and 4.4).
+    """Detects cells by the rule of the paper for the available maps (Sections 3.3 and 4.4).
 
     ==========================================================  =====================================
     DeepDistance, its extension, SingleInner and
@@ -64,8 +64,8 @@ def detect_cells(maps: DistanceMaps, *, settings: DetectionSettings, area_thresh
 
     Args:
         maps: Predicted maps of one image, ``[y x]`` each.
-        settings: For peaks.
-        area_threshold: For MultiClassificationBoundary.
+        settings: Settings for peaks.
+        area_threshold: Smallest area for MultiClassificationBoundary.
 
     Returns:
         Detections.
@@ -91,16 +91,16 @@ def detect_cells(maps: DistanceMaps, *, settings: DetectionSettings, area_thresh
 def detect_peaks(detection_map: Float[np.ndarray, "..."], *, settings: DetectionSettings) -> Detections:
     """The h-maxima of a map and their centroids (Section 3.3), found on the device.
 
-    A peak whose top is not above ``h`` and above the floor is no detection: background is 0, so that it
-    cannot stand out by ``h``, and the highest peak of an empty map, which the transform always keeps, is not
-    one either. One program is compiled for maps of one size.
+    A peak whose top is not above ``h`` and above the floor is not a detection: since the background is 0, it
+    cannot be higher than its surroundings by ``h``. This also removes the highest peak of an empty map, which
+    the transform always keeps. One program is compiled for each size of maps.
 
     Args:
         detection_map: Map ``[y x]`` whose background is 0.
         settings: Height, floor and connectivity.
 
     Returns:
-        One detection per peak, the highest first; of equals that whose plateau comes first in reading order.
+        One detection per peak, the highest first; equal ones in the order of their first pixels, row by row.
 
     Raises:
         ValueError: If the map is not of shape ``[y x]`` or holds no pixel.
@@ -118,18 +118,18 @@ def detect_components(
     area_threshold: int,
     connectivity: int,
 ) -> Detections:
-    """The connected cell pixels that are no boundary: MultiClassificationBoundary of Section 4.4.
+    """Connected components of cell pixels without the boundary: MultiClassificationBoundary of Section 4.4.
 
-    The fusion of Chen et al. (2017): both probabilities are cut at one half.
+    The rule of Chen et al. (2017): both probabilities are thresholded at one half.
 
     Args:
         classification: Probability of a cell pixel.
         boundary: Probability of a pixel of a widened boundary.
-        area_threshold: Fewest pixels of a cell; smaller pieces are noise.
+        area_threshold: Smallest area of a cell in pixels; smaller components are noise.
         connectivity: 4 or 8.
 
     Returns:
-        One detection per piece, that with the largest probability first.
+        One detection per component, that with the largest probability first.
 
     Raises:
         ValueError: If the shapes differ.
@@ -153,7 +153,7 @@ _peak_centroids = jax.jit(peak_centroids, static_argnames=("connectivity", "max_
 def _plateaus(
     image: Float[Array, "y x"], where: Bool[Array, "y x"], *, floor: float, connectivity: int
 ) -> Detections:
-    """A detection for every connected part of a mask on which the map exceeds a floor."""
+    """One detection for every connected component of a mask on which the map exceeds a floor."""
     peaks = _peak_centroids(image, where, connectivity=connectivity, max_peaks=FEWEST_SLOTS)
     if peaks.found > FEWEST_SLOTS:
         slots = 2 ** (int(peaks.found) - 1).bit_length()

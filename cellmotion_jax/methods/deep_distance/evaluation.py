@@ -1,4 +1,4 @@
-"""What DeepDistance networks reach: the cells found in whole images."""
+"""Evaluation of DeepDistance networks: detections and outlines in whole images."""
 
 from __future__ import annotations
 
@@ -31,41 +31,41 @@ from cellmotion_jax.morphology import centroid_pixels
 HEIGHTS = (0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 """Candidates for h; the paper's are 0.1, 0.2, 0.3, 0.4 and 0.5 (Section 4.3)."""
 AREAS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
-"""Candidates for the smallest cell of MultiClassificationBoundary, as shares of a disc of median diameter."""
+"""Candidates for the smallest area of MultiClassificationBoundary, as shares of a disc of median diameter."""
 
 
 class ImageResult(NamedTuple):
-    """How one image went."""
+    """Result of one image."""
 
     image: AnnotatedImage
     matches: PointMatches
-    """By the paper's one-to-one rule."""
+    """Matches of detections and markers by the paper's one-to-one rule."""
     counts: Mapping[str, Counts]
-    """Of detections by ``one-to-one`` and ``optimal``, of outlines (if there are any) by ``outlines``, one
-    per threshold of IoU."""
+    """Counts of detections under ``one-to-one`` and ``optimal``, and of outlines, if there are any, under
+    ``outlines``, one per threshold of IoU."""
 
 
 class PartResult(NamedTuple):
-    """How the images of one part went."""
+    """Results of the images of one part."""
 
     name: str
     model: DeepDistanceModel
-    """As it was used here."""
+    """The model with the parameters used."""
     radius: float
     """Pixels within which a detection and a marker match."""
     images: tuple[ImageResult, ...]
     f_by_parameter: tuple[float, ...]
-    """F-score by the one-to-one rule for every candidate of the detection's parameter."""
+    """F-score by the one-to-one rule for every candidate of the detection parameter."""
 
     def counts(self, rule: str) -> Counts:
-        """All images together."""
+        """Counts of all images together."""
         return total_counts(result.counts[rule] for result in self.images)
 
 
 def candidates(model: DeepDistanceModel) -> dict[float, DeepDistanceModel]:
-    """The model with every value that its one free parameter is chosen from (Sections 4.3 and 4.4).
+    """The model with every candidate value of its free parameter (Sections 4.3 and 4.4).
 
-    That is the height h, or, for the model that has a boundary map instead of peaks, the smallest area.
+    The parameter is the height h, or, for the model with a boundary map, the smallest area.
     """
     if Task.boundary in model.network.tasks:
         disc = np.pi / 4 * model.cell_diameter**2
@@ -79,7 +79,7 @@ def candidates(model: DeepDistanceModel) -> dict[float, DeepDistanceModel]:
 def choose_parameter(
     model: DeepDistanceModel, images: Sequence[AnnotatedImage], *, radius: float, tiling: Tiling
 ) -> tuple[float, DeepDistanceModel]:
-    """The candidate with the highest F-score on validation images; of equals, the one in their middle.
+    """The candidate with the highest F-score on validation images; of equal ones, the middle one.
 
     Args:
         model: Trained network.
@@ -103,13 +103,13 @@ def choose_parameter(
 def evaluate_part(
     model: DeepDistanceModel, name: str, images: Sequence[AnnotatedImage], *, radius: float, tiling: Tiling
 ) -> PartResult:
-    """Finds the cells of all images of a part and holds them against what is annotated.
+    """Finds the cells of all images of a part and compares them with the annotation.
 
-    Detections on pixels of which nothing is known count neither way.
+    Detections on pixels that are not annotated are ignored.
 
     Args:
-        model: Trained network with the parameter chosen.
-        name: Of the part, for tables and the progress bar.
+        model: Trained network with its chosen parameter.
+        name: Name of the part, for tables and the progress bar.
         images: The images.
         radius: Pixels within which a detection and a marker match.
         tiling: How images are cut.
@@ -146,7 +146,7 @@ def _counts_by_parameter(
     *,
     radius: float,
 ) -> list[Counts]:
-    """One-to-one counts of an image for every candidate; all of them search the same maps."""
+    """One-to-one counts of an image for every candidate, all from the same maps."""
     counts = []
     for variant in candidates(model).values():
         found = detect_cells(maps, settings=variant.detection, area_threshold=variant.area_threshold)

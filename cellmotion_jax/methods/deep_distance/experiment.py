@@ -37,17 +37,18 @@ class DeepDistanceNetwork:
     base_width: int = 16
     """Channels of the first level; 64 in the paper. 16 train in minutes on two cores."""
     depth: int = 3
-    """Number of poolings; 4 in the paper, whose cells are larger than the downsampled ones here."""
+    """Number of poolings; 4 in the paper, whose cells are larger than the downsampled cells here."""
     dropout: float = 0.0
-    """Share of activations dropped in training; 0.2 in the paper, whose network is wide and does not
-    normalise. Batches with dropped activations teach batch normalisation statistics that whole ones lack."""
+    """Dropout rate; 0.2 in the paper, whose network is wide and has no batch normalisation. With dropout, the
+    batch-normalisation statistics of training differ from those in evaluation."""
     batch_norm: bool = True
-    """Normalise after every convolution; not in the paper."""
+    """Batch normalisation after every convolution; not in the paper."""
     compress: bool = True
-    """See arcsinh of the standardised image, so that very bright cells look like others; not in the paper."""
+    """Apply arcsinh to the standardised image, which reduces the contrast of very bright cells; not in the
+    paper."""
 
     def __post_init__(self) -> None:
-        """Refuses networks that cannot be."""
+        """Raises InputError for sizes out of range."""
         for name in ("base_width", "depth"):
             if getattr(self, name) < 1:
                 raise InputError(
@@ -62,11 +63,11 @@ class DeepDistanceExperiment:
     """Trains one or several models of Table 2 and tests how many cells of unseen images they find."""
 
     models: tuple[Table2, ...] = (Table2.deep_distance_extended,)
-    """Which models of Table 2, trained one after another with the same budget."""
+    """Models of Table 2, trained one after another with the same number of updates."""
     network: DeepDistanceNetwork = DeepDistanceNetwork()
     """Size of the network."""
     data: DeepDistanceData = DeepDistanceData()
-    """Where the images come from."""
+    """Sources of the images."""
     objective: DeepDistanceObjective = DeepDistanceObjective()
     """Weights of the tasks."""
     augmentation: TileAugmentation = TileAugmentation()
@@ -74,16 +75,16 @@ class DeepDistanceExperiment:
     optimizer: Optimizer = AdamW(weight_decay=1e-4)
     """Optimiser."""
     phases: tuple[Phase, ...] = (Phase(steps=2000, learning_rate=2e-3, warmup_steps=50, final_fraction=0.01),)
-    """Stretches of training, one after another."""
+    """Phases of training, one after another."""
     precision: Precision = Precision.float32
-    """Compute type of the network."""
+    """Floating-point type of the network's computations."""
     tiling: Tiling = Tiling()
-    """How whole images are cut for the test."""
+    """Tiling of whole images for the test."""
     run: Run = Run(batch_size=4, evaluate_every=200, checkpoint_every=200)
-    """Cadence, seed, folder."""
+    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
     def __post_init__(self) -> None:
-        """Refuses settings that leave nothing to do or cannot work together."""
+        """Raises InputError for settings that leave nothing to do or contradict each other."""
         require_some(self, "models", "phases")
         multiple = self._network(self.models[0]).multiple
         if self.data.tile % multiple:
@@ -150,7 +151,7 @@ class DeepDistanceExperiment:
     def _trained(
         self, network: DeepDistance, variables: dict[str, Any], samples: DeepDistanceSamples
     ) -> DeepDistanceModel:
-        """What goes into the model's file; the parameter of the detection is still to be chosen."""
+        """Contents of the model file; the parameter of the detection is chosen later."""
         return DeepDistanceModel(
             network=network.clone(dtype=None),
             variables=variables,

@@ -1,4 +1,4 @@
-"""A trained DeepDistance network with everything that its use on an image takes, and its file."""
+"""Model file of a trained DeepDistance network, with all settings that its use on an image needs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cellmotion_jax.weights.model_file import ModelFormat, restore
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class DeepDistanceModel:
-    """A trained network with everything that its use on an image takes."""
+    """A trained network with all settings that its use on an image needs."""
 
     network: DeepDistance
     """The module."""
     variables: dict[str, Any]
-    """``params`` and, where the network normalises by batches, ``batch_stats``."""
+    """``params`` and, with batch normalisation, ``batch_stats``."""
     channels: int
     """Channels of the images it was trained on."""
     downsample: int
@@ -25,11 +25,12 @@ class DeepDistanceModel:
     cell_diameter: float
     """Median equivalent diameter of the training cells, in downsampled pixels."""
     boundary_width: float
-    """Downsampled pixels that the classification target had taken off every cell."""
+    """Width, in downsampled pixels, of the boundary that the classification target removes from every
+    cell."""
     detection: DetectionSettings
-    """How peaks become cells."""
+    """Settings of the detection of peaks."""
     area_threshold: int
-    """Fewest downsampled pixels of a cell of the model of classification and boundary."""
+    """Smallest area of a cell in downsampled pixels, for the model with classification and boundary."""
 
     @property
     def image_diameter(self) -> float:
@@ -38,7 +39,7 @@ class DeepDistanceModel:
 
     @property
     def can_segment(self) -> bool:
-        """Whether the network has the two maps that outlines are made of (Section 4.7)."""
+        """Whether the network has the two maps that segmentation needs (Section 4.7)."""
         return {Task.outer, Task.classification} <= set(self.network.tasks)
 
 

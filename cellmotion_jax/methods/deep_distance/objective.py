@@ -21,10 +21,9 @@ from cellmotion_jax.ops.numerics import masked_mean
 class DeepDistanceObjective:
     """Weighted sum of the mean squared errors of all tasks of a network (Koyuncu et al. 2020, Section 3.2).
 
-    The weight of the classification is small since its map is 1 on all of a cell, where the distances reach
-    that only at one point, and its error would drown theirs. The paper names no weight for the boundary; the
-    two classifications of that model weigh the same, so that their common weight is without effect but for
-    its scale.
+    The weight of the classification is small, because its map is 1 on the whole cell whereas the distances
+    reach 1 at one point only, and its error would dominate theirs. The paper names no weight for the
+    boundary; the two classifications of that model have the same weight, which then only scales the loss.
     """
 
     inner: float = 1.0
@@ -37,7 +36,7 @@ class DeepDistanceObjective:
     """Weight of the widened boundaries."""
 
     def __post_init__(self) -> None:
-        """Refuses weights that are no weights."""
+        """Raises InputError for weights out of range."""
         for task in Task:
             weight = getattr(self, task.value)
             if not 0 <= weight < float("inf"):

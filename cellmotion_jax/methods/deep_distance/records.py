@@ -1,4 +1,4 @@
-"""Tiles with distance targets as ArrayRecord files, written once by TFDS (without TensorFlow)."""
+"""Storage of tiles with distance targets as ArrayRecord files, written once by TFDS (without TensorFlow)."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _BOUNDARY, _INSIDE, _NOT_ANNOTATED = 1, 2, 3
 
 @dataclasses.dataclass(kw_only=True)
 class TileConfig(tfds.core.BuilderConfig):
-    """What is built; its name holds a digest of all of it, so that any change is built anew."""
+    """Configuration of the builder; its name contains a digest of all settings."""
 
     images: Sequence[AnnotatedImage] = dataclasses.field(repr=False)
-    """The images, all of one number of channels."""
+    """The images, all with the same number of channels."""
     tile: int
     """Side of a tile, in pixels of the downsampled image."""
     stride: int
-    """Distance between neighbouring tiles, likewise."""
+    """Distance between neighbouring tiles, in pixels of the downsampled image."""
     downsample: int
     """Side of the blocks over which images are averaged."""
     alpha: float
@@ -65,7 +65,7 @@ class Tiles(RecordBuilder):
         }
 
     def samples(self) -> Iterator[dict[str, Any]]:
-        """By image, then by row and column."""
+        """Yields the tiles by image, then by row and column."""
         config, found = self.builder_config, False
         for annotated in tqdm(config.images, desc="tiles of images", disable=None, leave=False):
             maps = _maps(annotated, config)
@@ -88,8 +88,8 @@ class TileSource:
 
     A tile is a dictionary of ``image`` [y, x, channel], standardised over the whole image that it is cut
     from, the distances ``inner`` and ``outer`` and the 0/1 maps ``classification`` and ``boundary`` [y, x],
-    all float32, and ``annotated`` [y, x], which is False where nothing is known of the cells and the
-    targets mean nothing.
+    all float32, and ``annotated`` [y, x], which is False where the cells are not known and the targets are
+    invalid.
     """
 
     def __init__(self, builder: Tiles) -> None:
@@ -121,15 +121,15 @@ def tile_source(
     boundary_width: float,
     data_dir: str | os.PathLike[str],
 ) -> TileSource:
-    """Prepares tiles and their targets, or finds those that an earlier call has prepared.
+    """Prepares tiles and their targets, or reuses those that an earlier call has prepared.
 
     Images are averaged over blocks and standardised, and their targets computed, before they are cut.
     Tiles begin at 0, ``stride``, 2 ``stride``, ... and the last one ends with the image; an image that is
     smaller than a tile is continued by its mirror image, which does not count as annotated. Tiles on which
     nothing is annotated are left out. Images and distances are rounded to float16.
 
-    The tiles lie in a folder whose name holds a digest of the options and of the path, size and time of
-    every source file, so that a change of either prepares them anew.
+    The tiles are stored in a folder whose name contains a digest of the options and of the path, size and
+    time of every source file; after a change they are prepared again.
 
     Args:
         images: Annotated images, at least one, all grey or all RGB.
@@ -168,7 +168,7 @@ def tile_source(
 
 
 class _Maps(NamedTuple):
-    """What is stored of a whole image."""
+    """Image and maps of a whole image that are stored."""
 
     image: Float16[np.ndarray, "y x channel"]
     inner: Float16[np.ndarray, "y x"]
@@ -177,7 +177,7 @@ class _Maps(NamedTuple):
 
 
 def _maps(annotated: AnnotatedImage, config: TileConfig) -> _Maps:
-    """Downsamples an image, computes its targets, and pads all to the size of a tile at least."""
+    """Downsamples an image, computes its targets, and pads all to at least the size of a tile."""
     image = np.asarray(standardize(jnp.asarray(downsample_image(annotated.image(), config.downsample))))
     labels, known = (downsample_labels(it, config.downsample) for it in annotated.annotation())
     targets = distance_targets(

@@ -1,4 +1,4 @@
-"""Tables and pictures of a finished DeepDistance experiment, written beside its checkpoints."""
+"""Tables and pictures of a finished DeepDistance experiment, written next to its checkpoints."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ HEADER = (
 
 
 class ModelResult(NamedTuple):
-    """How one model of Table 2 went."""
+    """Results of one model of Table 2."""
 
     table_2: Table2
     trained: DeepDistanceModel
     parameter: float
-    """What was chosen on the validation images: h, or the smallest area."""
+    """Parameter chosen on the validation images: h, or the smallest area."""
     parts: tuple[PartResult, ...]
 
     @property
     def name(self) -> str:
-        """For tables and legends."""
+        """Name for tables and legends."""
         return self.table_2.name.replace("_", " ")
 
 
 def write_model_results(folder: pathlib.Path, result: ModelResult, *, tiling: Tiling) -> None:
-    """Pictures of one model: F-score over its parameter, and of every part the worst and the typical image.
+    """Draws, for one model, F-score over its parameter, and the worst and the typical image of every part.
 
     Args:
-        folder: Of the model.
-        result: Its numbers.
+        folder: Folder of the model.
+        result: Results of the model.
         tiling: How images are cut.
     """
     plot_parameter_curve(
@@ -74,10 +74,10 @@ def write_model_results(folder: pathlib.Path, result: ModelResult, *, tiling: Ti
 
 
 def write_results(folder: pathlib.Path, results: Sequence[ModelResult]) -> None:
-    """The table of all models and parts as ``results.csv`` and on the screen, and, of several, a picture.
+    """Writes ``results.csv`` of all models and parts, prints the table, and draws several models together.
 
     Args:
-        folder: Of the experiment.
+        folder: Folder of the experiment.
         results: One per model.
     """
     rows = [row for result in results for part in result.parts for row in _rows(result, part)]
@@ -141,7 +141,7 @@ def _summary(results: Sequence[ModelResult]) -> str:
 
 
 def _draw(path: pathlib.Path, result: ModelResult, part: PartResult, index: int, tiling: Tiling) -> None:
-    """One image of a part with its maps, cells and mistakes; predicted once more, since maps are not kept."""
+    """Draws an image of a part with maps, cells and errors; it is predicted again, maps are not stored."""
     image = part.images[index].image
     pixels, (labels, annotated) = image.image(), image.annotation()
     model = part.model

@@ -1,4 +1,4 @@
-"""A trained DeepDistance network as a `inference.segmenter.Segmenter`: every frame for itself."""
+"""A trained DeepDistance network as a `inference.segmenter.Segmenter`; frames are independent."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from cellmotion_jax.methods.deep_distance.model_file import DeepDistanceModel, l
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeepDistanceSettings:
-    """What can be changed of how a trained network finds cells."""
+    """Settings of a trained network that need no new training."""
 
     detection: DetectionSettings = DetectionSettings()
-    """How peaks become cells. Without effect on a network that has a boundary map, whose cells are pieces of
-    the classification."""
+    """Settings of the detection of peaks. They have no effect on a network with a boundary map, whose cells
+    are components of the classification."""
     tiling: Tiling = DEFAULT_TILING
-    """How frames are cut, in downsampled pixels."""
+    """Tiling of the frames, in downsampled pixels."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,15 +35,15 @@ class DeepDistanceSegmenter:
     model: DeepDistanceModel
     """The network."""
     settings: DeepDistanceSettings
-    """How it is used."""
+    """Settings of its use."""
 
     def __post_init__(self) -> None:
-        """Refuses tiles that do not fit the network."""
+        """Raises InputError for tiles that do not fit the network."""
         self.settings.tiling.stride_for(self.model.network.multiple)
 
     @property
     def channels(self) -> int:
-        """Of the images of the training."""
+        """Number of channels of the training images."""
         return self.model.channels
 
     @property
@@ -53,12 +53,12 @@ class DeepDistanceSegmenter:
 
     @property
     def frames_before(self) -> int:
-        """None are needed."""
+        """Frames are independent."""
         return 0
 
     @property
     def stricter(self) -> str:
-        """Height of a peak."""
+        """The height h of a peak."""
         return "detection.h"
 
     def with_settings(self, settings: DeepDistanceSettings) -> DeepDistanceSegmenter:
@@ -66,7 +66,7 @@ class DeepDistanceSegmenter:
         return dataclasses.replace(self, settings=settings)
 
     def segment(self, frames: Iterable[Num[np.ndarray, "y x channel"]]) -> Iterator[FrameCells]:
-        """Finds the cells of every frame; those that lost all pixels to others are kept, as detections."""
+        """Finds the cells of every frame; cells that lost all pixels to others are kept as detections."""
         model = dataclasses.replace(self.model, detection=self.settings.detection)
         for frame in frames:
             cells = find_cells(model, frame, segment=model.can_segment, tiling=self.settings.tiling)
@@ -80,8 +80,8 @@ def open_segmenter(
 
     Args:
         path: The model.safetensors of its training.
-        cell_diameter: Pixels across a typical cell of the movie; frames are downsampled for cells to be as
-            large as in training. Without it they are downsampled as the images of the training were.
+        cell_diameter: Diameter of a typical cell of the movie in pixels; frames are downsampled to the cell
+            size of the training. Without it they are downsampled like the training images.
 
     Returns:
         The segmenter, with the settings of the training.

@@ -1,14 +1,14 @@
-"""Nuclei by feature nets that classify pixels (Van Valen et al. 2016, DeepCell).
+"""Segmentation of nuclei by feature nets that classify pixels (Van Valen et al. 2016, DeepCell).
 
-A network says of every pixel whether it is the boundary or the interior of a nucleus, or background.
-CellTrack takes its first layers as features. In reading order:
+A network classifies every pixel as boundary or interior of a nucleus, or background. CellTrack uses its first
+layers as features. In reading order:
 
 - ``pixel_classes``: the classes of the pixels of annotated images, and crops of them.
-- ``data``: where the images come from; tiles, or balanced pixels as the authors trained.
-- ``augmentation``: random turns and contrast of crops.
+- ``data``: sources of the images; tiles, or balanced pixels as in the paper.
+- ``augmentation``: random rotation and contrast of crops.
 - ``objective``: weighted cross entropy over the classes.
 - ``experiment``: training and test of one network or an ensemble.
-- ``nuclei``: from an image to nuclei, also with the published networks.
+- ``nuclei``: segmentation of nuclei, also with the published networks.
 - ``evaluation``: classes of pixels, nuclei, tables and pictures.
 - ``model_file``: the trained network and its file.
 - ``segmenter``: an ensemble applied to a movie.

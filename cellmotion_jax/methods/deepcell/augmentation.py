@@ -1,4 +1,4 @@
-"""Random changes of crops and the classes of their pixels, inside the compiled step."""
+"""Augmentation of crops and their pixel classes, inside the compiled step."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from cellmotion_jax.ops.warp import _turned
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PixelAugmentation:
-    """Random turns and mirroring of a crop with the classes of its pixels, and random contrast.
+    """Random quarter turns and mirroring of a crop with its pixel classes, and random contrast.
 
-    The authors of DeepCell turn by any angle and shear as well; classes cannot be interpolated.
+    The authors of DeepCell also rotate by any angle and shear; this is left out, since classes cannot be
+    interpolated.
     """
 
     turns: bool = True
     """Turn by a random quarter and mirror in half of the cases."""
     contrast: float = 0.3
-    """Largest change of contrast either way: the image is multiplied by the exponential of it. Its unit is
-    the background, to which stains of another movie have another ratio."""
+    """Largest change of contrast either way: the image is multiplied by the exponential of it. The image is
+    in units of its background, and the ratio of stain to background differs between movies."""
 
     def __post_init__(self) -> None:
-        """Refuses a range that is none."""
+        """Raises InputError for a negative contrast."""
         if not 0 <= self.contrast < float("inf"):
             raise InputError(f"augmentation.contrast is {self.contrast}; it is a number from 0 on.")
 
     def __call__(self, key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
-        """Changes square crops [batch, y, x, ...]: ``image``, ``target`` and ``annotated`` move together."""
+        """Transforms square crops [batch, y, x, ...]: ``image``, ``target`` and ``annotated`` together."""
         return jax.vmap(self._one)(jax.random.split(key, batch["image"].shape[0]), dict(batch))
 
     def _one(self, key: Array, crop: dict[str, Array]) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""Annotated images for DeepCell's feature nets: contrast, classes, tiles or balanced pixels."""
+"""Training data of DeepCell's feature nets: local contrast and pixel classes, as tiles or balanced pixels."""
 
 from __future__ import annotations
 
@@ -24,46 +24,47 @@ from cellmotion_jax.methods.deepcell.pixel_classes import (
 )
 
 NETWORK_DIAMETER = 24.0
-"""Pixels across a nucleus to which images are downsampled: a field of 31 pixels sees all of it."""
+"""Diameter of a nucleus in pixels after downsampling: it fits into the receptive field of 31 pixels."""
 
 
 class Sampling(enum.Enum):
-    """What one sample is."""
+    """Kind of training samples."""
 
     dense = "dense"
-    """A tile, of which every pixel (every ``stride``-th) is classified at once, rare classes weighted."""
+    """Tiles of which every pixel (every ``stride``-th) is classified; rare classes get a higher weight."""
     balanced = "balanced"
-    """One pixel with the patch around it, equally many of each class."""
+    """Single pixels with the patch around them, equally many of each class."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeepCellData:
-    """Where the images come from and how they are sampled."""
+    """Settings of the sources of images and of the sampling."""
 
     root: pathlib.Path | None = None
     """Cell Tracking Challenge folder (01, 01_GT/TRA, and masks in 01_ST or 01_GT), or a folder with `images`
     and `masks`; None simulates movies of nuclei."""
     simulation: Simulation = Simulation(look=Look.NUCLEI, frames=8, cells=14)
-    """What is simulated where there is no root."""
+    """Settings of the simulation, if there is no root."""
     movies: int = 8
     """Number of simulated movies; the last is for testing, the one before it for validation."""
     downsample: int | None = None
     """Images are averaged over blocks of this side before anything else; None: the whole number that brings
     the median nucleus nearest to 24 pixels."""
     boundary_width: float = 2.0
-    """(Downsampled) pixels along the rim of every nucleus that are its boundary."""
+    """Width, in (downsampled) pixels, of the boundary class along the rim of every nucleus."""
     sampling: Sampling = Sampling.dense
-    """Tiles, or balanced pixels as the authors trained."""
+    """Kind of samples: tiles, or balanced pixels as in the paper."""
     tile: int = 64
-    """Rows and columns that a dense sample answers for."""
+    """Rows and columns of the output of a dense sample."""
     stride: int = 2
-    """A dense sample answers for every pixel (1) or every second or fourth along y and x: neighbouring pixels
-    teach the same, and the work of the deep layers goes with the number of answers."""
+    """A dense sample has outputs at every pixel (1), or at every second or fourth along y and x: neighbouring
+    pixels carry nearly the same information, and the computing time of the deep layers is proportional to the
+    number of outputs."""
     pixels_per_class: int = 50_000
-    """Balanced pixels of each class, at most."""
+    """Largest number of balanced pixels of each class."""
 
     def __post_init__(self) -> None:
-        """Refuses samples without pixels."""
+        """Raises InputError for samples without pixels."""
         for name in ("tile", "downsample", "pixels_per_class"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -73,7 +74,7 @@ class DeepCellData:
 
 
 class DeepCellSamples(NamedTuple):
-    """The images of an experiment and what is cut from them."""
+    """The images of an experiment and the samples cut from them."""
 
     images: ImageSplit
     diameter: float
@@ -81,11 +82,12 @@ class DeepCellSamples(NamedTuple):
     downsample: int
     """Side of the blocks over which images are averaged."""
     train: Crops
-    """Tiles or patches to learn from."""
+    """Training tiles or patches."""
     validation: Crops
-    """Tiles to choose by, whatever the sampling."""
+    """Validation samples, tiles for either kind of sampling."""
     weights: tuple[float, ...]
-    """Of each class, its share of the training pixels inverted; their mean over these pixels is 1."""
+    """Weight of each class, proportional to the inverse of its share of the training pixels; the mean weight
+    over these pixels is 1."""
 
     @property
     def radius(self) -> float:
@@ -94,19 +96,19 @@ class DeepCellSamples(NamedTuple):
 
 
 def load_crops(data: DeepCellData, *, field: int, cache: pathlib.Path, seed: int) -> DeepCellSamples:
-    """Finds or simulates the images and computes what is to be learned of them.
+    """Opens or simulates the images and computes the training samples.
 
     Args:
         data: Settings.
-        field: Side of what the network sees at once.
+        field: Side of the receptive field of the network.
         cache: Folder for simulated movies.
         seed: Seed of the simulation and of the balanced pixels.
 
     Returns:
-        The samples, held in memory.
+        The samples, in memory.
 
     Raises:
-        InputError: Anything wrong with the folder, or a class of which there is no pixel.
+        InputError: If the folder cannot be used, or a class has no pixel.
     """
     images = image_split(data.root, data.simulation, movies=data.movies, cache=cache, seed=seed)
     diameter = median_cell_diameter(images.train)

@@ -1,4 +1,4 @@
-"""What trained feature nets reach: classes of pixels, and nuclei found and outlined in whole images."""
+"""Evaluation of feature nets: pixel classes, and detection and segmentation of nuclei in whole images."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ from cellmotion_jax.morphology import centroid_pixels
 from cellmotion_jax.report.cells import plot_cells
 
 SEEDS = (0.5, 0.7, 0.85, 0.95, 0.98)
-"""Candidates for the probability from which on a piece is a nucleus."""
+"""Candidates for the probability of the interior above which a component is a nucleus."""
 EXTENTS = (0.02, 0.05, 0.1, 0.25)
-"""Candidates for the probability of the interior down to which nuclei grow, over their boundary."""
+"""Candidates for the probability of the interior down to which nuclei are grown into their boundary."""
 
 
 class ImageResult(NamedTuple):
-    """How one image went."""
+    """Result of one image."""
 
     image: AnnotatedImage
     matches: PointMatches
-    """Centres of nuclei by the one-to-one rule of DeepDistance."""
+    """Matches of the centres of nuclei by the one-to-one rule of DeepDistance."""
     classes: dict[str, Counts]
-    """Pixels of each class."""
+    """Pixel counts of each class."""
     outlines: Counts
-    """Nuclei, one count per threshold of IoU."""
+    """Counts of segmented nuclei, one per threshold of IoU."""
 
 
 class PartResult(NamedTuple):
-    """How the images of one part went."""
+    """Results of the images of one part."""
 
     name: str
     radius: float
@@ -63,7 +63,7 @@ class PartResult(NamedTuple):
     images: tuple[ImageResult, ...]
 
     def rows(self) -> dict[str, Counts]:
-        """Sums over all images, by what is counted."""
+        """Sums of the counts over all images, by name."""
         return {
             **{name: total_counts(image.classes[name] for image in self.images) for name in CLASSES},
             "one-to-one": total_counts(image.matches.counts for image in self.images),
@@ -82,7 +82,7 @@ def choose_settings(
         images: Validation images.
 
     Returns:
-        The settings with both chosen; of equals, the first.
+        The settings with both values; of equal ones, the first.
     """
     pairs = [(seed, extent) for seed, extent in itertools.product(SEEDS, EXTENTS) if extent <= seed]
     candidates = [dataclasses.replace(settings, seed=seed, extent=extent) for seed, extent in pairs]
@@ -110,14 +110,14 @@ def evaluate_part(
     width: float,
     radius: float,
 ) -> PartResult:
-    """Finds the nuclei of all images of a part and holds them against what is annotated.
+    """Finds the nuclei of all images of a part and compares them with the annotation.
 
     Args:
         ensemble: Trained networks.
         settings: With what nuclei are found.
-        name: Of the part.
+        name: Name of the part.
         images: The images.
-        width: Of the boundary, in downsampled pixels.
+        width: Width of the boundary, in downsampled pixels.
         radius: Pixels within which a nucleus and a marker match.
 
     Returns:
@@ -144,10 +144,10 @@ def evaluate_part(
 def class_counts(
     probabilities: Float32[np.ndarray, "pixel class"], classes: UInt8[np.ndarray, " pixel"]
 ) -> dict[str, Counts]:
-    """Pixels of each class that were taken for it, wrongly taken for it, and not taken for it.
+    """True positive, false positive and false negative pixels of each class.
 
     Args:
-        probabilities: Of the classes; the most likely one is the prediction.
+        probabilities: Probabilities of the classes; the most likely one is the prediction.
         classes: The true ones.
 
     Returns:
@@ -165,11 +165,11 @@ HEADER = ("network", "part", "what", "images", "TP", "FP", "FN", "precision", "r
 
 
 def write_results(folder: pathlib.Path, results: Mapping[str, Sequence[PartResult]]) -> None:
-    """The table of all networks and parts as ``results.csv`` and on the screen.
+    """Writes ``results.csv`` of all networks and parts, and prints the table.
 
     Args:
         folder: Of the experiment.
-        results: One per part, by the name of the network.
+        results: Results of all parts, by the name of the network.
     """
     table = []
     names = "".join(f"{name:>12}" for name in CLASSES)
@@ -196,13 +196,13 @@ def write_results(folder: pathlib.Path, results: Mapping[str, Sequence[PartResul
 def draw_results(
     folder: pathlib.Path, ensemble: DeepCellEnsemble, settings: NucleiSettings, parts: Sequence[PartResult]
 ) -> None:
-    """Of every part, the worst and the typical image with its maps, nuclei and mistakes.
+    """Draws the worst and the typical image of every part with maps, nuclei and errors.
 
     Args:
         folder: Of the experiment.
-        ensemble: What was evaluated; maps are not kept, so that it is asked once more.
+        ensemble: The evaluated networks; the images are predicted again, since maps are not stored.
         settings: With what nuclei are found.
-        parts: Its results.
+        parts: Results of the networks.
     """
     for part in parts:
         order = np.argsort([float(it.outlines.f_score[0]) for it in part.images], kind="stable")

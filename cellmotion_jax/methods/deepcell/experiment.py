@@ -37,16 +37,16 @@ from cellmotion_jax.training.validation import make_validation
 
 
 class Field(enum.Enum):
-    """How far a network sees."""
+    """Receptive field of a network."""
 
     px31 = FEATURE_NET_31
-    """31 x 31 pixels, whose features CellTrack reads."""
+    """31 x 31 pixels; CellTrack uses features of this network."""
     px61 = FEATURE_NET_61
-    """61 x 61 pixels, whose nuclear weights are published."""
+    """61 x 61 pixels; the weights of this network for nuclei are published."""
 
 
 class StridedFeatureNet(FeatureNet):
-    """A feature net in training, which answers for every ``stride``-th pixel."""
+    """A feature net in training, with outputs at every ``stride``-th pixel."""
 
     stride: int = 1
     """1, 2, 4, ... up to ``coarsest``."""
@@ -60,36 +60,36 @@ class StridedFeatureNet(FeatureNet):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeepCellExperiment:
-    """Trains one feature net or an ensemble of them to tell boundary, interior and background of nuclei.
+    """Trains one feature net, or an ensemble, to classify boundary and interior of nuclei and background.
 
-    After Van Valen et al. 2016, whose networks CellTrack takes its segmentation and its features from.
-    ``train.py deepcell --data.root Fluo-N2DL-HeLa --phases.0.steps 400``, one network of 31 x 31 pixels in
-    some minutes on two cores, finds the nuclei of the 27 test frames with an F-score of 0.951 by their
-    centres and 0.950 (AP 0.905) by outlines at an IoU of 0.5; the F-scores of pixels are 0.673 for the
-    boundary, which is taken too wide (recall 0.956), 0.960 for the interior and 0.988 for the background.
+    Reproduces Van Valen et al. 2016, whose networks CellTrack uses for segmentation and as features.
+    ``train.py deepcell --data.root Fluo-N2DL-HeLa --phases.0.steps 400``, one network of 31 x 31 pixels,
+    trained in some minutes on two cores, finds the nuclei of the 27 test frames with an F-score of 0.951 by
+    their centres and 0.950 (AP 0.905) by outlines at an IoU of 0.5; the F-scores of pixels are 0.673 for the
+    boundary, which is predicted too wide (recall 0.956), 0.960 for the interior and 0.988 for the background.
     """
 
     field: Field = Field.px31
-    """What the network sees at once."""
+    """Receptive field of the network."""
     replicates: int = 1
-    """Networks that differ in their seed, trained one after another; five in the paper."""
+    """Number of networks that differ in their random seed, trained one after another; five in the paper."""
     batch_norm: bool = True
-    """Normalise between each layer and its ReLU."""
+    """Batch normalisation between each layer and its ReLU."""
     data: DeepCellData = DeepCellData()
-    """Where the images come from."""
+    """Sources of the images."""
     augmentation: PixelAugmentation = PixelAugmentation()
     """Random changes of the crops."""
     optimizer: Optimizer = AdamW(weight_decay=1e-4)
     """Optimiser."""
     phases: tuple[Phase, ...] = (Phase(steps=1000, learning_rate=1e-3, warmup_steps=20, final_fraction=0.01),)
-    """Stretches of training, one after another."""
+    """Phases of training, one after another."""
     precision: Precision = Precision.float32
-    """Compute type of the network."""
+    """Floating-point type of the network's computations."""
     run: Run = Run(batch_size=8, evaluate_every=100, checkpoint_every=100)
-    """Cadence, seed, folder."""
+    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
     def __post_init__(self) -> None:
-        """Refuses settings that leave nothing to do or cannot work together."""
+        """Raises InputError for settings that leave nothing to do or contradict each other."""
         require_some(self, "phases")
         if self.replicates < 1:
             raise InputError(f"replicates is {self.replicates}; it must be at least 1.")

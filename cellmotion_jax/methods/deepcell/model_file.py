@@ -1,4 +1,4 @@
-"""A trained feature net with how nuclei are made of its answers, and its file; one file per replicate."""
+"""Model file of a trained feature net, with the settings of the segmentation; one file per replicate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DeepCellModel:
     variables: dict[str, Any]
     """Its variables, without a member axis."""
     settings: NucleiSettings
-    """With what nuclei are found."""
+    """Settings of the segmentation."""
 
 
 def load_ensemble(paths: Sequence[str | os.PathLike[str]]) -> tuple[DeepCellEnsemble, NucleiSettings]:
@@ -39,7 +39,7 @@ def load_ensemble(paths: Sequence[str | os.PathLike[str]]) -> tuple[DeepCellEnse
 
     Raises:
         InputError: If there is no file, or one is absent, damaged or no safetensors file, holds something
-            else, does not fit the networks of this version, or is of another network than the first.
+            else, does not fit the networks of this version, or holds another kind of network than the first.
     """
     if not paths:
         raise InputError("an ensemble needs the weights of at least one network.")
@@ -60,7 +60,7 @@ def _layer(described: dict[str, int]) -> Layer:
 
 
 def _upgrade(described: dict[str, Any]) -> dict[str, Any]:
-    """Layers stood beside the network, as [kernel, width] or null, until version 0.1."""
+    """Converts files written until version 0.1, whose layers are outside of the network."""
     if "layers" not in described:
         return described
     network, layers = dict(described["network"]), described["layers"]

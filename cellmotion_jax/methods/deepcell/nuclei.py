@@ -1,9 +1,9 @@
-"""Nuclei of an image of any size, from DeepCell's feature nets with their published weights.
+"""Segmentation of nuclei in images of any size with DeepCell's feature nets, also with published weights.
 
     ensemble = load_published_ensemble(["nuclei_0.safetensors", ..., "nuclei_4.safetensors"])
     nuclei = find_nuclei(ensemble, image)  # labels, points, probabilities
 
-The files are what ``cellmotion import-weights`` makes of the published ones.
+The files are made by ``cellmotion import-weights`` from the published ones.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SIGNED_AS_UNSIGNED = 32768.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class DeepCellEnsemble:
-    """Networks of one kind, trained from different random numbers."""
+    """Networks of one kind, trained with different random seeds."""
 
     network: FeatureNet
     """The module."""
@@ -47,23 +47,24 @@ class DeepCellEnsemble:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NucleiSettings:
-    """From an image to nuclei. Sizes are in pixels of the downsampled image."""
+    """Settings of the segmentation of nuclei. Sizes are in pixels of the downsampled image."""
 
     downsample: int = 1
-    """Average blocks of ``downsample x downsample`` pixels first. The published nuclear networks find nuclei
-    of 20 to 30 pixels across."""
+    """Average blocks of ``downsample x downsample`` pixels first. The published networks find nuclei with a
+    diameter of 20 to 30 pixels."""
     offset: float | None = None
-    """Intensity where there is no light. Without one it is 32,768 if no pixel is below that, as in
-    Fluo-N2DL-HeLa, and 0 otherwise."""
+    """Intensity of the dark image. The default is 32,768 if no pixel is below that, as in Fluo-N2DL-HeLa, and
+    0 otherwise."""
     stride: int = 2
-    """Ask for every ``stride``-th pixel along y and x, a power of two up to 8, and interpolate between them:
-    with 2 the work is a quarter."""
+    """Predict every ``stride``-th pixel along y and x, a power of two up to 8, and interpolate between them;
+    2 needs a quarter of the computing time."""
     seed: float = 0.85
-    """Probability of the interior above which a piece of the image is a nucleus of its own."""
+    """Probability of the interior above which a connected component is a nucleus."""
     extent: float = 0.25
-    """Probability of the interior down to which nuclei grow: their boundary is partly their own."""
+    """Probability of the interior down to which nuclei are grown, because they include a part of their
+    boundary."""
     smallest: int = 20
-    """Fewest pixels of a nucleus before it grows."""
+    """Smallest area of a nucleus in pixels before it is grown."""
 
     def __post_init__(self) -> None:
         if self.downsample < 1 or self.smallest < 1:
@@ -81,11 +82,11 @@ class Nuclei(NamedTuple):
     """The nuclei of one image."""
 
     labels: Int32[np.ndarray, "y x"]
-    """1, 2, ... on the pixels of each nucleus, in reading order of where they begin."""
+    """Labels 1, 2, ... on the pixels of the nuclei, in the order of their first pixels, row by row."""
     points: Float32[np.ndarray, "nucleus 2"]
     """Centroid (y, x) of nucleus i + 1, in pixels of the image."""
     probabilities: Float32[np.ndarray, "small_y small_x class"]
-    """Boundary, interior, background on the downsampled grid."""
+    """Probabilities of boundary, interior and background on the downsampled grid."""
 
 
 def load_published_ensemble(paths: Sequence[str | os.PathLike[str]]) -> DeepCellEnsemble:
@@ -98,7 +99,8 @@ def load_published_ensemble(paths: Sequence[str | os.PathLike[str]]) -> DeepCell
         The ensemble, its variables on the default device.
 
     Raises:
-        InputError: No file, a file that cannot be read, or files of different or other networks.
+        InputError: If there is no file, a file cannot be read, or the files hold different or unsupported
+            networks.
     """
     if not paths:
         raise InputError("an ensemble needs the weights of at least one network.")
@@ -121,16 +123,17 @@ def find_nuclei(
     settings: NucleiSettings = NucleiSettings(),
     tile: int = 640,
 ) -> Nuclei:
-    """Outlines the nuclei of a fluorescence image.
+    """Segments the nuclei of a fluorescence image.
 
-    Connected pixels (by their sides) whose interior is more likely than ``seed`` are nuclei, and they grow
-    over the pixels beside them down to ``extent``, the most likely first (a watershed where two meet).
+    Connected components (4 neighbours) of pixels whose probability of the interior is above ``seed`` are
+    nuclei. They are grown into their neighbourhood down to the probability ``extent``, the most likely pixels
+    first (a watershed where two meet).
 
     Args:
         ensemble: Networks for nuclei.
-        image: Image ``[y x channel]`` of one channel, bright nuclei on a dark ground.
-        settings: How nuclei are found.
-        tile: Largest side of what is computed at once, in downsampled pixels: memory.
+        image: Image ``[y x channel]`` of one channel, bright nuclei on a dark background.
+        settings: Settings of the segmentation.
+        tile: Largest side of a tile, in downsampled pixels; it limits the memory.
 
     Returns:
         Labels and centroids on the grid of the image, and the probabilities.
@@ -157,9 +160,9 @@ def predict_probabilities(
 ) -> Float32[np.ndarray, "small_y small_x class"]:
     """Mean of the members' probabilities of boundary, interior and background for every pixel.
 
-    The image is normalised as a whole, see :func:`~cellmotion_jax.ops.intensity.local_contrast`, goes on as
-    its mirror image beyond its border, and is cut into tiles that overlap by as much as the network sees, so
-    that the result does not depend on them.
+    The image is normalised as a whole, see :func:`~cellmotion_jax.ops.intensity.local_contrast`, is continued
+    beyond its border by its mirror image, and is cut into tiles that overlap by the receptive field, so that
+    the result does not depend on the tiles.
 
     Args:
         ensemble: Networks.
@@ -172,9 +175,8 @@ def predict_probabilities(
 
     Raises:
         ValueError: If the image is not of shape ``[y x channel]``.
-        InputError: If it has several channels, a pixel that is not finite, is smaller than a block to be
-            downsampled, or if more than half of it is not above the offset; or if the stride is none of the
-            network's.
+        InputError: If the image has several channels, a pixel is not finite, it is smaller than a block, or
+            more than half of it is not above the offset; or if the network does not support the stride.
     """
     check_image(image)
     if image.shape[-1] != 1:
@@ -193,13 +195,13 @@ def predict_probabilities(
 def nuclei_contrast(
     image: Num[np.ndarray, "y x channel"], *, field: int, downsample: int, offset: float | None
 ) -> Float32[np.ndarray, "small_y small_x channel"]:
-    """What the networks see of an image, see :func:`~cellmotion_jax.ops.intensity.local_contrast`.
+    """The input of the networks, see :func:`~cellmotion_jax.ops.intensity.local_contrast`.
 
     Args:
         image: Intensities.
-        field: Side of what the network sees at once, in downsampled pixels.
-        downsample: Side of the blocks that are averaged first.
-        offset: Intensity where there is no light; see `NucleiSettings`.
+        field: Side of the receptive field, in downsampled pixels.
+        downsample: Side of the blocks over which the image is averaged first.
+        offset: Intensity of the dark image; see `NucleiSettings`.
 
     Returns:
         Local contrast on the downsampled grid.
@@ -218,13 +220,13 @@ def nuclei_contrast(
 
 
 def dark_intensity(image: Num[np.ndarray, "..."]) -> float:
-    """Intensity where there is no light: 32,768 if no pixel is below that, and 0 otherwise.
+    """Intensity of the dark image: 32,768 if no pixel is below that, and 0 otherwise.
 
     Args:
         image: Intensities as they are stored.
 
     Returns:
-        The offset of the camera, or of numbers that were signed.
+        The offset; 32,768 results from a conversion of signed numbers.
     """
     return SIGNED_AS_UNSIGNED if image.min() >= SIGNED_AS_UNSIGNED else 0.0
 
@@ -232,14 +234,14 @@ def dark_intensity(image: Num[np.ndarray, "..."]) -> float:
 def label_nuclei(
     interior: Float[np.ndarray, "y x"], *, settings: NucleiSettings = NucleiSettings()
 ) -> Int32[np.ndarray, "y x"]:
-    """Nuclei in a map of the probability of their interior.
+    """Segments nuclei in a map of the probability of their interior.
 
     Args:
         interior: Probabilities.
         settings: ``seed``, ``extent`` and ``smallest`` of them.
 
     Returns:
-        Labels 1, 2, ... in reading order of where the nuclei begin.
+        Labels 1, 2, ... in the order of the first pixels of the nuclei, row by row.
     """
     pieces = number_cells(np.asarray(_pieces(jnp.asarray(interior), jnp.float32(settings.seed)))).number
     areas = np.bincount(pieces.ravel())
@@ -252,7 +254,7 @@ def label_nuclei(
 def _tile_probabilities(
     variables: dict[str, Any], tiles: Float[Array, "batch y x 1"], *, network: FeatureNet, stride: int
 ) -> tuple[Array, ...]:
-    """One map per class of the size of the tiles; nothing is said of their margins."""
+    """One map per class of the size of the tiles; the margins are not predicted."""
     probabilities = ensemble_probabilities(network, variables, tiles, stride=stride)
     for axis in (1, 2):
         probabilities = _between(probabilities, stride, axis=axis)
@@ -265,7 +267,7 @@ def _tile_probabilities(
 
 
 def _between(values: Array, stride: int, *, axis: int) -> Array:
-    """Linear interpolation to ``stride`` times as many values; the last goes on as it is."""
+    """Linear interpolation to ``stride`` times as many values; the last value is repeated."""
     end = values.shape[axis]
     last = jax.lax.slice_in_dim(values, end - 1, end, axis=axis)
     following = jnp.concatenate([jax.lax.slice_in_dim(values, 1, end, axis=axis), last], axis=axis)

@@ -1,4 +1,4 @@
-"""The loss of a feature net: which class a pixel has."""
+"""The loss of a feature net: weighted cross-entropy over the pixel classes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from cellmotion_jax.ops.numerics import masked_mean, select
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeepCellObjective:
-    """Softmax cross-entropy over the classes of pixels, each weighted, so that rare ones are not drowned."""
+    """Softmax cross-entropy over the pixel classes, with weights so that rare classes have influence."""
 
     margin: int
-    """Pixels on each side of an image for which the network has no answer."""
+    """Width in pixels of the border of an image for which the network has no output."""
     stride: int
-    """The network answers for every ``stride``-th pixel of the rest."""
+    """The network has an output at every ``stride``-th pixel of the rest."""
     weights: tuple[float, ...]
-    """One per class; with a mean of 1 over the pixels the loss has the scale of the unweighted one."""
+    """Weight of each class; with a mean of 1 over the pixels the loss has the scale of the unweighted one."""
 
     def __call__(self, outputs: FeatureMaps, batch: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
-        """The loss of a batch, and the weighted share of its pixels that are wrong.
+        """The loss of a batch, and the weighted share of wrongly classified pixels.
 
         ``batch`` has the class of every pixel under ``target`` and under ``annotated`` whether it is known,
         both [batch, y, x] and as large as the image.

@@ -1,4 +1,4 @@
-"""What feature nets learn from: boundary, interior and background of nuclei, in tiles or pixel by pixel."""
+"""Training samples of feature nets: pixel classes of nuclei, in tiles or around single pixels."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ CLASSES = {"boundary": BOUNDARY, "interior": INTERIOR, "background": BACKGROUND}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClassedImage:
-    """One image and its classes, mirrored beyond the border by half of what the network sees at once."""
+    """An image and its pixel classes, mirrored beyond the border by half of the receptive field."""
 
     contrast: Float16[np.ndarray, "y x"]
     """Input of the network."""
     classes: UInt8[np.ndarray, "y x"]
-    """Class of every pixel; in the margin they mean nothing."""
+    """Class of every pixel; not valid in the margin."""
     annotated: Bool[np.ndarray, "y x"]
-    """Whether the class is known; False in the margin."""
+    """Whether the class of a pixel is known; False in the margin."""
 
 
 def pixel_classes(labels: Integer[np.ndarray, "y x"], *, width: float) -> UInt8[np.ndarray, "y x"]:
-    """Class of every pixel: the boundary is the rim of each nucleus, inside of it.
+    """Class of every pixel; the boundary is the rim of each nucleus, on its inner side.
 
-    A pixel is of the boundary if it is at most ``width`` from the nearest pixel that is not of its own
-    nucleus, be it background or another nucleus: nuclei that touch are parted by a boundary of both. The
-    edge of the image is none.
+    A pixel belongs to the boundary if it is at most ``width`` from the nearest pixel outside of its nucleus,
+    which may be background or another nucleus: nuclei that touch are separated by the boundaries of both. The
+    edge of the image is not a boundary.
 
     Args:
         labels: Label image.
-        width: Pixels; 1 takes the outermost row of pixels.
+        width: Width of the boundary in pixels; 1 takes the outermost pixels.
 
     Returns:
         ``BOUNDARY``, ``INTERIOR`` or ``BACKGROUND`` of `cellmotion_jax.models.feature_net`.
@@ -68,9 +68,9 @@ def classed_images(
     Args:
         images: Annotated images of one channel.
         downsample: Side of the blocks over which they are averaged.
-        width: Of the boundary, in pixels of the downsampled image.
-        field: Side of what the network sees at once, odd.
-        contrast: What the network sees of a whole image, on the downsampled grid.
+        width: Width of the boundary, in pixels of the downsampled image.
+        field: Side of the receptive field, odd.
+        contrast: Function from a whole image to the network's input, on the downsampled grid.
 
     Returns:
         One per image.
@@ -99,8 +99,8 @@ class Crops:
     """Crops of images as samples of one size: ``image`` [y, x, 1], ``target`` and ``annotated`` [y, x].
 
     Args:
-        images: What is cropped.
-        places: Number of the image, and first row and column, of each crop.
+        images: The images.
+        places: Index of the image, and first row and column, of each crop.
         size: Side of the crops.
     """
 
@@ -124,14 +124,14 @@ class Crops:
 
 
 def tile_crops(images: Sequence[ClassedImage], *, tile: int, step: int, field: int) -> Crops:
-    """Crops for dense training: the network answers for every pixel of a tile.
+    """Crops for dense training, in which the network classifies every pixel of a tile.
 
     Tiles begin every ``step`` pixels, and the last of a row or column ends with the image; one on which
     nothing is annotated is left out. In images smaller than a tile, tiles are as large as the smallest.
 
     Args:
         images: At least one.
-        tile: Side of what is answered for; the crops are larger by ``field - 1``.
+        tile: Side of the output; the crops are larger by ``field - 1``.
         step: Pixels from tile to tile.
         field: Side of what the network sees at once.
 
@@ -159,12 +159,12 @@ def balanced_crops(images: Sequence[ClassedImage], *, most: int, field: int, see
 
     Args:
         images: Images in which each class occurs.
-        most: Number of pixels per class, at most; there are as many as of the rarest class.
-        field: Side of the crops, what the network sees at once.
-        seed: Seed of the choice.
+        most: Largest number of pixels per class; the number is limited by the rarest class.
+        field: Side of the crops, the receptive field of the network.
+        seed: Random seed of the choice.
 
     Returns:
-        The crops, by class.
+        The crops, sorted by class.
     """
     rng = np.random.default_rng(seed)
     pixels = [_pixels(images, number) for number in CLASSES.values()]
@@ -174,7 +174,7 @@ def balanced_crops(images: Sequence[ClassedImage], *, most: int, field: int, see
 
 
 def class_shares(images: Sequence[ClassedImage]) -> Float32[np.ndarray, " class"]:
-    """Share of each class in what is annotated of some images.
+    """Share of each class among the annotated pixels of some images.
 
     Raises:
         InputError: If a class does not occur.

@@ -1,4 +1,4 @@
-"""DeepCell's feature nets as a `inference.segmenter.Segmenter`: the nuclei of every frame for itself."""
+"""DeepCell's feature nets as a `inference.segmenter.Segmenter` of nuclei; frames are independent."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from cellmotion_jax.models.feature_net import INTERIOR
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeepCellSettings(NucleiSettings):
-    """What can be changed of how nuclei are found."""
+    """Settings of the segmentation that need no new training."""
 
     tile: int = 640
-    """Largest side of what is computed at once, in downsampled pixels: memory."""
+    """Largest side of a tile, in downsampled pixels; it limits the memory."""
 
     def __post_init__(self) -> None:
-        """Refuses settings out of range."""
+        """Raises InputError for settings out of range."""
         super().__post_init__()
         if self.tile < 1:
             raise InputError(f"tile is {self.tile}; it is at least 1 pixel.")
@@ -43,7 +43,7 @@ class DeepCellSegmenter:
     ensemble: DeepCellEnsemble
     """The networks."""
     settings: DeepCellSettings
-    """How they are used."""
+    """Settings of their use."""
 
     @property
     def channels(self) -> int:
@@ -52,17 +52,17 @@ class DeepCellSegmenter:
 
     @property
     def cell_diameter(self) -> None:
-        """The files do not say."""
+        """None: the files do not store it."""
         return None
 
     @property
     def frames_before(self) -> int:
-        """None are needed."""
+        """Frames are independent."""
         return 0
 
     @property
     def stricter(self) -> str:
-        """Smallest nucleus."""
+        """The smallest area of a nucleus."""
         return "smallest"
 
     def with_settings(self, settings: DeepCellSettings) -> DeepCellSegmenter:
@@ -83,7 +83,7 @@ def open_segmenter(paths: Sequence[str | os.PathLike[str]], *, published: bool) 
 
     Args:
         paths: Files of `cellmotion train` or of `cellmotion import-weights`.
-        published: Whether they are of the second kind.
+        published: Whether the files are from `cellmotion import-weights`.
 
     Returns:
         The segmenter, with the settings of the training, or those that suit the published networks.

@@ -3,9 +3,9 @@
 A network sees the crop around a cell and predicts where the cell will go. In reading order:
 
 - ``crops``: the directions of tracked cells, from net displacements, and the crops around them.
-- ``splits``: who is trained on and who is tested, by image, by track or by movie.
-- ``records``: crops stored once, read at random.
-- ``data``: where the movies come from, and the trainings (members) that run side by side.
+- ``splits``: splits into training, validation and test samples, by image, by track or by movie.
+- ``records``: storage of crops, with random access.
+- ``data``: sources of the movies, and the trainings (members) that run together.
 - ``augmentation``: random rotation, shift, scale and mirroring of crops with their directions.
 - ``objective``: encodings of an angle, activations and losses, Eq. (1) to (12).
 - ``experiment``: training and test, and the experiments by name (Tables 3 and 4).

@@ -1,4 +1,4 @@
-"""Augmentation inside the compiled step: images and labels move together."""
+"""Augmentation of crops and their directions, inside the compiled step."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class DirectionAugmentation:
     shift: float = 0.2
     """Largest shift along y and along x, as a fraction of the image size."""
     scale: float = 0.1
-    """Largest change of scale either way."""
+    """Largest relative change of scale, up or down."""
     mirror: bool = True
     """Mirror horizontally and vertically, each in half of the cases."""
 
     def __call__(self, key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
-        """Moves ``image`` [batch, y, x, channel] and ``angle`` [batch] together; the rest passes through."""
+        """Transforms ``image`` [batch, y, x, channel] and ``angle`` [batch] together, nothing else."""
         images = standardize(batch["image"])
         keys = jax.random.split(key, images.shape[0])
         images, angle = jax.vmap(self._one)(keys, images, batch["angle"])

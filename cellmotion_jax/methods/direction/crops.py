@@ -1,4 +1,4 @@
-"""Samples for learning migration direction: crops of tracked cells and where each cell goes next."""
+"""Training samples for migration direction: crops of tracked cells and the directions of their motion."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class DirectionTargets(NamedTuple):
         frame: Frame of the image.
         frames_ahead: How many frames later the displacement first exceeds the threshold.
         angle: Direction of that displacement, radians in [0, 2 pi), counter-clockwise from +x, y up.
-        displacement_um: Its length in micrometres.
+        displacement_um: Length of that displacement in micrometres.
         threshold_um: The threshold, the same for all.
         corner: First row and column of the crop around the cell.
         side: Rows and columns of every crop, in pixels.
-        skipped_at_border: Number of cells left out because their crop would leave the image.
+        skipped_at_border: Number of cells left out because their crop would extend beyond the image.
     """
 
     track: Int[np.ndarray, " sample"]
@@ -45,11 +45,12 @@ class DirectionTargets(NamedTuple):
 def direction_targets(
     sequence: CtcSequence, *, threshold_um: float, pixel_size_um: float, crop_um: float
 ) -> DirectionTargets:
-    """Finds the direction of every tracked cell in every frame, as far as its track tells.
+    """Computes the direction of every tracked cell in every frame, where its track determines it.
 
     For a cell at frame t the direction is that of its net displacement, from the centroid at t, the first
-    time that displacement exceeds the threshold; a cell that never gets so far before its track ends, be it
-    by division, has none. A cell is left out where the square crop around its centroid leaves the image.
+    time that this displacement exceeds the threshold; a cell that does not get so far before its track ends,
+    for example by division, has none. A cell is left out in frames in which the square crop around its
+    centroid extends beyond the image.
 
     Args:
         sequence: An annotated movie.
@@ -119,7 +120,7 @@ def direction_crops(
     """Reads the crops of all targets, in their order, one frame of the movie at a time.
 
     Args:
-        sequence: The movie that the targets are of.
+        sequence: The movie to which the targets belong.
         targets: Where to crop.
         image_size: Rows and columns of the result, to which the crops are resized by `area_resize`.
 
@@ -145,8 +146,9 @@ def area_resize(
 ) -> Float32[np.ndarray, "*batch new_y new_x"]:
     """Resizes images so that every new pixel is the mean of the area that it covers.
 
-    The mean is exact: a pixel that is covered in part counts in part, to smaller as to larger sizes, and so
-    the mean of the image is kept. Both directions are a product with a matrix of overlaps.
+    The mean is exact: pixels that are covered partly are weighted by the covered share, for smaller and for
+    larger sizes, so that the mean of the image is preserved. Both directions are a product with a matrix of
+    overlaps.
 
     Args:
         images: Images along the last two axes, of any real type.
@@ -172,7 +174,7 @@ def _overlaps(old: int, new: int) -> Float32[np.ndarray, "new old"]:
 
 
 def _first_beyond(points: Centroids, distance_px: float) -> tuple[Int[np.ndarray, " point"], float]:
-    """How many frames ahead each point's track first is farther away than a distance, 0 for never.
+    """Number of frames after which each point's track is first farther away than a distance; 0 for never.
 
     The points are ordered by track, then by frame, and a track has no gap, so that k frames ahead is k rows
     ahead. The second result is the largest distance met on the way.

@@ -1,4 +1,4 @@
-"""Cells with known directions, and who trains on which of them."""
+"""Samples with known directions, their splits, and the members that are trained on them."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from cellmotion_jax.training.experiment import TrainingData
 
 
 class Protocol(enum.Enum):
-    """How samples are divided into 40 % training, 10 % validation and 50 % test."""
+    """Protocol by which samples are split into 40 % training, 10 % validation and 50 % test."""
 
     by_image = "by image"
-    """The paper's: at random, neighbouring frames of one cell fall on both sides."""
+    """The protocol of the paper: at random; neighbouring frames of one cell are in different parts."""
     by_track = "by track"
-    """Leak-free within a movie: all frames of a cell on one side."""
+    """Leak-free within a movie: all frames of a cell are in one part."""
     by_movie = "by movie"
-    """Leak-free: whole movies on one side."""
+    """Leak-free: whole movies are in one part."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DirectionData:
-    """Where the cells come from and what counts as their direction."""
+    """Settings of the sources of cells and of the definition of their direction."""
 
     root: pathlib.Path | None = None
     """Cell Tracking Challenge folder (with 01, 01_GT, ...); None simulates movies."""
     simulation: Simulation = Simulation(frames=16, cells=9, height=640, width=640)
-    """What is simulated where there is no root."""
+    """Settings of the simulation, if there is no root."""
     movies: int = 30
     """Number of simulated movies."""
     threshold_um: float = 5.0
     """The direction of a cell is that of its net displacement the first time this exceeds the threshold
     (5 um in Bruns et al., 18 um in Nishimoto et al. 2019)."""
     crop_um: float = 110.5
-    """Side of the square crop around a cell (170 px at 0.65 um/px in Nishimoto et al.)."""
+    """Side of the square crop around a cell in micrometres (170 px at 0.65 um/px in Nishimoto et al.)."""
     image_size: int = 128
     """Pixels to which a crop is resized by area interpolation."""
     pixel_size_um: float | None = None
@@ -53,19 +53,19 @@ class DirectionData:
 
 
 class DirectionSamples(NamedTuple):
-    """All samples of an experiment: images on demand, everything else in memory."""
+    """All samples of an experiment; images are read on demand, all other features are in memory."""
 
     source: DirectionSource
     angle: np.ndarray
     movie: np.ndarray
-    """Movie of each sample, an integer."""
+    """Index of the movie of each sample."""
     track: np.ndarray
-    """Cell of each sample, an integer unique over the movies."""
+    """Index of the cell of each sample, unique over all movies."""
     frame: np.ndarray
 
 
 class Member(NamedTuple):
-    """One of the trainings that run side by side."""
+    """One of the trainings that run together."""
 
     name: str
     objective: int
@@ -76,7 +76,7 @@ class Member(NamedTuple):
 
 
 def load_samples(data: DirectionData, *, cache: pathlib.Path, seed: int) -> DirectionSamples:
-    """Finds or simulates the movies, cuts out the cells, and keeps both for the next run.
+    """Opens or simulates the movies and cuts out the cells; both are cached for the next run.
 
     Args:
         data: Settings.
@@ -87,7 +87,7 @@ def load_samples(data: DirectionData, *, cache: pathlib.Path, seed: int) -> Dire
         The samples.
 
     Raises:
-        InputError: Anything wrong with the folder, or no sample left.
+        InputError: If the folder cannot be used or there is no sample.
     """
     if data.root is not None:
         sequences = open_dataset(data.root)
@@ -116,7 +116,7 @@ def make_members(
     objectives: Sequence[str],
     seed: int,
 ) -> list[Member]:
-    """Every objective on every fold of every protocol."""
+    """Members for every objective on every fold of every protocol."""
     members = []
     for index, label in enumerate(objectives):
         for protocol in protocols:
@@ -128,15 +128,15 @@ def make_members(
 
 
 def members_data(samples: DirectionSamples, members: Sequence[Member], run: Run) -> TrainingData:
-    """What every member is trained on, each batch with the number of its objective.
+    """Training batches of all members, with the index of the objective of each member.
 
     Args:
         samples: All samples.
-        members: The trainings that run side by side.
+        members: The trainings that run together.
         run: Batch size and seed.
 
     Returns:
-        The batches; an epoch is that of the largest member.
+        The batches; the length of an epoch is that of the member with the most samples.
     """
     objective = np.array([[member.objective] * run.batch_size for member in members], np.int32)
     indices = [member.split.train for member in members]

@@ -1,4 +1,4 @@
-"""What direction networks predict for their validation and test cells."""
+"""Predictions of direction networks for validation and test samples."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MemberPredictions(NamedTuple):
     objective: DirectionObjective
     target: np.ndarray
     versions: np.ndarray
-    """Predicted angle of every rotated version [sample, version]; the first is the original image."""
+    """Predicted angle of every rotated version [sample, version]; the first version is the original image."""
     confidence: np.ndarray
     validation_target: np.ndarray
     validation_angle: np.ndarray
@@ -49,7 +49,7 @@ class Evaluator:
         *,
         batch_size: int,
     ) -> None:
-        """Compiles nothing yet; reads the validation samples, which every evaluation needs, once."""
+        """Reads the validation samples once; functions are compiled at their first call."""
         self._objective = objective
         self._samples = samples
         self._members = members
@@ -143,7 +143,7 @@ def _without_mask(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def random_rotations(key: Array, versions: int) -> Float[Array, " versions"]:
-    """Angles of the versions of an image: the original first, then uniformly random rotations."""
+    """Rotation angles of the versions of an image: 0 for the original, then uniformly random angles."""
     angles = jax.random.uniform(key, (versions,), minval=0.0, maxval=2 * jnp.pi)
     return angles.at[0].set(0.0)
 
@@ -153,14 +153,15 @@ def directions_of_rotated(
     images: Float[Array, "batch y x channel"],
     rotation: Float[Array, ""],
 ) -> Float[Array, " batch"]:
-    """Rotates the images, predicts their directions, and turns these back.
+    """Rotates the images, predicts their directions, and rotates the predictions back.
 
     The predictions for several rotations are fused by ``ops.mean_direction.arc_mean`` (the paper's rule)
-    or ``circular_mean``; any part of them is a smaller ensemble, so one set serves every n of Table 5.
+    or ``circular_mean``; any subset is a smaller ensemble, so that one set of predictions is enough for every
+    n of Table 5.
 
     Args:
         predict: Images to angles in radians.
-        images: Standardised images; what a rotation uncovers is filled with 0, their mean.
+        images: Standardised images; pixels uncovered by a rotation are filled with 0, their mean.
         rotation: Radians, counter-clockwise; ``vmap`` over it for a whole ensemble at once.
 
     Returns:

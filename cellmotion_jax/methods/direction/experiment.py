@@ -53,34 +53,35 @@ class DirectionExperiment:
     """Trains a direction network for every objective, protocol and fold, and tests it on unseen cells."""
 
     model: tyro.conf.Suppress[ProbingCNN | FineTunedCNN] = ProbingCNN()
-    """The network; its output neurons follow from the objective."""
+    """The network; the number of its output neurons is given by the objective."""
     weights: pathlib.Path | None = None
-    """Pretrained weights of the backbone, a file that `cellmotion import-weights` wrote; None starts from
-    random ones."""
+    """File with pretrained weights of the backbone, from `cellmotion import-weights`; None for random
+    initialisation."""
     objectives: tuple[DirectionObjective, ...] = (CircleObjective(),)
-    """Encoding, output activation and loss; several are trained side by side."""
+    """Encoding, output activation and loss; several objectives are trained together."""
     data: DirectionData = DirectionData()
-    """Where the cells come from."""
+    """Sources of the cells."""
     protocols: tuple[Protocol, ...] | None = None
-    """How samples are split; None: by movie for simulated data, by image and by track for real data."""
+    """Protocols of the split; None: by movie for simulated data, by image and by track for real data."""
     folds: int | None = None
-    """Random splits per protocol; None: 1 for simulated data, 4 (as in the paper) for real data."""
+    """Number of random splits per protocol; None: 1 for simulated data, 4 (as in the paper) for real data."""
     augmentation: DirectionAugmentation = DirectionAugmentation(shift=0.05)
-    """Random similarity transforms of the training images. Crops are centred on their cells, so that shifts
-    as large as the paper's 0.2 only bring in the neighbours."""
+    """Random similarity transforms of the training images. Crops are centred on their cells; shifts as large
+    as the 0.2 of the paper mainly show more of the neighbours."""
     optimizer: AdamW = AdamW(weight_decay=1e-4)
     """Optimiser."""
     phases: tuple[Phase, ...] = (Phase(steps=600, warmup_steps=50, final_fraction=0.02),)
-    """Stretches of training, one after another."""
+    """Phases of training, one after another."""
     precision: Precision = Precision.float32
-    """Compute type of the network."""
+    """Floating-point type of the network's computations."""
     test_time_rotations: int = 14
-    """Versions of a test image, the original included, for test-time augmentation (Table 5); 1 for none."""
+    """Number of rotated versions of a test image, including the original, for test-time augmentation (Table
+    5); 1 for none."""
     run: Run = Run()
-    """Cadence, seed, folder."""
+    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
     def __post_init__(self) -> None:
-        """Refuses settings that leave nothing to do."""
+        """Raises InputError for settings that leave nothing to do."""
         require_some(self, "objectives", "phases")
         for name in ("test_time_rotations", "folds"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
@@ -114,7 +115,7 @@ class DirectionExperiment:
         folder: pathlib.Path,
         pretrained: dict[str, Any],
     ) -> list[MemberPredictions]:
-        """Trains all members that share one architecture side by side."""
+        """Trains all members with one architecture together."""
         model = self._model(objectives[0])
         objective = ObjectivePerMember(objectives)
         evaluator = Evaluator(model, objective, samples, members, batch_size=self.run.batch_size)
@@ -133,7 +134,7 @@ class DirectionExperiment:
         return evaluator.test(best, versions=self.test_time_rotations, seed=self.run.seed)
 
     def _model(self, objective: DirectionObjective) -> nn.Module:
-        """The network with the outputs that an objective reads, in the compute type asked for."""
+        """The network with the outputs that an objective needs, in the chosen floating-point type."""
         dtype = self.precision.value
         model = self.model.clone(neurons=objective.neurons, kappa_head=objective.kappa_head, dtype=dtype)
         return (
@@ -143,7 +144,7 @@ class DirectionExperiment:
         )
 
     def _shapes(self) -> dict[str, Any]:
-        """Shapes of all variables, asked for before any image is cut out: the network may refuse its size."""
+        """Shapes of all variables; computed first, so that an unsupported image size is found early."""
         size = self.data.image_size
         model = self._model(self.objectives[0])
         images = jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32)
@@ -153,7 +154,7 @@ class DirectionExperiment:
             raise InputError(f"data.image-size {size} does not suit the network: {error}.") from error
 
     def _pretrained(self) -> dict[str, Any]:
-        """The variables of the backbone, in the place that they have in the network."""
+        """Pretrained variables of the backbone, at their paths in the network."""
         shapes = self._shapes()
         if self.weights is None:
             if isinstance(self.model, FineTunedCNN):
@@ -181,7 +182,7 @@ class DirectionExperiment:
         return (Protocol.by_movie,) if self.data.root is None else (Protocol.by_image, Protocol.by_track)
 
     def _groups(self) -> dict[str, tuple[DirectionObjective, ...]]:
-        """Objectives that share an architecture, and so a compiled step, under the name of that."""
+        """Objectives by the name of their architecture; those of one architecture share a compiled step."""
         groups: dict[str, tuple[DirectionObjective, ...]] = {}
         for objective in self.objectives:
             name = f"neurons-{objective.neurons}" + ("-kappa" if objective.kappa_head else "")

@@ -1,8 +1,7 @@
-"""From network outputs to the scalar that is minimised, with every term named.
+"""Objectives for directions: loss of a network's outputs, and decoding of the outputs to angles.
 
-An objective is one of the paper's configurations: an encoding, an output activation and
-a loss. It also knows the way back, from outputs to an angle and a confidence. That of DeepDistance is the
-weighted sum over its tasks.
+An objective is one of the paper's configurations: an encoding, an output activation and a loss. It also
+decodes outputs to an angle and a confidence.
 """
 
 from __future__ import annotations
@@ -51,17 +50,18 @@ class CircleActivation(enum.Enum):
 
 
 class DirectionEstimate(NamedTuple):
-    """A direction with how sure the network is of it."""
+    """A predicted direction with its confidence."""
 
     angle: Float[Array, "*batch"]
     """Radians in [0, 2 pi)."""
     confidence: Float[Array, "*batch"]
-    """Larger is surer; the scale is the objective's own (kappa, or the length of the encoded vector)."""
+    """Larger is more certain; the scale depends on the objective (kappa, or the length of the encoded
+    vector)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AngleObjective:
-    """One neuron through x mod 2 pi, compared as an angle."""
+    """One output neuron, converted to an angle by x mod 2 pi."""
 
     neurons: ClassVar[int] = 1
     kappa_head: ClassVar[bool] = False
@@ -78,14 +78,14 @@ class AngleObjective:
         return self.loss.value(angles.cyclic_activation(outputs.encoding[:, 0]), angle)
 
     def decode(self, outputs: DirectionOutputs) -> DirectionEstimate:
-        """The angle; one neuron says nothing of its confidence, which is 1 throughout."""
+        """The angle; one neuron gives no confidence, which is set to 1."""
         angle = angles.cyclic_activation(outputs.encoding[:, 0])
         return DirectionEstimate(angle, jnp.ones_like(angle))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CircleObjective:
-    """Two neurons, a point on the circle. The defaults are the paper's choice (Table 3)."""
+    """Two output neurons, a point on the circle. The defaults are the paper's choice (Table 3)."""
 
     neurons: ClassVar[int] = 2
     kappa_head: ClassVar[bool] = False
@@ -111,7 +111,7 @@ class CircleObjective:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VonMisesObjective:
-    """Two neurons for the mean direction, one for the concentration: von Mises likelihood, Eq. (9)."""
+    """Two output neurons for the mean direction, one for the concentration: von Mises likelihood, Eq. (9)."""
 
     neurons: ClassVar[int] = 2
     kappa_head: ClassVar[bool] = True
@@ -140,10 +140,10 @@ DirectionObjective: TypeAlias = CircleObjective | AngleObjective | VonMisesObjec
 
 @dataclasses.dataclass(frozen=True)
 class ObjectivePerMember:
-    """Lets members that train side by side differ in their objective.
+    """Objective of members that train together and have different objectives.
 
-    ``batch["objective"]`` holds, for every sample, the index of its member's objective; all are
-    evaluated, which costs nothing beside the network, and the member's own is taken.
+    ``batch["objective"]`` holds, for every sample, the index of its member's objective; all objectives are
+    evaluated, which is cheap compared with the network, and the member's own is selected.
     """
 
     objectives: tuple[DirectionObjective, ...]
@@ -157,12 +157,12 @@ class ObjectivePerMember:
         return masked_mean(self.losses(outputs, batch)), {"E_deg": error}
 
     def losses(self, outputs: DirectionOutputs, batch: Mapping[str, Array]) -> Float[Array, " batch"]:
-        """Loss of every sample under the objective that ``batch["objective"]`` names for it."""
+        """Loss of every sample under its objective, given by ``batch["objective"]``."""
         losses = jnp.stack([objective.losses(outputs, batch["angle"]) for objective in self.objectives])
         return _take(losses, batch["objective"])
 
     def decode(self, outputs: DirectionOutputs, index: Array) -> DirectionEstimate:
-        """Directions decoded by the objective that ``index`` names for each sample."""
+        """Directions, decoded for each sample by the objective with the index ``index``."""
         estimates = [objective.decode(outputs) for objective in self.objectives]
         return DirectionEstimate(
             _take(jnp.stack([e.angle for e in estimates]), index),

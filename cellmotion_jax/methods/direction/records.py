@@ -1,4 +1,4 @@
-"""Direction samples as ArrayRecord files, written once by TFDS (without TensorFlow) and read at random."""
+"""Storage of direction samples as ArrayRecord files, written once by TFDS (without TensorFlow)."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _COLUMNS = {
 
 @dataclasses.dataclass(kw_only=True)
 class DirectionConfig(tfds.core.BuilderConfig):
-    """What is built; its name holds a digest of all of it, so that any change is built anew.
+    """Configuration of the builder; its name contains a digest of all settings.
 
     Attributes:
         sequences: The annotated movies.
-        pixel_sizes_um: Side of a pixel of each.
-        threshold_um: Displacement from which a direction counts.
+        pixel_sizes_um: Side of a pixel of each movie.
+        threshold_um: Displacement above which a direction is defined.
         crop_um: Side of the crops.
         image_size: Rows and columns of the stored images.
     """
@@ -120,15 +120,15 @@ def direction_source(
     image_size: int,
     data_dir: str | os.PathLike[str],
 ) -> DirectionSource:
-    """Prepares direction samples, or finds those that an earlier call has prepared.
+    """Prepares direction samples, or reuses those that an earlier call has prepared.
 
-    The samples lie in a folder whose name holds a digest of the options and of the path, size and time of
-    every source file, so that a change of either prepares them anew.
+    The samples are stored in a folder whose name contains a digest of the options and of the path, size and
+    time of every source file; after a change they are prepared again.
 
     Args:
-        sequences: Annotated movies, each with a name of its own.
+        sequences: Annotated movies with different names.
         threshold_um: See `cellmotion_jax.methods.direction.crops.direction_targets`.
-        pixel_size_um: Side of a pixel in micrometres, for all movies; None takes each movie's own.
+        pixel_size_um: Side of a pixel in micrometres, for all movies; None takes the value of each movie.
         crop_um: See `cellmotion_jax.methods.direction.crops.direction_targets`.
         image_size: Rows and columns of the images.
         data_dir: Folder for the prepared samples; made if it is absent.
@@ -169,6 +169,6 @@ def _known_pixel_size_um(sequence: CtcSequence) -> float:
 
 
 def _files(sequence: CtcSequence) -> list[pathlib.Path]:
-    """Every file that a sample can depend on."""
+    """All files that a sample may depend on."""
     headers = [header for header, _ in (*sequence.movie.planes, *sequence.tracking_masks.planes)]
     return [header.path for header in headers] + [sequence.tracking_masks.path / "man_track.txt"]

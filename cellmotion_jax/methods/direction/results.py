@@ -1,4 +1,4 @@
-"""Tables and pictures of a finished direction experiment, written beside its checkpoints."""
+"""Tables and pictures of a finished direction experiment, written next to its checkpoints."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ QUADRANT_CLASSIFIERS = {
 
 
 class Cell(NamedTuple):
-    """One line of the table: the folds of one configuration under one protocol."""
+    """One row of the table: the folds of one configuration under one protocol."""
 
     protocol: str
     objective: str
@@ -63,7 +63,7 @@ def write_results(
 
     Args:
         folder: Folder of the run.
-        samples: What was trained and tested on.
+        samples: The training and test samples.
         predictions: Test predictions of every member.
         simulated: Whether the cells are simulated, for the title.
     """
@@ -119,7 +119,7 @@ def _row(samples: DirectionSamples, cell: Cell) -> str:
 
 
 def _told(errors: np.ndarray) -> str:
-    """Mean over the folds, with its spread where there is one."""
+    """Mean over the folds as text, with the standard deviation if there are several."""
     return f"{errors.mean():.2f}" + (f" ± {_spread(errors):.2f}" if len(errors) > 1 else "")
 
 
@@ -140,7 +140,7 @@ def _calibration_lines(cells: Sequence[Cell]) -> Iterable[str]:
 
 
 def _draw(folder: pathlib.Path, samples: DirectionSamples, cells: Sequence[Cell]) -> Iterable[pathlib.Path]:
-    """Draws the first configuration under each protocol, and all of them against each other."""
+    """Draws the first configuration under each protocol, and a comparison of all configurations."""
     for protocol in dict.fromkeys(cell.protocol for cell in cells):
         cell = next(c for c in cells if c.protocol == protocol)
         stem = protocol.replace(" ", "-")
@@ -191,7 +191,7 @@ def _pooled_errors(cell: Cell) -> np.ndarray:
 
 
 def _pooled_kappa(cell: Cell) -> np.ndarray:
-    """Predicted concentrations, or for each fold the one that fits its validation errors best."""
+    """Predicted concentrations, or for each fold the concentration that fits its validation errors best."""
     kappas = []
     for member in cell.members:
         if member.objective.kappa_head:

@@ -1,4 +1,4 @@
-"""Who trains on what: seeded 40/10/50 splits, by sample as the paper does, or leak-free by group."""
+"""Random 40/10/50 splits with a seed: by sample as in the paper, or leak-free by group."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Split(NamedTuple):
     """Indices of samples, ascending; every sample is in exactly one part, and no part is empty.
 
     Attributes:
-        train: To learn from.
-        validation: To choose by.
-        test: To report.
+        train: Training samples.
+        validation: Validation samples.
+        test: Test samples.
     """
 
     train: Int[np.ndarray, " train"]
@@ -30,7 +30,7 @@ class Split(NamedTuple):
 def split_by_image(n: int, *, fold: int, seed: int) -> Split:
     """Splits samples at random into 40 % training, 10 % validation and 50 % test, the paper's protocol.
 
-    Neighbouring frames of one cell fall on both sides, so that the test error is flattered; see
+    Neighbouring frames of one cell are in different parts, so that the test error is too small; see
     `split_by_group` for the alternative.
 
     Args:
@@ -52,10 +52,11 @@ def split_by_image(n: int, *, fold: int, seed: int) -> Split:
 
 
 def split_by_group(groups: Shaped[np.ndarray, " sample"], *, fold: int, seed: int) -> Split:
-    """Splits whole groups, e.g. tracks or movies, so that no group is on two sides.
+    """Splits whole groups, e.g. tracks or movies, so that no group is in two parts.
 
-    Groups are shuffled and dealt out in turn; each part ends where its share of the samples is closest to
-    40/10/50, which groups of unequal size may miss by a wide margin, but no part is left empty.
+    Groups are shuffled and assigned in this order; each part ends where its share of the samples is closest
+    to 40/10/50. With groups of very different sizes the shares may differ much from that, but no part is
+    empty.
 
     Args:
         groups: Group of every sample, of any type that sorts.
@@ -90,5 +91,5 @@ def split_by_group(groups: Shaped[np.ndarray, " sample"], *, fold: int, seed: in
 
 
 def _nearest(filled: Int[np.ndarray, " group"], share: float, *, low: int, high: int) -> int:
-    """Index from low to high at which the cumulated number of samples is nearest to the share of all."""
+    """Index from low to high at which the cumulated number of samples is nearest to a share of the total."""
     return low + int(np.argmin(np.abs(filled[low : high + 1] - share * filled[-1])))

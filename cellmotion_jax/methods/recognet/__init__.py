@@ -1,9 +1,9 @@
-"""RecogNet, which learns which nucleus of a movie a window shows (Jackson-Smith 2016, CellTrack, Section 6).
+"""RecogNet, a classifier of the nucleus that a window shows (Jackson-Smith 2016, CellTrack, Section 6).
 
-What its layers come to see are features for the filters of `methods.celltrack`. In reading order:
+Its layers are features for the filters of `methods.celltrack`. In reading order:
 
-- ``windows``: windows around the nuclei that are followed longest.
-- ``data``: where they come from, and which of them the training does not see.
+- ``windows``: windows around the nuclei with the longest tracks.
+- ``data``: sources of the windows, and their split.
 - ``objective``: cross entropy over the nuclei.
 - ``experiment``: training and test.
 - ``results``: accuracy, filters and maps.

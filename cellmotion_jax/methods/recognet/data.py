@@ -1,4 +1,4 @@
-"""The windows that RecogNet is trained on, and which of them it does not see."""
+"""Training and test windows of RecogNet."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ from cellmotion_jax.methods.recognet.windows import NucleusWindows, nucleus_wind
 VALIDATION_SHARE = 0.1
 """13,500 samples for training and 1,500 for validation in the paper."""
 WITHIN_UNIT = 99.9
-"""Percentage of the training pixels that lie between -1 and 1: one dying nucleus must not set the scale."""
+"""Percentage of the training pixels between -1 and 1; not 100, so that one dying nucleus does not determine
+the scale."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecogNetData:
-    """Whose nuclei are to be told apart."""
+    """Settings of the sources of nuclei and of the windows."""
 
     root: pathlib.Path | None = None
     """Cell Tracking Challenge dataset, or one sequence of it (01, 01_GT/TRA); None simulates a movie."""
     simulation: Simulation = Simulation(look=Look.NUCLEI, frames=40, cells=32)
-    """What is simulated where there is no root."""
+    """Settings of the simulation, if there is no root."""
     identities: int = 256
-    """Nuclei to tell apart, those that are followed longest, and outputs of the network. If there are fewer,
-    the last outputs stand for none."""
+    """Number of nuclei to classify, those with the longest tracks; also the number of outputs of the network.
+    If there are fewer nuclei, the last outputs are not used."""
     window: int = 40
     """Rows and columns of a window in (downsampled) pixels."""
     downsample: int | None = None
     """Frames are averaged over blocks of this side; None: the whole number that lets the median nucleus span
-    about three quarters of the window, at least 1. To be given where the tracking masks are mere markers."""
+    about three quarters of the window, at least 1. Required if the tracking masks are only markers."""
     later: float = 0.2
-    """Share of every track, its end, that is neither trained on nor chosen by."""
+    """Share of every track, at its end, that is used neither for training nor for validation."""
 
     def __post_init__(self) -> None:
-        """Refuses numbers of which nothing can be learned."""
+        """Raises InputError for settings out of range."""
         for name, least in (("identities", 2), ("window", 8), ("downsample", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
@@ -54,12 +55,12 @@ class WindowSplit(NamedTuple):
     """Indices of windows, ascending; each is in exactly one part."""
 
     train: Int[np.ndarray, " train"]
-    """To learn from."""
+    """Training windows."""
     validation: Int[np.ndarray, " validation"]
-    """Drawn at random from the same frames, as in the paper: neighbouring frames of a nucleus lie on both
-    sides, so that what is reached here flatters."""
+    """Validation windows, drawn at random from the same frames, as in the paper: neighbouring frames of a
+    nucleus are in both parts, so that this accuracy is too optimistic."""
     later: Int[np.ndarray, " later"]
-    """The end of every track: frames of which the training has seen nothing."""
+    """Test windows from the end of every track, in frames after those of the training."""
 
 
 class WindowSource:
@@ -86,19 +87,19 @@ class WindowSource:
 
 
 class RecogNetSamples(NamedTuple):
-    """What an experiment learns from."""
+    """The samples of an experiment."""
 
     windows: NucleusWindows
     parts: dict[str, WindowSource]
-    """By the names of `WindowSplit`."""
+    """The windows of each part, by the names of `WindowSplit`."""
     mean: float
-    """Of the training windows."""
+    """Mean of the training windows."""
     scale: float
-    """What they are divided by."""
+    """Divisor of the windows."""
 
 
 def load_windows(data: RecogNetData, *, cache: pathlib.Path, seed: int) -> RecogNetSamples:
-    """Finds or simulates the movie, cuts the windows, splits them, and centres and scales them.
+    """Opens or simulates the movie and cuts the windows; splits, centres and scales them.
 
     Args:
         data: Settings.
@@ -109,7 +110,7 @@ def load_windows(data: RecogNetData, *, cache: pathlib.Path, seed: int) -> Recog
         The samples.
 
     Raises:
-        InputError: Anything wrong with the folder, or fewer than two nuclei or windows to learn from.
+        InputError: If the folder cannot be used, or there are fewer than two nuclei or training windows.
     """
     root = data.root
     if root is None:
@@ -136,13 +137,13 @@ def load_windows(data: RecogNetData, *, cache: pathlib.Path, seed: int) -> Recog
 def split_windows(
     identity: Int[np.ndarray, " sample"], frame: Int[np.ndarray, " sample"], *, later: float, seed: int
 ) -> WindowSplit:
-    """Takes the end of every track away, and a tenth of the rest at random.
+    """Splits windows: the end of every track, a random tenth of the rest, and the remaining windows.
 
     Args:
         identity: Nucleus of each window.
-        frame: Its frame.
-        later: Share of each track, rounded down, that is taken away.
-        seed: Seed of the random part.
+        frame: Frame of each window.
+        later: Share of each track, rounded down, that belongs to the later part.
+        seed: Random seed of the validation part.
 
     Returns:
         The parts.

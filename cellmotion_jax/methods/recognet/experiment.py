@@ -27,19 +27,19 @@ from cellmotion_jax.training.validation import make_validation
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecogNetNetwork:
-    """The size of RecogNet, of which the paper prints the number of layers and the dense neurons alone."""
+    """The size of RecogNet; the paper states only the number of layers and of dense neurons."""
 
     widths: tuple[int, ...] = (32, 32, 64, 64, 128, 128)
-    """Channels of the convolutions, two for each pool."""
+    """Channels of the convolutions, two per pooling."""
     dense_width: int = 1024
     """Neurons of the dense layer."""
     dropout: float = 0.25
-    """Share of the activations dropped after each pool."""
+    """Dropout rate after each pooling."""
     dense_dropout: float = 0.5
-    """Share of the dense layer's activations dropped."""
+    """Dropout rate of the dense layer."""
 
     def __post_init__(self) -> None:
-        """Refuses networks that cannot be."""
+        """Raises InputError for sizes out of range."""
         if not self.widths or len(self.widths) % 2 or min(self.widths) < 1:
             raise InputError(f"network.widths is {self.widths}; give pairs of positive numbers.")
         if self.dense_width < 1:
@@ -53,31 +53,31 @@ class RecogNetNetwork:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecogNetExperiment:
-    """Trains a network to say which nucleus of a movie a window shows, for the features it comes to see.
+    """Trains a network to classify which nucleus of a movie a window shows, to get features for tracking.
 
-    After Jackson-Smith, CellTrack, Section 6, whose accuracy on validation windows is 0.83 at a loss of 0.76,
-    on movies that are not public. ``train.py recognet --data.root Fluo-N2DL-HeLa --phases.0.epochs 10`` gives
-    0.859 at a loss of 0.571 on 700 random validation windows of 256 nuclei (6,304 to train on; 0.958 on
-    these), by the paper's protocol: neighbouring frames of a nucleus lie on both sides. At the end of the
-    tracks, of which nothing was trained on, it is 0.585 at 2.50: half of what was learned is how a nucleus
-    looked within the hours that were seen.
+    Reproduces Jackson-Smith, CellTrack, Section 6. The accuracy on validation windows there is 0.83 at a loss
+    of 0.76, on movies that are not public. ``train.py recognet --data.root Fluo-N2DL-HeLa --phases.0.epochs
+    10`` gives 0.859 at a loss of 0.571 on 700 random validation windows of 256 nuclei (6,304 to train on;
+    0.958 on these), by the paper's protocol: neighbouring frames of a nucleus are in both parts. At the end
+    of the tracks, which was not used for training, it is 0.585 at 2.50: the network recognises a nucleus
+    largely by its appearance within the hours of the training frames.
     """
 
     network: RecogNetNetwork = RecogNetNetwork()
     """Size of the network."""
     data: RecogNetData = RecogNetData()
-    """Where the nuclei come from."""
+    """Sources of the nuclei."""
     optimizer: Optimizer = AdamW()
     """Optimiser; the paper names none."""
     phases: tuple[Phase, ...] = (Phase(epochs=20, warmup_steps=50, final_fraction=0.02),)
-    """Stretches of training, one after another."""
+    """Phases of training, one after another."""
     precision: Precision = Precision.float32
-    """Compute type of the network."""
+    """Floating-point type of the network's computations."""
     run: Run = Run(batch_size=32)
-    """Cadence, seed, folder."""
+    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
     def __post_init__(self) -> None:
-        """Refuses settings that leave nothing to do or cannot work together."""
+        """Raises InputError for settings that leave nothing to do or contradict each other."""
         require_some(self, "phases")
         smallest = 2 ** (len(self.network.widths) // 2)
         if self.data.window < smallest:
@@ -123,7 +123,7 @@ class RecogNetExperiment:
 
 
 def _unchanged(key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
-    """The paper names no augmentation; a turned nucleus would be another one."""
+    """No augmentation: the paper has none, and a rotated nucleus may look like another one."""
     return dict(batch)
 
 

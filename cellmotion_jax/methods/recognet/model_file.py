@@ -1,4 +1,4 @@
-"""A trained RecogNet with how what it sees is made of a frame, and its file."""
+"""Model file of a trained RecogNet, with the preprocessing of frames."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from cellmotion_jax.weights.model_file import ModelFormat, restore
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class RecogNetModel:
-    """A network, and how what it sees is made of a frame.
+    """A trained network with the preprocessing of frames.
 
     The frame is averaged over blocks of ``downsample`` pixels, standardised, and becomes
-    ``(frame - mean) / scale``, of which windows are cut.
+    ``(frame - mean) / scale``, from which windows are cut.
     """
 
     network: RecogNet
@@ -24,13 +24,13 @@ class RecogNetModel:
     mean: float
     """Mean over the training windows, in standard deviations of a frame."""
     scale: float
-    """What the training windows were divided by to lie between -1 and 1."""
+    """Divisor that scaled the training windows to values between -1 and 1."""
     window: int
     """Side of the windows that the head was trained on."""
     downsample: int
     """Side of the blocks over which frames are averaged."""
     names: tuple[str, ...]
-    """Movie and track of each nucleus that it tells apart; the network's further outputs stand for none."""
+    """Movie and track of the nucleus of each class; further outputs of the network are not used."""
 
 
 MODEL_FORMAT = ModelFormat(

@@ -1,4 +1,4 @@
-"""The loss of RecogNet: which nucleus a window shows."""
+"""The loss of RecogNet: cross-entropy over the nuclei."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RecogNetObjective:
     """Softmax cross-entropy over the nuclei (Jackson-Smith, CellTrack, Section 6)."""
 
     def __call__(self, outputs: RecogOutputs, batch: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
-        """The loss of a batch, and the share of its windows for which another nucleus has the highest logit.
+        """Loss and error rate of a batch; a window is wrong if another nucleus has the highest logit.
 
         ``batch`` has the number of the nucleus under ``identity`` and under ``counts`` whether the window
         counts, both [batch].

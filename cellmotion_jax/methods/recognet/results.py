@@ -1,4 +1,4 @@
-"""Table and pictures of a trained RecogNet, written beside its checkpoints."""
+"""Table and pictures of a trained RecogNet, written next to its checkpoints."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def write_results(
     samples: RecogNetSamples,
     reached: Mapping[str, Mapping[str, np.ndarray]],
 ) -> None:
-    """The accuracy on every part as ``results.csv`` and on the screen, the filters, and maps of some nuclei.
+    """Writes and prints the accuracy on every part, and draws the filters and maps of some nuclei.
 
     Args:
-        folder: Of the experiment.
+        folder: Folder of the experiment.
         model: The trained network.
-        samples: What it was trained on.
+        samples: Samples of the experiment.
         reached: Loss and error rate of each part.
     """
     rows = [
@@ -62,7 +62,7 @@ def write_results(
 
 
 def _draw_maps(path: pathlib.Path, model: RecogNetModel, samples: RecogNetSamples) -> None:
-    """Maps of the first later window of a few nuclei."""
+    """Draws the maps of the first later window of a few nuclei."""
     part = samples.parts["later"]
     nuclei, first = np.unique(part.identity, return_index=True)
     images = gather(part, first[:SHOWN_NUCLEI])["image"]

@@ -1,4 +1,4 @@
-"""Windows around tracked nuclei and which nucleus each of them shows: what RecogNet learns from."""
+"""Windows around tracked nuclei with the identity of the nucleus: the samples of RecogNet."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.ops.intensity import standardize
 
 FILLED = 0.75
-"""Share of a window's side that the median nucleus spans at most, after downsampling."""
+"""Largest ratio of the median size of a nucleus to the side of a window, after downsampling."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class NucleusWindows:
-    """Every window of the nuclei that are to be told apart, by movie, then by frame, then by track."""
+    """All windows of the selected nuclei, by movie, then by frame, then by track."""
 
     images: Float16[np.ndarray, "sample y x 1"]
     """Windows of standardised frames, so that they do not depend on a movie's intensities."""
     identity: Int[np.ndarray, " sample"]
-    """Number of the nucleus, from 0 on; the nucleus followed longest first."""
+    """Index of the nucleus, from 0; the nucleus with the longest track has index 0."""
     frame: Int[np.ndarray, " sample"]
     """Frame of the movie."""
     names: tuple[str, ...]
@@ -39,21 +39,21 @@ class NucleusWindows:
 def nucleus_windows(
     sequences: Sequence[CtcSequence], *, identities: int, window: int, downsample: int | None = None
 ) -> NucleusWindows:
-    """Cuts windows centred on the nuclei that are followed longest.
+    """Cuts windows centred on the nuclei with the longest tracks.
 
     Frames are averaged over blocks, standardised, and repeat their nearest pixel beyond the border. Without
     ``downsample`` it is chosen so that the median nucleus, by the boxes of the tracking masks, spans three
-    quarters of the window at most; smaller ones are not enlarged. Where those masks are mere markers the
-    boxes say nothing, and ``downsample`` should be given.
+    quarters of the window at most; smaller ones are not enlarged. If those masks are only markers, the boxes
+    are not informative, and ``downsample`` should be given.
 
     Args:
         sequences: Annotated movies.
-        identities: Most nuclei to take, of all movies together.
+        identities: Largest number of nuclei, of all movies together.
         window: Side of the windows, in pixels of the downsampled frames.
         downsample: Side of the blocks, or None.
 
     Returns:
-        Windows of as many nuclei as there are, and no more than asked for.
+        Windows of at most ``identities`` nuclei.
 
     Raises:
         InputError: If there are fewer than two nuclei, or a movie is damaged.
@@ -95,7 +95,7 @@ def nucleus_windows(
 
 
 def _longest(trajectories: Sequence[Trajectories], most: int) -> list[tuple[int, int]]:
-    """Movie and column of the longest tracks; of equals, the earlier movie and track first."""
+    """Movie and column of the longest tracks; tracks of equal length in the order of movie and track."""
     every = [(movie, cell) for movie, cells in enumerate(trajectories) for cell in range(len(cells))]
 
     def length(which: tuple[int, int]) -> int:
