@@ -1,15 +1,16 @@
 """Steps that all experiments share: opening a run, training a network, and reading the best variables.
 
-An experiment is a frozen dataclass of settings with a method ``train``. Of its settings `open_run` and
-`train_network` read those that all experiments have, see `Settings`; data, network, objective, evaluation and
-results are the method's own.
+An `Experiment` is a frozen dataclass of settings with a method ``train``. Data, network, objective,
+evaluation and results are the method's own.
 """
 
 from __future__ import annotations
 
+import abc
+import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -19,44 +20,32 @@ from cellmotion_jax.data.pipeline import Source, member_batches
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.report.figures import plot_curves
 from cellmotion_jax.training.checkpoint import check_same_configuration
-from cellmotion_jax.training.config import RESUMABLE_CHANGES, Optimizer, Phase, Run
+from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Optimizer, Phase, Precision, Run
 from cellmotion_jax.training.loop import Evaluate, fit
 from cellmotion_jax.training.state import Best
 from cellmotion_jax.training.step import Augment, Objective
 
 
-@runtime_checkable
-class Settings(Protocol):
-    """The settings that all experiments have."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment(abc.ABC):
+    """The settings that all experiments have; a method adds its own, with other defaults."""
 
-    @property
-    def optimizer(self) -> Optimizer:
-        """Optimiser."""
-        ...
+    optimizer: Optimizer = AdamW()
+    """Optimiser."""
+    phases: tuple[Phase, ...] = ()
+    """Phases of training, one after another."""
+    precision: Precision = Precision.float32
+    """Floating-point type of the network's computations."""
+    run: Run = Run()
+    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
-    @property
-    def phases(self) -> tuple[Phase, ...]:
-        """Stretches of training, one after another."""
-        ...
+    def __post_init__(self) -> None:
+        """Raises InputError if there is no phase."""
+        require_some(self, "phases")
 
-    @property
-    def run(self) -> Run:
-        """Cadence, seed, folder."""
-        ...
-
-
-@runtime_checkable
-class Experiment(Protocol):
-    """An experiment: settings and a method that trains with them."""
-
-    @property
-    def run(self) -> Run:
-        """Cadence, seed, folder."""
-        ...
-
+    @abc.abstractmethod
     def train(self) -> None:
         """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
-        ...
 
 
 class Entry(NamedTuple):
@@ -120,7 +109,7 @@ def training_data(
 
 
 def train_network(
-    settings: Settings,
+    settings: Experiment,
     *,
     folder: pathlib.Path,
     network: nn.Module,

@@ -24,11 +24,11 @@ from cellmotion_jax.methods.celltrack_embedding.model_file import EmbeddingModel
 from cellmotion_jax.methods.celltrack_embedding.objective import EmbeddingObjective
 from cellmotion_jax.models.embedding import LEARNED_NUMBERS, PairEmbedding, TrackingEmbedding
 from cellmotion_jax.report.tracking_pairs import plot_pairs
-from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
+    Experiment,
     open_run,
-    require_some,
     train_network,
     training_data,
     variables_of,
@@ -61,7 +61,7 @@ class EmbeddingNetwork:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EmbeddingExperiment:
+class EmbeddingExperiment(Experiment):
     """Trains features through the correlation filter, and tests whether unseen cells are found again."""
 
     network: EmbeddingNetwork = EmbeddingNetwork()
@@ -73,20 +73,11 @@ class EmbeddingExperiment:
     augmentation: PairAugmentation = PairAugmentation()
     """Random changes of the training pairs."""
     optimizer: Optimizer = AdamW(weight_decay=1e-4)
-    """Optimiser."""
     phases: tuple[Phase, ...] = (Phase(steps=400, learning_rate=2e-3, warmup_steps=50, final_fraction=0.01),)
-    """Phases of training, one after another."""
-    precision: Precision = Precision.float32
-    """Floating-point type of the network's computations."""
     run: Run = Run(batch_size=24, evaluate_every=100, checkpoint_every=100)
-    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for settings that leave nothing to do."""
-        require_some(self, "phases")
 
     def train(self) -> None:
-        """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
+        """See `Experiment`."""
         folder = open_run(self, name="celltrack-embedding")
         samples = load_pairs(self.data, cache=folder / "data", seed=self.run.seed)
         held_out = held_out_pairs(samples)

@@ -21,9 +21,10 @@ from cellmotion_jax.methods.convlstm.objective import ConvLSTMObjective
 from cellmotion_jax.methods.convlstm.results import write_results
 from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet, Table1
-from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.config import Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
+    Experiment,
     open_run,
     require_some,
     train_network,
@@ -73,7 +74,7 @@ SHORT_TWO_STEPS = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ConvLSTMExperiment:
+class ConvLSTMExperiment(Experiment):
     """Trains a network to segment the cells of a movie and tests it on later frames or other movies."""
 
     network: ConvLSTMNetwork = ConvLSTMNetwork()
@@ -87,14 +88,10 @@ class ConvLSTMExperiment:
     """Sampling and augmentation of the training patches."""
     objective: ConvLSTMObjective = ConvLSTMObjective()
     """Weights of the loss."""
-    optimizer: Optimizer = AdamW()
-    """Optimiser."""
     phases: tuple[Phase, ...] = SHORT_TWO_STEPS
     """Stretches of training, one after another: the decoder on the frozen, pretrained encoder, then
     everything with the encoder's statistics fixed. Without weights the encoder is neither frozen nor fixed
     in any phase. The paper's last rate is 0.0001, over many more updates."""
-    precision: Precision = Precision.float32
-    """Floating-point type of the network's computations."""
     instances: InstanceSettings | None = None
     """Settings of the conversion of probabilities to cells; None fits the smallest area, and the depth at
     which touching cells are split, to the training masks."""
@@ -103,11 +100,11 @@ class ConvLSTMExperiment:
     tiling: Tiling = VIDEO_TILING
     """Tiling of whole frames for the test."""
     run: Run = Run(batch_size=2, evaluate_every=50, checkpoint_every=100)
-    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
     def __post_init__(self) -> None:
         """Raises InputError for settings that leave nothing to do or contradict each other."""
-        require_some(self, "phases", "memory")
+        super().__post_init__()
+        require_some(self, "memory")
         multiple = self._module().multiple
         if self.sampling.patch % multiple:
             raise InputError(
@@ -117,7 +114,7 @@ class ConvLSTMExperiment:
         self.tiling.stride_for(SMALLEST_IMAGE)
 
     def train(self) -> None:
-        """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
+        """See `Experiment`."""
         folder = open_run(self, name="convlstm")
         pretrained = self._pretrained()
         # Without recurrence nothing but the last frame of a window is looked at.

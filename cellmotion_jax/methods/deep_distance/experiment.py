@@ -18,9 +18,10 @@ from cellmotion_jax.methods.deep_distance.model_file import DeepDistanceModel, s
 from cellmotion_jax.methods.deep_distance.objective import DeepDistanceObjective
 from cellmotion_jax.methods.deep_distance.results import ModelResult, write_model_results, write_results
 from cellmotion_jax.models.deep_distance import DeepDistance, Table2
-from cellmotion_jax.training.config import AdaDelta, AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.config import AdaDelta, AdamW, Optimizer, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
+    Experiment,
     open_run,
     require_some,
     train_network,
@@ -59,7 +60,7 @@ class DeepDistanceNetwork:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DeepDistanceExperiment:
+class DeepDistanceExperiment(Experiment):
     """Trains one or several models of Table 2 and tests how many cells of unseen images they find."""
 
     models: tuple[Table2, ...] = (Table2.deep_distance_extended,)
@@ -73,19 +74,15 @@ class DeepDistanceExperiment:
     augmentation: TileAugmentation = TileAugmentation()
     """Random changes of the training tiles."""
     optimizer: Optimizer = AdamW(weight_decay=1e-4)
-    """Optimiser."""
     phases: tuple[Phase, ...] = (Phase(steps=2000, learning_rate=2e-3, warmup_steps=50, final_fraction=0.01),)
-    """Phases of training, one after another."""
-    precision: Precision = Precision.float32
-    """Floating-point type of the network's computations."""
     tiling: Tiling = Tiling()
     """Tiling of whole images for the test."""
     run: Run = Run(batch_size=4, evaluate_every=200, checkpoint_every=200)
-    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
     def __post_init__(self) -> None:
         """Raises InputError for settings that leave nothing to do or contradict each other."""
-        require_some(self, "models", "phases")
+        super().__post_init__()
+        require_some(self, "models")
         multiple = self._network(self.models[0]).multiple
         if self.data.tile % multiple:
             raise InputError(
@@ -95,7 +92,7 @@ class DeepDistanceExperiment:
         self.tiling.stride_for(multiple)
 
     def train(self) -> None:
-        """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
+        """See `Experiment`."""
         folder = open_run(self, name="deep-distance")
         samples = load_tiles(self.data, cache=folder / "data", seed=self.run.seed)
         results = []

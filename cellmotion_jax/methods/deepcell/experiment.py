@@ -24,11 +24,11 @@ from cellmotion_jax.methods.deepcell.model_file import DeepCellModel, save_model
 from cellmotion_jax.methods.deepcell.nuclei import DeepCellEnsemble, NucleiSettings
 from cellmotion_jax.methods.deepcell.objective import DeepCellObjective
 from cellmotion_jax.models.feature_net import FEATURE_NET_31, FEATURE_NET_61, FeatureMaps, FeatureNet
-from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
+    Experiment,
     open_run,
-    require_some,
     train_network,
     training_data,
     variables_of,
@@ -59,7 +59,7 @@ class StridedFeatureNet(FeatureNet):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DeepCellExperiment:
+class DeepCellExperiment(Experiment):
     """Trains one feature net, or an ensemble, to classify boundary and interior of nuclei and background.
 
     Reproduces Van Valen et al. 2016, whose networks CellTrack uses for segmentation and as features.
@@ -80,17 +80,12 @@ class DeepCellExperiment:
     augmentation: PixelAugmentation = PixelAugmentation()
     """Random changes of the crops."""
     optimizer: Optimizer = AdamW(weight_decay=1e-4)
-    """Optimiser."""
     phases: tuple[Phase, ...] = (Phase(steps=1000, learning_rate=1e-3, warmup_steps=20, final_fraction=0.01),)
-    """Phases of training, one after another."""
-    precision: Precision = Precision.float32
-    """Floating-point type of the network's computations."""
     run: Run = Run(batch_size=8, evaluate_every=100, checkpoint_every=100)
-    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
     def __post_init__(self) -> None:
         """Raises InputError for settings that leave nothing to do or contradict each other."""
-        require_some(self, "phases")
+        super().__post_init__()
         if self.replicates < 1:
             raise InputError(f"replicates is {self.replicates}; it must be at least 1.")
         coarsest = FeatureNet(self.field.value).coarsest
@@ -100,7 +95,7 @@ class DeepCellExperiment:
             )
 
     def train(self) -> None:
-        """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
+        """See `Experiment`."""
         folder = open_run(self, name="deepcell")
         network = FeatureNet(self.field.value, batch_norm=self.batch_norm, dtype=self.precision.value)
         samples = load_crops(

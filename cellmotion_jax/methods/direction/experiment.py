@@ -37,9 +37,10 @@ from cellmotion_jax.methods.direction.objective import (
 )
 from cellmotion_jax.methods.direction.results import write_results
 from cellmotion_jax.models.direction import FineTunedCNN, ProbingCNN
-from cellmotion_jax.training.config import AdamW, Phase, Precision, Run
+from cellmotion_jax.training.config import AdamW, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
+    Experiment,
     open_run,
     require_some,
     train_network,
@@ -49,7 +50,7 @@ from cellmotion_jax.weights.convert import load_weights
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DirectionExperiment:
+class DirectionExperiment(Experiment):
     """Trains a direction network for every objective, protocol and fold, and tests it on unseen cells."""
 
     model: tyro.conf.Suppress[ProbingCNN | FineTunedCNN] = ProbingCNN()
@@ -69,26 +70,21 @@ class DirectionExperiment:
     """Random similarity transforms of the training images. Crops are centred on their cells; shifts as large
     as the 0.2 of the paper mainly show more of the neighbours."""
     optimizer: AdamW = AdamW(weight_decay=1e-4)
-    """Optimiser."""
     phases: tuple[Phase, ...] = (Phase(steps=600, warmup_steps=50, final_fraction=0.02),)
-    """Phases of training, one after another."""
-    precision: Precision = Precision.float32
-    """Floating-point type of the network's computations."""
     test_time_rotations: int = 14
     """Number of rotated versions of a test image, including the original, for test-time augmentation (Table
     5); 1 for none."""
-    run: Run = Run()
-    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
     def __post_init__(self) -> None:
         """Raises InputError for settings that leave nothing to do."""
-        require_some(self, "objectives", "phases")
+        super().__post_init__()
+        require_some(self, "objectives")
         for name in ("test_time_rotations", "folds"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
 
     def train(self) -> None:
-        """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
+        """See `Experiment`."""
         folder = open_run(self, name="direction")
         pretrained = self._pretrained()
         samples = load_samples(self.data, cache=folder / "data", seed=self.run.seed)

@@ -13,11 +13,11 @@ from cellmotion_jax.methods.recognet.model_file import RecogNetModel, save_model
 from cellmotion_jax.methods.recognet.objective import RecogNetObjective
 from cellmotion_jax.methods.recognet.results import write_results
 from cellmotion_jax.models.recognet import RecogNet
-from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.config import Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
+    Experiment,
     open_run,
-    require_some,
     train_network,
     training_data,
     variables_of,
@@ -52,7 +52,7 @@ class RecogNetNetwork:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RecogNetExperiment:
+class RecogNetExperiment(Experiment):
     """Trains a network to classify which nucleus of a movie a window shows, to get features for tracking.
 
     Reproduces Jackson-Smith, CellTrack, Section 6. The accuracy on validation windows there is 0.83 at a loss
@@ -67,18 +67,12 @@ class RecogNetExperiment:
     """Size of the network."""
     data: RecogNetData = RecogNetData()
     """Sources of the nuclei."""
-    optimizer: Optimizer = AdamW()
-    """Optimiser; the paper names none."""
     phases: tuple[Phase, ...] = (Phase(epochs=20, warmup_steps=50, final_fraction=0.02),)
-    """Phases of training, one after another."""
-    precision: Precision = Precision.float32
-    """Floating-point type of the network's computations."""
     run: Run = Run(batch_size=32)
-    """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
     def __post_init__(self) -> None:
         """Raises InputError for settings that leave nothing to do or contradict each other."""
-        require_some(self, "phases")
+        super().__post_init__()
         smallest = 2 ** (len(self.network.widths) // 2)
         if self.data.window < smallest:
             raise InputError(
@@ -87,7 +81,7 @@ class RecogNetExperiment:
             )
 
     def train(self) -> None:
-        """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
+        """See `Experiment`."""
         folder = open_run(self, name="recognet")
         samples = load_windows(self.data, cache=folder / "data", seed=self.run.seed)
         network = RecogNet(

@@ -13,12 +13,15 @@ import tifffile
 from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.data.simulate import Look, Simulation, simulate, write_simulation
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.experiments import NO_AUGMENTATION
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.deep_distance.augmentation import TileAugmentation
 from cellmotion_jax.methods.deep_distance.cells import find_cells
 from cellmotion_jax.methods.deep_distance.data import NETWORK_DIAMETER, DeepDistanceData
-from cellmotion_jax.methods.deep_distance.experiment import DeepDistanceExperiment, DeepDistanceNetwork
+from cellmotion_jax.methods.deep_distance.experiment import (
+    NO_AUGMENTATION,
+    DeepDistanceExperiment,
+    DeepDistanceNetwork,
+)
 from cellmotion_jax.methods.deep_distance.model_file import load_model
 from cellmotion_jax.methods.deep_distance.objective import DeepDistanceObjective
 from cellmotion_jax.metrics import IOU_THRESHOLDS
