@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cellmotion_jax.experiments import EXPERIMENTS, NINE_CONFIGURATIONS
-from cellmotion_jax.methods.direction.experiment import DirectionExperiment
+from cellmotion_jax.experiments import EXPERIMENTS
+from cellmotion_jax.methods.direction.experiment import NINE_CONFIGURATIONS, DirectionExperiment
 from cellmotion_jax.methods.direction.objective import (
     AngleObjective,
     CircleActivation,
