@@ -1,4 +1,4 @@
-"""Cross-entropy of classes, element by element."""
+"""Element-wise cross-entropy of classes."""
 
 import jax
 import jax.numpy as jnp

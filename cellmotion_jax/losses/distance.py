@@ -1,4 +1,4 @@
-r"""Squared errors of distance and probability maps, as DeepDistance adds them up.
+r"""Element-wise squared errors of distance and probability maps, for DeepDistance.
 
 Koyuncu et al., *DeepDistance: A Multi-task Deep Regression Model for Cell Detection in Inverted Microscopy
 Images*, 2020, Sections 3.1.2 and 3.2: the mean squared error for every task, with weights 1, 1 and 0.1
@@ -20,7 +20,7 @@ def rectified_squared_error(
     *,
     where: Bool[ArrayLike, "..."] | None = None,
 ) -> Float[Array, "*shape"]:
-    r"""Squared error of a distance that leaves the network through a ReLU.
+    r"""Squared error of a distance after a ReLU, with a gradient also where the ReLU is zero.
 
     .. math:: \ell(r, t) = \begin{cases} (r - t)^2 & t > 0 \\ \max(r, 0)^2 & t = 0 \end{cases}
 

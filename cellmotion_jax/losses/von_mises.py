@@ -1,4 +1,4 @@
-r"""Likelihoods of a direction: the losses that also learn how sure a prediction is.
+r"""Negative log likelihoods of a direction, which also train the confidence of a prediction.
 
 Element-wise, to be reduced with :func:`ops.masked_mean`. Elements outside ``where`` are 0, with zero
 gradient, whatever the arguments hold there. Computed in float32 at least, returned in the type of the

@@ -25,7 +25,7 @@ def standardize(images: Float[Array, "*batch y x channel"]) -> Float[Array, "*ba
 
 
 def compress(images: Float[Array, "*batch y x channel"]) -> Float[Array, "*batch y x channel"]:
-    r"""Intensities relative to the background, compressed so that bright cells do not drown dim ones.
+    r"""Intensities relative to the background, compressed so that bright cells do not dominate dim ones.
 
     .. math:: c = \operatorname{arsinh} \frac{I - m}{s}, \qquad m = \operatorname{median}(I), \quad
         s^2 = \operatorname{mean} (I - m)^2

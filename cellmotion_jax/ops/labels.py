@@ -9,7 +9,7 @@ from cellmotion_jax.errors import InputError
 
 
 class NumberedCells(NamedTuple):
-    """A label image whose cells are counted through; ``labels[number]`` is the image itself."""
+    """A label image whose cells are numbered without gaps; ``labels[number]`` is the original image."""
 
     labels: Integer[np.ndarray, " number"]
     """Label of every number: 0 for the background, then the labels that occur, ascending."""
@@ -18,7 +18,7 @@ class NumberedCells(NamedTuple):
 
 
 def number_cells(labels: Integer[np.ndarray, "..."], *, name: str = "labels") -> NumberedCells:
-    """Counts the cells of a label image through, so that arrays can be indexed by cell.
+    """Numbers the cells of a label image without gaps, so that arrays can be indexed by cell.
 
     Works on labels of any size in O(pixels log cells). A label may be in several pieces.
 
@@ -52,7 +52,7 @@ def number_cells(labels: Integer[np.ndarray, "..."], *, name: str = "labels") ->
 
 
 class AreasAndCentroids(NamedTuple):
-    """Where the cells of a label image are, in the order of their numbers, without the background."""
+    """Areas and centroids of the cells of a label image, in the order of their numbers."""
 
     area: Int[np.ndarray, " cell"]
     """Pixels."""

@@ -1,4 +1,4 @@
-"""Masks, shape checks, safe norms: what every loss needs and none should spell out again."""
+"""Masks, shape checks and safe norms, shared by all losses."""
 
 import jax.numpy as jnp
 from jax import lax
@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float, Shaped
 
 
 def check_same_shape(**arrays: ArrayLike | None) -> None:
-    """Refuse arrays whose shapes differ, before they broadcast into something nobody meant.
+    """Raises ValueError for arrays whose shapes differ, so that they do not broadcast by mistake.
 
     Shapes are static, so under ``jax.jit`` the check costs nothing and fails while tracing.
     Arguments that are ``None`` (an absent mask) are ignored.
@@ -47,7 +47,7 @@ def select(where: Bool[ArrayLike, "..."] | None, values: Shaped[ArrayLike, "..."
 def masked_mean(
     values: Float[ArrayLike, "..."], where: Bool[ArrayLike, "..."] | None = None
 ) -> Float[Array, ""]:
-    r"""Mean of the values that count: the one reducer of this package.
+    r"""Mean of the values that the mask selects: the reduction for all losses of this package.
 
     .. math:: \frac{\sum_i m_i v_i}{\max(1, \sum_i m_i)}
 

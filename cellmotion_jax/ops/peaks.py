@@ -1,4 +1,4 @@
-"""Maxima of a map: where they are, which of them stand out by a height, and one point for each.
+"""Maxima of a map: regional maxima, h-maxima, and one point for each.
 
 :func:`h_maxima` finds the peaks of a map and :func:`peak_centroids` makes points of them. All functions take
 one map ``[y, x]``, run compiled on the device and are mapped over a batch by ``jax.vmap``. Two pixels are
@@ -55,7 +55,7 @@ def regional_maxima(image: Float[Array, "..."], *, connectivity: int) -> Bool[Ar
 
 
 def h_maxima(image: Float[Array, "..."], h: Real[ArrayLike, ""], *, connectivity: int) -> Bool[Array, "y x"]:
-    r"""Pixels of the peaks that stand out by more than ``h``: one plateau for each peak.
+    r"""Pixels of the peaks that are higher than their surroundings by more than ``h``: one plateau per peak.
 
     .. math:: \operatorname{RMAX}\big(R_f(f - h)\big)
 
@@ -111,7 +111,7 @@ def h_maxima(image: Float[Array, "..."], h: Real[ArrayLike, ""], *, connectivity
 
 
 def label_components(where: Bool[Array, "..."], *, connectivity: int) -> Int[Array, "y x"]:
-    """Labels connected pixels alike: 0 is background, a component is named after its first pixel.
+    """Labels connected components: 0 is background, the label of a component is given by its first pixel.
 
     The label is 1 + the index of the component's first pixel in reading order, in the flattened map. Labels
     are thus unique, ascend in reading order and do not depend on other components, but are not consecutive.

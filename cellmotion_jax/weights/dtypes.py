@@ -1,4 +1,4 @@
-"""Arrays of foreign files as the numbers that NumPy knows."""
+"""Conversion of number types in weight files to those of NumPy."""
 
 from __future__ import annotations
 
