@@ -3,7 +3,7 @@ r"""Element-wise squared errors of distance and probability maps, for DeepDistan
 Koyuncu et al., *DeepDistance: A Multi-task Deep Regression Model for Cell Detection in Inverted Microscopy
 Images*, 2020, Sections 3.1.2 and 3.2: the mean squared error for every task, with weights 1, 1 and 0.1
 (`methods.deep_distance.objective.DeepDistanceObjective`). Both functions are element-wise and read the
-network's output before its activation; ``where`` leaves out pixels of which nobody has said what they are.
+network's output before its activation; ``where`` leaves out pixels that are not annotated.
 """
 
 import jax
@@ -33,7 +33,7 @@ def rectified_squared_error(
     Args:
         raw: Output of the network before its ReLU.
         targets: Distances, not negative, of the same shape.
-        where: What counts, of the same shape; everything if absent.
+        where: Mask of the elements that count, of the same shape; everything if absent.
 
     Returns:
         Squared errors, 0 with zero gradient where nothing counts.
@@ -60,7 +60,7 @@ def probability_squared_error(
     Args:
         logits: Output of the network before its sigmoid.
         labels: 0 or 1, or a probability, of the same shape.
-        where: What counts, of the same shape; everything if absent.
+        where: Mask of the elements that count, of the same shape; everything if absent.
 
     Returns:
         Squared errors in [0, 1], 0 with zero gradient where nothing counts.

@@ -28,7 +28,7 @@ def place_cross_entropy(
         logits: Log probabilities of shifts, up to a constant.
         places: True shifts (y, x) in pixels, one per map, smaller than half its size.
         sigma: Standard deviation of the Gaussian in pixels.
-        where: What counts, one per map; everything if absent.
+        where: Mask of the elements that count, one per map; everything if absent.
 
     Returns:
         One loss per map, 0 with zero gradient where it does not count.

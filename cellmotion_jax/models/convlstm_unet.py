@@ -120,7 +120,7 @@ class ConvLSTMUNet(nn.Module):
 
         Args:
             frames: The next frame of every movie.
-            state: What the call before returned; None for a first frame.
+            state: State from the previous call; None for the first frame.
 
         Returns:
             Logits, and the state for the next frame.

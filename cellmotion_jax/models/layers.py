@@ -33,7 +33,7 @@ class DepthwiseConv(nn.Module):
     dtype: Dtype | None = None
     """Compute type; parameters stay float32."""
     kernel_init: Initializer = nn.initializers.lecun_normal()
-    """How the kernel is drawn."""
+    """Initialiser of the kernel."""
 
     @nn.compact
     def __call__(self, images: Float[Array, "batch y x channel"]) -> Float[Array, "batch y2 x2 channel"]:
@@ -61,7 +61,7 @@ class PointwiseConv(nn.Module):
     dtype: Dtype | None = None
     """Compute type; parameters stay float32."""
     kernel_init: Initializer = nn.initializers.lecun_normal()
-    """How the kernel is drawn."""
+    """Initialiser of the kernel."""
 
     @nn.compact
     def __call__(self, images: Float[Array, "batch y x channel"]) -> Float[Array, "batch y2 x2 feature"]:

@@ -73,7 +73,7 @@ def shortest_way(
     """The shortest path of a geodesic distance, from a pixel back to the start.
 
     Args:
-        distance: What :func:`geodesic_distance` returned.
+        distance: Result of :func:`geodesic_distance`.
         pixel: A pixel (row, column) that the start reaches.
 
     Returns:

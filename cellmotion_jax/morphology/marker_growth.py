@@ -143,7 +143,7 @@ def segment_from_markers(
         foreground: Predicted cell pixels [y, x].
         threshold: Outer distance above which markers are widened.
         smallest: Widened markers of fewer pixels are dropped.
-        grow: How the widened markers grow.
+        grow: Function that grows the widened markers.
         majority: Side of the window of :func:`majority_filter`, odd; 1 leaves the cells as they have grown.
 
     Returns:

@@ -67,9 +67,9 @@ def cell_motion(
 
     Args:
         track: Track of every row.
-        frame: Its frame; no track has one twice.
-        points: Its place (y, x) in pixels.
-        settings: How.
+        frame: Frame of each row; a track has at most one row per frame.
+        points: Position (y, x) of each row in pixels.
+        settings: Settings of the measurement.
 
     Returns:
         A row for every row, in the same order.

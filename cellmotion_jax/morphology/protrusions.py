@@ -90,9 +90,9 @@ class CellAnatomy(NamedTuple):
     mask: Bool[np.ndarray, "y x"]
     """Mask of the cell, with joined pieces."""
     centre: tuple[int, int]
-    """Its deepest pixel."""
+    """Deepest pixel of the cell."""
     skeleton: Bool[np.ndarray, "y x"]
-    """Its skeleton."""
+    """Skeleton of the cell."""
     distance: Float[np.ndarray, "y x"]
     """Length in pixels of the shortest path inside the cell from the centre; infinite outside."""
     tips: Int[np.ndarray, "tip 2"]
@@ -136,7 +136,7 @@ def find_protrusions(
     Args:
         labels: Label image, 0 for background.
         pixel_size_um: Side of a pixel in micrometres.
-        settings: What counts as a protrusion.
+        settings: Definition of a protrusion.
 
     Returns:
         All tips, by label and then row by row, and the centres of all cells. Without cells all columns are
@@ -196,7 +196,7 @@ def dissect_cell(
         labels: Label image, 0 for background.
         label: The cell.
         pixel_size_um: Side of a pixel in micrometres.
-        settings: What counts as a protrusion.
+        settings: Definition of a protrusion.
 
     Returns:
         The cell in its window.

@@ -58,8 +58,8 @@ def local_contrast(
     .. math:: c = f - \operatorname{mean}_w f, \quad f = \frac{I - o}{\operatorname{median}(I - o)}
 
     with the median of each image and channel, and the mean over :math:`w \times w` pixels. Beyond the border
-    images go on as their mirror image, the first pixel repeated, as in the authors' code (``process_image``,
-    SciPy's ``reflect``).
+    images are continued by their mirror image, the first pixel repeated, as in the authors' code
+    (``process_image``, SciPy's ``reflect``).
 
     The unit of the result is the background of the image, so that the offset matters. The difference keeps
     nothing of it, but the median does: what a file format adds to every pixel makes cells as faint as it is

@@ -24,7 +24,7 @@ def number_cells(labels: Integer[np.ndarray, "..."], *, name: str = "labels") ->
 
     Args:
         labels: Label image [y, x].
-        name: What to call the image in a refusal.
+        name: Name of the image in error messages.
 
     Returns:
         The labels in use and the image in consecutive numbers.
@@ -64,7 +64,7 @@ def areas_and_centroids(cells: NumberedCells) -> AreasAndCentroids:
     """Areas and centroids of all cells at once, in O(pixels).
 
     Args:
-        cells: Of `number_cells`.
+        cells: Result of `number_cells`.
 
     Returns:
         A row per cell; none for an image without cells.

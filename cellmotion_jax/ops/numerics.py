@@ -33,7 +33,7 @@ def select(where: Bool[ArrayLike, "..."] | None, values: Shaped[ArrayLike, "..."
     has to be finite at arguments of 0.
 
     Args:
-        where: What counts; broadcasts against ``values``, so that a mask of shape ``[...]`` selects
+        where: Mask of the elements; broadcasts against ``values``, so that a mask of shape ``[...]`` selects
             vectors ``[..., k]`` as ``where[..., None]``.
         values: Anything, NaN included.
 
@@ -61,7 +61,7 @@ def masked_mean(
 
     Args:
         values: Element-wise losses, any shape.
-        where: What counts, of exactly the shape of ``values``; everything if absent.
+        where: Mask of the elements that count, of exactly the shape of ``values``; everything if absent.
 
     Returns:
         A scalar.

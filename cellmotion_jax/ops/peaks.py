@@ -25,7 +25,7 @@ def regional_maxima(image: Float[Array, "..."], *, connectivity: int) -> Bool[Ar
     all pixels beside it are lower (Soille 2003, chapter 6). It counts as a whole or not at all. Nothing
     lies beyond the border, so that a plateau there can be a maximum, and a constant image is one maximum.
     ``skimage.morphology.local_maxima`` agrees in everything but this: it finds none in a constant image.
-    A map without any cell can be constant, so look at the values of peaks as well as at their places.
+    A map without any cell can be constant, so check the values of peaks as well as their positions.
 
     Values are compared to the bit, with +0 equal to -0. Pixels of NaN or minus infinity lie outside: they
     are no maximum and do not keep their neighbours from being one. The gradient is zero.
@@ -166,7 +166,7 @@ def peak_centroids(
 
     Args:
         image: Map ``[y, x]``.
-        maxima: Where its maxima are ``[y, x]``, from :func:`h_maxima` or :func:`regional_maxima`.
+        maxima: Mask of its maxima ``[y, x]``, from :func:`h_maxima` or :func:`regional_maxima`.
         connectivity: 4 or 8: with 8, pixels that touch at a corner are one plateau. The same as for the
             maxima, or else their plateaus are cut or joined.
         max_peaks: Slots of the result.

@@ -78,12 +78,12 @@ def check_map(image: Real[Array, "..."] | Bool[Array, "..."], name: str, *, conn
     """Raises ValueError at trace time for an array that is not a map, or a number of neighbours not 4 or 8.
 
     Args:
-        image: What must be a map ``[y, x]`` with at least one pixel.
-        name: What the caller's user knows it as.
-        connectivity: What must be 4 or 8.
+        image: Map ``[y, x]`` with at least one pixel.
+        name: Name of the array in error messages.
+        connectivity: 4 or 8.
 
     Raises:
-        ValueError: If one of them is not so.
+        ValueError: If the array is not such a map, or the connectivity is neither 4 nor 8.
     """
     if image.ndim != 2 or not image.size:
         raise ValueError(

@@ -43,7 +43,7 @@ def affine_warp(
     Args:
         image: Pixels ``[y, x, channel]``, finite.
         matrix: Maps output points to input points, shape ``(2, 3)``, rows y and x.
-        fill: What lies outside the image.
+        fill: Value outside the image.
         output_shape: ``(y, x)`` size of the output; by default that of the image.
 
     Returns:
@@ -152,7 +152,7 @@ def rotate(
     Args:
         image: Pixels.
         angle: Radians, counter-clockwise as a person sees the image.
-        fill: What moves in from outside, for example the mean of the image.
+        fill: Value of pixels from outside the image, for example the mean of the image.
 
     Returns:
         An image of the same size.

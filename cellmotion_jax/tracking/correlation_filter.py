@@ -139,8 +139,8 @@ class LinearFilter:
         """Spectra of the responses to new windows; `jnp.fft.irfft2` makes maps of them.
 
         Args:
-            state: What has been learned.
-            windows: Features around where each cell is looked for.
+            state: The learned state.
+            windows: Features around the predicted position of each cell.
 
         Returns:
             One spectrum per cell; the response to the training window has a peak of about 1.
@@ -170,8 +170,8 @@ class LinearFilter:
         sharper gives a higher response than the learned one.
 
         Args:
-            state: What has been learned.
-            windows: Features around where each cell is looked for.
+            state: The learned state.
+            windows: Features around the predicted position of each cell.
 
         Returns:
             Values of at most 1, except for effects of the moving averages; 0 for a constant window.

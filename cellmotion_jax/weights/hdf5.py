@@ -45,7 +45,7 @@ def group_at(parent: h5py.Group, name: str) -> h5py.Group:
 
     Args:
         parent: A group of a file from `open_hdf5`.
-        name: Its name, or a path from there.
+        name: Name of the group, or a path from the given group.
 
     Returns:
         The group.

@@ -21,7 +21,7 @@ class Storage(NamedTuple):
     Attributes:
         kind: Torch's class for it, such as ``FloatStorage``.
         key: Which of the file's runs it is.
-        length: How many numbers it has.
+        length: Number of elements.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Tensor(NamedTuple):
         storage: The numbers.
         offset: Index of the first, at least 0.
         shape: Size along each axis, at least 0.
-        strides: How far apart neighbours along each axis are, in numbers, at least 0; as many as sizes.
+        strides: Distance between neighbours along each axis, in elements, at least 0; as many as sizes.
     """
 
     storage: Storage

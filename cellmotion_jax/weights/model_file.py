@@ -1,7 +1,7 @@
 """Model files: a trained network with its settings in one safetensors file; no code is stored in it.
 
 The tensors are the network's variables, ``params/...`` and ``batch_stats/...``. Everything else is JSON in
-the metadata, under a key that tells the kinds of models apart. A method states its `ModelFormat` once, in
+the metadata, under a key that distinguishes the kinds of models. A method states its `ModelFormat` once, in
 its ``model_file.py``.
 """
 
@@ -65,7 +65,7 @@ class ModelFormat(Generic[Model]):
 
         Args:
             path: The file, replaced if it exists.
-            model: What to write.
+            model: Model to write.
         """
         variables = jax.device_get(dict(model.variables))  # type: ignore[attr-defined]
         flat = flax.traverse_util.flatten_dict(variables, sep="/")
@@ -147,7 +147,7 @@ def restore(
         described_class: The dataclass.
         described: Its description. A default that stood in for a field of another version would change what
             the model finds, so exactly its fields are there.
-        decode: How fields that are no plain numbers or text are made of their description.
+        decode: Functions that restore fields that are not plain numbers or text.
         given: Fields that are not described.
 
     Returns:

@@ -83,7 +83,7 @@ def movie_pairs(
 
     Args:
         sequence: The movie; every mask is read once, and a few frames are held in memory.
-        settings: What is cut out.
+        settings: Size and number of the pairs.
         rng: Source of all randomness.
 
     Yields:

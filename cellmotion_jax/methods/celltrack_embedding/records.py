@@ -29,7 +29,7 @@ class PairConfig(tfds.core.BuilderConfig):
     origin: PairOrigin = dataclasses.field(repr=False)
     """Source of the pairs."""
     settings: PairSettings
-    """What is cut out."""
+    """Size and number of the pairs."""
     seed: int
     """Random seed of the choice of pairs and of the warps."""
 
@@ -115,7 +115,7 @@ def pair_source(
 
     Args:
         origins: Movies, of which several of one kind share a source, or still images; at least one.
-        settings: What is cut out.
+        settings: Size and number of the pairs.
         seed: Random seed.
         data_dir: Folder for the prepared pairs; made if it is absent.
 
