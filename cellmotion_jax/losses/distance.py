@@ -25,10 +25,11 @@ def rectified_squared_error(
     .. math:: \ell(r, t) = \begin{cases} (r - t)^2 & t > 0 \\ \max(r, 0)^2 & t = 0 \end{cases}
 
     with the output :math:`r` before the ReLU and the target :math:`t \ge 0`. Where :math:`r \ge 0` or
-    :math:`t = 0` this is the paper's :math:`(\max(r, 0) - t)^2`, and it is 0 exactly where that is. It
-    differs on the pixels of cells at which the ReLU is shut: the printed error has no gradient there, and
-    since most pixels are background and push the output down, a network whose last ReLU has shut everywhere
-    never learns again. Here such pixels pull it up, the harder the further it is.
+    :math:`t = 0` this is the paper's :math:`(\max(r, 0) - t)^2`, and it is 0 exactly where that is 0. It
+    differs on the pixels of cells at which the ReLU is inactive: the printed error has no gradient there, and
+    since most pixels are background and decrease the output, a network whose last ReLU has become inactive
+    everywhere cannot learn any more. Here such pixels have a gradient that increases the output, proportional
+    to the error.
 
     Args:
         raw: Output of the network before its ReLU.

@@ -98,9 +98,9 @@ class DeepDistance(nn.Module):
     batch_norm: bool = True
     """Normalise between convolution and ReLU. Not in the paper, whose batch is one tile."""
     compress: bool = True
-    """See arcsinh(x) of standardised images x. Not in the paper, whose images are bright throughout: mitotic
-    nuclei in fluorescence are tens of standard deviations brighter than others, far outside of what the
-    network meets otherwise, and the dark line between two bright nuclei is a small part of their range."""
+    """Apply arcsinh to standardised images. Not in the paper, whose images have a uniform brightness: mitotic
+    nuclei in fluorescence are tens of standard deviations brighter than others, far outside of the usual
+    range of inputs, and the dark line between two bright nuclei is a small part of their range."""
     cascaded: bool = False
     """The map of the first task is the only input of a second network with its own encoder;
     that network has the remaining tasks (`CascadedClassificationInner`, after Ram et al. 2018)."""

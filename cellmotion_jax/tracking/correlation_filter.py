@@ -106,7 +106,7 @@ class LinearFilter:
 
         Args:
             windows: Features around each cell.
-            offsets: Place (y, x) of the cell relative to entry ``size // 2``, in samples.
+            offsets: Position (y, x) of the cell relative to entry ``size // 2``, in samples.
 
         Returns:
             The state learned from this window only.
@@ -124,7 +124,7 @@ class LinearFilter:
 
         Args:
             spectra: `jnp.fft.rfft2` of every channel of a window of each cell.
-            offsets: Place (y, x) of the cell relative to entry ``size // 2``, in samples.
+            offsets: Position (y, x) of the cell relative to entry ``size // 2``, in samples.
             width: Size of the windows along x, which cannot be read from a half spectrum.
 
         Returns:
@@ -197,7 +197,7 @@ class LinearFilter:
         Args:
             state: The learned state before.
             windows: Features around each cell.
-            offsets: Place of the cell relative to entry ``size // 2``, in samples.
+            offsets: Position of the cell relative to entry ``size // 2``, in samples.
             rates: Weight of the new window per cell: 0 keeps the filter, 1 replaces it.
 
         Returns:

@@ -41,7 +41,7 @@ class Pairs(RecordBuilder):
     builder_config: PairConfig
 
     def features(self) -> dict[str, Any]:
-        """Two windows and three places."""
+        """Two windows and three positions."""
         side, place = self.builder_config.settings.side, tfds.features.Tensor(shape=(2,), dtype=np.float32)
         return {
             "image": tfds.features.Tensor(shape=(2, side, side), dtype=np.float16, encoding="zlib"),
@@ -69,7 +69,7 @@ class Pairs(RecordBuilder):
 class PairSource:
     """Prepared pairs of all sources: ``len(source)``, and ``source[i]`` reads one from the disk.
 
-    A pair is a dictionary of ``image`` [2, y, x], both windows, and the places ``place``, ``previous`` and
+    A pair is a dictionary of ``image`` [2, y, x], both windows, and the positions ``place``, ``previous`` and
     ``true`` [2] of `methods.celltrack_embedding.pairs.CellPair`, all float32.
 
     Attributes:
