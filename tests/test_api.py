@@ -1,4 +1,4 @@
-"""What every public function of ``ops`` and ``losses`` promises, and that importing them is light."""
+"""Requirements on every public function of ``ops`` and ``losses``, and on the time of their import."""
 
 import inspect
 import json

@@ -1,4 +1,4 @@
-"""A command imports what it needs, when it is chosen, and nothing of training."""
+"""A command imports its modules only when it is chosen, and nothing of training."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""SIGKILL at random steps, the same command again: the same bits in the end."""
+"""A run killed at random steps and restarted ends bit-identically."""
 
 import os
 import pathlib

@@ -21,8 +21,8 @@ class _EvaluateOptions:
     """Scores a result with the measures of the Cell Tracking Challenge.
 
     SEG against the gold segmentation (01_GT/SEG) and the silver one (01_ST/SEG) in the frames that have one,
-    DET, LNK and TRA against 01_GT/TRA, with the numbers of errors by which they fall short. A result without
-    res_track.txt, as `cellmotion segment` writes it, has SEG and DET alone.
+    DET, LNK and TRA against 01_GT/TRA, with the error counts behind them. A result without res_track.txt, as
+    `cellmotion segment` writes it, has only SEG and DET.
     """
 
     result: tyro.conf.Positional[pathlib.Path]

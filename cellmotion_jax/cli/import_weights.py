@@ -16,9 +16,8 @@ from cellmotion_jax.weights.convert import import_weights
 class _ImportOptions:
     """Converts published weights of a network to a safetensors file with this library's parameter names.
 
-    Every tensor of the source is accounted for; one that is missing, unknown or of another shape refuses
-    the import. Nothing in the source is ever run: pickles are read as data, neither Keras nor torch is
-    needed.
+    Every tensor of the source is checked; if one is missing, unknown or of another shape, the import stops.
+    No code in the source is run: pickles are read as data. Neither Keras nor torch is needed.
     """
 
     source: tyro.conf.Positional[pathlib.Path]

@@ -21,9 +21,10 @@ class _MeasureOptions(MeasureSettings):
     """Measures shapes, protrusions and motion of tracked cells.
 
     Writes cells.csv (shape, protrusions and motion by track and frame), tips.csv (tips of protrusions,
-    followed through time), behaviour.png and time_courses.png (shape against motion, and through time) and,
+    tracked through time), behaviour.png and time_courses.png (shape against motion, and through time) and,
     with the movie, segmentation.gif (contours and tips over the movie) and protrusions.png (skeleton and
-    geodesic distance of the cell with the longest protrusion). Protrusions need the size of a pixel.
+    geodesic distance of the cell with the longest protrusion). Protrusions are measured only if the pixel
+    size is known.
     """
 
     result: tyro.conf.Positional[pathlib.Path]

@@ -35,10 +35,10 @@ class _ModelOptions:
 class _SegmentOptions:
     """Segments the cells of every frame of a movie.
 
-    Writes maskT.tif (label images, uint16; labels are numbers within a frame, not tracks), detections.csv
-    (places, scores and areas), overview.png (contours over the first, the middle and the last frame) and,
-    with --drift, corrected/tT.tif (the movie that the masks are of) and drift.csv. A network that has not
-    learned outlines gives detections only. `cellmotion track` makes tracks of the cells.
+    Writes maskT.tif (label images, uint16; cells are numbered in each frame, not tracked), detections.csv
+    (positions, scores and areas), overview.png (contours over the first, the middle and the last frame) and,
+    with --drift, corrected/tT.tif (the drift-corrected movie, to which the masks belong) and drift.csv. A
+    network without outlines gives detections only. `cellmotion track` links the cells to tracks.
     """
 
     movie: tyro.conf.Positional[pathlib.Path]

@@ -54,12 +54,12 @@ class _ModelOption:
 class _FilterOptions(StartSettings):
     """Tracks the cells of a movie, each with its own correlation filter.
 
-    Where cells begin is told by --start, by --at alone, or by the first image of --segmentation. Writes
-    tracks.csv (places and confidence by track and frame), maskT.tif and res_track.txt (a result of the Cell
-    Tracking Challenge), trajectories.png, filters.safetensors (what the filters have learned) and, if asked
-    for, live.gif. Lengths of window, motion, exclusion and redetection are in pixels of a grid: on
-    intensities a typical cell is 16 of them across, on a tracking embedding as many as in its training, and
-    on other networks the grid is that of the movie.
+    The start positions of the cells are given by --start, by --at alone, or by the first image of
+    --segmentation. Writes tracks.csv (positions and confidence by track and frame), maskT.tif and
+    res_track.txt (a result of the Cell Tracking Challenge), trajectories.png, filters.safetensors (the
+    learned filters) and, with --live, live.gif. Lengths of window, motion, exclusion and redetection are in
+    pixels of a grid: for intensities a typical cell has a diameter of 16 grid pixels, for a tracking
+    embedding that of its training, and for other networks grid pixels are pixels of the movie.
     """
 
     movie: tyro.conf.Positional[pathlib.Path]

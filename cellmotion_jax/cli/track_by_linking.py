@@ -42,10 +42,10 @@ class _SegmentationOptions:
 class _LinkOptions:
     """Links the cells of neighbouring frames to tracks; gaps and divisions are allowed.
 
-    The cells are those of given label images, or are found by a trained model as `cellmotion segment` finds
-    them. Writes maskT.tif and res_track.txt (a result of the Cell Tracking Challenge; the labels are tracks),
-    tracks.csv (places and areas by track and frame) and trajectories.png. `cellmotion measure` measures the
-    result, `cellmotion evaluate` scores it.
+    The cells are those of given label images, or are segmented by a trained model as with `cellmotion
+    segment`. Writes maskT.tif and res_track.txt (a result of the Cell Tracking Challenge; the labels are
+    tracks), tracks.csv (positions and areas by track and frame) and trajectories.png. `cellmotion measure`
+    measures the result, `cellmotion evaluate` scores it.
     """
 
     movie: tyro.conf.Positional[pathlib.Path]

@@ -29,7 +29,7 @@ def linear(
     Args:
         predictions: Radians, in [0, 2 pi) in the paper.
         targets: Radians, of the shape of ``predictions``.
-        where: What counts, of the same shape; everything if absent.
+        where: Mask of the elements that count, of the same shape; everything if absent.
 
     Returns:
         Radians, not negative, below 2 pi if both angles are in [0, 2 pi).
@@ -55,7 +55,7 @@ def linear_squared(
     Args:
         predictions: Radians, in [0, 2 pi) in the paper.
         targets: Radians, of the shape of ``predictions``.
-        where: What counts, of the same shape; everything if absent.
+        where: Mask of the elements that count, of the same shape; everything if absent.
 
     Returns:
         Squared radians.
@@ -85,7 +85,7 @@ def cyclic(
     Args:
         predictions: Radians, any finite value.
         targets: Radians, of the shape of ``predictions``.
-        where: What counts, of the same shape; everything if absent.
+        where: Mask of the elements that count, of the same shape; everything if absent.
 
     Returns:
         Radians in [0, pi].
@@ -113,7 +113,7 @@ def cyclic_squared(
     Args:
         predictions: Radians, any finite value.
         targets: Radians, of the shape of ``predictions``.
-        where: What counts, of the same shape; everything if absent.
+        where: Mask of the elements that count, of the same shape; everything if absent.
 
     Returns:
         Squared radians in [0, pi**2].
@@ -142,7 +142,7 @@ def cosine(
     Args:
         predictions: Radians, any finite value.
         targets: Radians, of the shape of ``predictions``.
-        where: What counts, of the same shape; everything if absent.
+        where: Mask of the elements that count, of the same shape; everything if absent.
 
     Returns:
         Values in [-1, 1]; -1, not 0, is the optimum.
@@ -172,7 +172,7 @@ def circle_distance(
     Args:
         predictions: ``(x, y)`` along the last axis.
         targets: ``(x, y)``, of the shape of ``predictions``.
-        where: What counts, of the shape of the result; everything if absent.
+        where: Mask of the elements that count, of the shape of the result; everything if absent.
 
     Returns:
         Distances, not negative, at most ``2 sqrt(2)`` between points of the unit circle.
@@ -208,7 +208,7 @@ def circle_distance_squared(
     Args:
         predictions: ``(x, y)`` along the last axis.
         targets: ``(x, y)``, of the shape of ``predictions``.
-        where: What counts, of the shape of the result; everything if absent.
+        where: Mask of the elements that count, of the shape of the result; everything if absent.
 
     Returns:
         Squared distances, not negative, at most 8 between points of the unit circle.

@@ -1,4 +1,4 @@
-"""Cross-entropy of classes, element by element."""
+"""Element-wise cross-entropy of classes."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def softmax_cross_entropy(
     Args:
         logits: One per class, before the softmax.
         labels: The right class, from 0 on, of the shape of the logits without their last axis.
-        where: What counts, likewise; everything if absent.
+        where: Mask of the elements that count, likewise; everything if absent.
 
     Returns:
         Losses from 0 on, 0 with zero gradient where nothing counts.

@@ -1,9 +1,9 @@
-r"""Squared errors of distance and probability maps, as DeepDistance adds them up.
+r"""Element-wise squared errors of distance and probability maps, for DeepDistance.
 
 Koyuncu et al., *DeepDistance: A Multi-task Deep Regression Model for Cell Detection in Inverted Microscopy
 Images*, 2020, Sections 3.1.2 and 3.2: the mean squared error for every task, with weights 1, 1 and 0.1
 (`methods.deep_distance.objective.DeepDistanceObjective`). Both functions are element-wise and read the
-network's output before its activation; ``where`` leaves out pixels of which nobody has said what they are.
+network's output before its activation; ``where`` leaves out pixels that are not annotated.
 """
 
 import jax
@@ -20,20 +20,21 @@ def rectified_squared_error(
     *,
     where: Bool[ArrayLike, "..."] | None = None,
 ) -> Float[Array, "*shape"]:
-    r"""Squared error of a distance that leaves the network through a ReLU.
+    r"""Squared error of a distance after a ReLU, with a gradient also where the ReLU is zero.
 
     .. math:: \ell(r, t) = \begin{cases} (r - t)^2 & t > 0 \\ \max(r, 0)^2 & t = 0 \end{cases}
 
     with the output :math:`r` before the ReLU and the target :math:`t \ge 0`. Where :math:`r \ge 0` or
-    :math:`t = 0` this is the paper's :math:`(\max(r, 0) - t)^2`, and it is 0 exactly where that is. It
-    differs on the pixels of cells at which the ReLU is shut: the printed error has no gradient there, and
-    since most pixels are background and push the output down, a network whose last ReLU has shut everywhere
-    never learns again. Here such pixels pull it up, the harder the further it is.
+    :math:`t = 0` this is the paper's :math:`(\max(r, 0) - t)^2`, and it is 0 exactly where that is 0. It
+    differs on the pixels of cells at which the ReLU is inactive: the printed error has no gradient there, and
+    since most pixels are background and decrease the output, a network whose last ReLU has become inactive
+    everywhere cannot learn any more. Here such pixels have a gradient that increases the output, proportional
+    to the error.
 
     Args:
         raw: Output of the network before its ReLU.
         targets: Distances, not negative, of the same shape.
-        where: What counts, of the same shape; everything if absent.
+        where: Mask of the elements that count, of the same shape; everything if absent.
 
     Returns:
         Squared errors, 0 with zero gradient where nothing counts.
@@ -60,7 +61,7 @@ def probability_squared_error(
     Args:
         logits: Output of the network before its sigmoid.
         labels: 0 or 1, or a probability, of the same shape.
-        where: What counts, of the same shape; everything if absent.
+        where: Mask of the elements that count, of the same shape; everything if absent.
 
     Returns:
         Squared errors in [0, 1], 0 with zero gradient where nothing counts.

@@ -1,4 +1,4 @@
-"""How well a map of log probabilities says where a cell is."""
+"""Cross entropy of a cell's position under a map of log probabilities."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ def place_cross_entropy(
     sigma: float,
     where: Bool[ArrayLike, "..."] | None = None,
 ) -> Float[Array, "*batch"]:
-    r"""Cross entropy between a Gaussian around the true place and the places that a map allows.
+    r"""Cross entropy between a Gaussian around the true position and a map of log probabilities.
 
     .. math:: \ell = -\sum_{m,n} q_{m,n} \log p_{m,n}, \quad p = \mathrm{softmax}(z), \quad
         q \propto \exp \Big( -\frac{(m - c_y)^2 + (n - c_x)^2}{2 \sigma^2} \Big)
@@ -28,7 +28,7 @@ def place_cross_entropy(
         logits: Log probabilities of shifts, up to a constant.
         places: True shifts (y, x) in pixels, one per map, smaller than half its size.
         sigma: Standard deviation of the Gaussian in pixels.
-        where: What counts, one per map; everything if absent.
+        where: Mask of the elements that count, one per map; everything if absent.
 
     Returns:
         One loss per map, 0 with zero gradient where it does not count.

@@ -1,4 +1,4 @@
-r"""Likelihoods of a direction: the losses that also learn how sure a prediction is.
+r"""Negative log likelihoods of a direction, which also train the confidence of a prediction.
 
 Element-wise, to be reduced with :func:`ops.masked_mean`. Elements outside ``where`` are 0, with zero
 gradient, whatever the arguments hold there. Computed in float32 at least, returned in the type of the
@@ -32,7 +32,7 @@ def von_mises_nll(
     with the predicted direction :math:`\alpha`, the true one :math:`\beta` and the concentration
     :math:`\kappa`, of which about :math:`\kappa^{-1/2}` radians is the standard deviation when it is
     large. The second form is the one that is computed: its terms stay small where those of the first
-    cancel. Deviation: the paper has one fixed :math:`\kappa`; here each prediction may bring its own.
+    cancel. Deviation: the paper has one fixed :math:`\kappa`; here each prediction may have its own.
 
     Value and gradients are stable for every :math:`\kappa` from 0 (the uniform distribution,
     :math:`\ln 2\pi`) to 1e6 and beyond. The gradient is :math:`\kappa \sin(\alpha - \beta)` for the
@@ -45,7 +45,7 @@ def von_mises_nll(
         predictions: Mean directions in radians, any finite value.
         targets: Radians, of the shape of ``predictions``.
         kappa: Concentrations, not negative; one for all, or of the shape of ``predictions``.
-        where: What counts, of the shape of ``predictions``; everything if absent.
+        where: Mask of the elements that count, of the shape of ``predictions``; everything if absent.
 
     Returns:
         Nats; negative where the density exceeds 1.
@@ -89,7 +89,7 @@ def von_mises_mixture_nll(
         kappas: Concentrations, not negative, of the shape of ``means``.
         logits: Unnormalised log weights, of the shape of ``means``.
         targets: Radians, of the shape of ``means`` without its last axis.
-        where: What counts, of the shape of ``targets``; everything if absent.
+        where: Mask of the elements that count, of the shape of ``targets``; everything if absent.
 
     Returns:
         Nats; negative where the density exceeds 1.

@@ -90,7 +90,7 @@ def ctc_scores(
     the number of cells in it, and takes the links of only children for track links.
 
     Args:
-        reference_frames: Label image of every frame, 0 for background, labels of any size; outlines or mere
+        reference_frames: Label image of every frame, 0 for background, labels of any size; outlines or
             markers.
         result_frames: As many label images of the same size.
         reference_tracks: A row per label; frames are counted from 0.

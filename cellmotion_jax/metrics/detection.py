@@ -48,7 +48,7 @@ def one_to_one_matches(
     Args:
         detections: Centres of detected cells [n, 2], (y, x).
         markers: Annotated centres [m, 2], (y, x).
-        radius: Pixels, 30 in the paper; a distance of exactly this is no match.
+        radius: Pixels, 30 in the paper; a distance of exactly this is not a match.
 
     Returns:
         The pairs, in the order of the detections, and the rest of both.

@@ -65,9 +65,9 @@ class LostReport(NamedTuple):
     away: Float[Array, ""]
     """Share of all frames that are away from the cell, those without a position among them."""
     precision: Float[Array, "*threshold"]
-    """Of the flagged frames with a position, the share that is away from the cell."""
+    """Share of the flagged frames with a position that is away from the cell."""
     recall: Float[Array, "*threshold"]
-    """Of the frames with a position away from the cell, the share that is flagged."""
+    """Share of the frames with a position away from the cell that is flagged."""
 
 
 def centre_errors(
@@ -202,7 +202,7 @@ def lost_curve(
         confidence: Larger is surer (of an entropy take the negative), of the shape of ``errors``. Where it
             is NaN the flag is never raised.
         where: Frames that count, likewise; all if absent.
-        thresholds: Of the confidence, at least one.
+        thresholds: Thresholds on the confidence, at least one.
         distance: Error in pixels above which a track counts as away.
 
     Returns:

@@ -74,9 +74,9 @@ def track_nodes(
 
     Args:
         labels: Labels in each frame, none twice.
-        tracks: Their tracks.
+        tracks: Table of the tracks.
         first_frame: Number of the first frame, in the table's count.
-        name: Whose they are, for a refusal.
+        name: Name of the result or reference in error messages.
 
     Returns:
         The nodes.

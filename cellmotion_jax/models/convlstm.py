@@ -19,7 +19,7 @@ UNROLLED_STEPS = 8
 
 
 class ConvLSTMState(NamedTuple):
-    """What is remembered of the frames so far."""
+    """State of a ConvLSTM after the frames so far."""
 
     hidden: Float[Array, "batch y x filter"]
     """The output of the last step."""

@@ -16,7 +16,7 @@ from cellmotion_jax.models.convlstm import ConvLSTM, ConvLSTMState
 from cellmotion_jax.models.layers import DepthwiseConv, PointwiseConv
 
 WINDOW = 5
-"""Frames that the paper's network sees to segment the last of them."""
+"""Number of input frames of the paper's network, which segments the last of them."""
 
 
 class Setup(NamedTuple):
@@ -43,14 +43,14 @@ class Table1(enum.Enum):
 
 
 class SegmentationOutputs(NamedTuple):
-    """What the network says of the last frame."""
+    """Output of the network for the last frame."""
 
     logits: Float[Array, "batch y x 2"]
-    """Of background and cell, before the softmax; float32 whatever the compute type."""
+    """Logits of background and cell, before the softmax; always float32."""
 
 
 class ConvLSTMUNet(nn.Module):
-    """Segments the last frame of a window from all of it; shared weights encode every frame.
+    """Segments the last frame of a window from all frames; shared weights encode every frame.
 
     An encoder, MobileNetV2 of width 0.35, gives feature maps at 1/2, 1/4, ... of the resolution. The decoder
     walks up from the coarsest: two depth-wise separable convolutions, twice the size by repetition, the next
@@ -72,7 +72,7 @@ class ConvLSTMUNet(nn.Module):
     levels: int = Table1.B5.value.levels
     """Levels of the encoder, 1 to 5."""
     recurrent: bool = True
-    """Whether there is a ConvLSTM. Without one the last frame alone is seen."""
+    """Whether there is a ConvLSTM. Without it only the last frame is used."""
     dropout: float = 0.05
     """Share of activations dropped in the decoder while training."""
     dtype: Dtype | None = None
@@ -84,7 +84,7 @@ class ConvLSTMUNet(nn.Module):
         return 2**self.levels
 
     def setup(self) -> None:
-        """Names the parts; a checkpoint reads encoder, decoder, memory, classifier."""
+        """Defines the submodules encoder, decoder, memory and classifier."""
         if not 1 <= self.levels <= 5:
             raise ValueError(f"levels is {self.levels}, but the encoder has 1 to 5")
         self.encoder = MobileNetV2(levels=self.levels, bare_projection=True, dtype=self.dtype)
@@ -114,13 +114,13 @@ class ConvLSTMUNet(nn.Module):
     def stream(
         self, frames: Float[Array, "batch y x channel"], state: ConvLSTMState | None = None
     ) -> tuple[SegmentationOutputs, ConvLSTMState]:
-        """Segments the next frame of movies of which the earlier ones are remembered, not seen again.
+        """Segments the next frame of movies from the state after the earlier frames.
 
         After n frames from an empty state, the outputs are those of a window of these n frames.
 
         Args:
             frames: The next frame of every movie.
-            state: What the call before returned; None for a first frame.
+            state: State from the previous call; None for the first frame.
 
         Returns:
             Logits, and the state for the next frame.
@@ -138,7 +138,7 @@ class ConvLSTMUNet(nn.Module):
         *,
         train: bool,
     ) -> ConvLSTMState:
-        """The state after frames have been seen; without a ConvLSTM the maps of the last one stand in."""
+        """The state after some frames; without a ConvLSTM, the maps of the last frame."""
         if windows.shape[1] == 0 or windows.shape[4] != 1:
             raise ValueError(
                 f"windows of shape {windows.shape} must be [batch, time, y, x, channel] "
@@ -152,7 +152,7 @@ class ConvLSTMUNet(nn.Module):
         return self.memory(maps.reshape(batch, time, y, x, -1), state)
 
     def _encoded(self, frames: Float[Array, "frame y x 1"], *, train: bool) -> Array:
-        """Maps of every frame by itself."""
+        """Encoded maps of every frame."""
         features = self.encoder(jnp.repeat(frames, 3, axis=-1), train=train)
         skips = [level for level in features if level is not None]
         return self.decoder(skips, frames.shape[1:3], train=train)
@@ -175,7 +175,7 @@ class Decoder(nn.Module):
     def __call__(
         self, skips: list[Array], size: tuple[int, ...], *, train: bool
     ) -> Float[Array, "frame y x filter"]:
-        """Walks up from the coarsest level.
+        """Decodes the maps, from the coarsest level to the finest.
 
         Args:
             skips: Feature maps from fine to coarse.
@@ -215,7 +215,7 @@ class SeparableBlock(nn.Module):
     def __call__(
         self, maps: Float[Array, "frame y x channel"], *, train: bool
     ) -> Float[Array, "frame y x filter"]:
-        """Filters and mixes."""
+        """Applies depth-wise and pointwise convolution, normalisation and activation."""
         glorot = nn.initializers.glorot_uniform()  # Section 3.2.
         maps = DepthwiseConv(dtype=self.dtype, kernel_init=glorot, name="depthwise")(maps)
         maps = PointwiseConv(

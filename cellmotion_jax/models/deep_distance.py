@@ -15,7 +15,7 @@ from cellmotion_jax.models.layers import PointwiseConv, max_pool_2x2
 
 
 class Task(enum.Enum):
-    """What a decoder learns; the values name the fields of `DistanceMaps` and the decoders' parameters."""
+    """Task of a decoder; the values are the field names of `DistanceMaps` and of the decoders' parameters."""
 
     inner = "inner"
     """Inner distance, Eq. (1): how near a pixel is to a cell's centre."""
@@ -33,7 +33,7 @@ class Task(enum.Enum):
 
 
 class Configuration(NamedTuple):
-    """What tells the models of Table 2 apart."""
+    """Settings in which the models of Table 2 differ."""
 
     tasks: tuple[Task, ...]
     cascaded: bool = False
@@ -65,10 +65,10 @@ class DistanceMaps(NamedTuple):
 
 
 class DistanceOutputs(NamedTuple):
-    """What the network returns; float32 whatever the compute type."""
+    """Output of the network, always float32."""
 
     maps: DistanceMaps
-    """After the output activation: ReLU for distances, sigmoid for probabilities."""
+    """Maps after the output activation: ReLU for distances, sigmoid for probabilities."""
     raw: DistanceMaps
     """Before it."""
 
@@ -98,11 +98,11 @@ class DeepDistance(nn.Module):
     batch_norm: bool = True
     """Normalise between convolution and ReLU. Not in the paper, whose batch is one tile."""
     compress: bool = True
-    """See arcsinh(x) of standardised images x. Not in the paper, whose images are bright throughout: mitotic
-    nuclei in fluorescence are tens of standard deviations brighter than others, far outside of what the
-    network meets otherwise, and the dark line between two bright nuclei is a small part of their range."""
+    """Apply arcsinh to standardised images. Not in the paper, whose images have a uniform brightness: mitotic
+    nuclei in fluorescence are tens of standard deviations brighter than others, far outside of the usual
+    range of inputs, and the dark line between two bright nuclei is a small part of their range."""
     cascaded: bool = False
-    """The first task's map is all that a second network, with an encoder of its own, sees of the image;
+    """The map of the first task is the only input of a second network with its own encoder;
     that network has the remaining tasks (`CascadedClassificationInner`, after Ram et al. 2018)."""
     dtype: Dtype | None = None
     """Compute type, for example bfloat16; parameters stay float32."""
@@ -245,7 +245,7 @@ class Block(nn.Module):
 
 
 class UpConv(nn.Module):
-    """A 2 x 2 convolution transposed with stride 2: every pixel becomes four, each by a matrix of its own."""
+    """A 2 x 2 transposed convolution with stride 2: every pixel becomes four, each with its own matrix."""
 
     features: int
     """Output channels."""

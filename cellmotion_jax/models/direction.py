@@ -1,4 +1,4 @@
-"""Networks that read the migration direction of a cell from one image (Bruns et al. 2024)."""
+"""Networks that predict the migration direction of a cell from one image (Bruns et al. 2024)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SMALLEST_IMAGE = 12  # 12 -> 8 -> 4 -> 2 -> 1.
 
 
 class DirectionOutputs(NamedTuple):
-    """What a direction network returns; float32 whatever the compute type."""
+    """Output of a direction network, always float32."""
 
     encoding: Float[Array, "batch neurons"]
     """The last layer before the output activation: one neuron for an angle, two for a point (cos, sin)."""
@@ -36,7 +36,7 @@ class DirectionHead(nn.Module):
 
     @nn.compact
     def __call__(self, features: Float[Array, "batch feature"]) -> DirectionOutputs:
-        """Features of a cell to its raw direction encoding."""
+        """Maps the features of a cell to its raw direction encoding."""
         encoding = nn.Dense(self.neurons, dtype=self.dtype, name="direction")(features)
         concentration = None
         if self.kappa_head:
@@ -105,7 +105,7 @@ class FineTunedCNN(nn.Module):
     backbone: nn.Module
     """Feature extractor."""
     scaling: InputScaling
-    """What the weights of the backbone expect to see."""
+    """Input scaling that the weights of the backbone expect."""
     neurons: int = 2
     """Output neurons: 1 encodes the angle, 2 a point on the circle."""
     kappa_head: bool = False

@@ -1,4 +1,4 @@
-"""A network whose features make correlation filters find a cell again, trained through the filter.
+"""Network for features of correlation filters, trained through the filter.
 
 The filter is learned in closed form from one window (`tracking.correlation_filter.LinearFilter`), so that the
 gradient of how well it finds the cell in a later frame flows through it to the features, as in CFNet.
@@ -23,12 +23,12 @@ _MULTIPLE = 4
 
 
 class EmbeddingMaps(NamedTuple):
-    """What the network says of every pixel."""
+    """Output of the network for every pixel."""
 
     features: Float[Array, "*batch y x feature"]
-    """What the filters look at."""
+    """Features for the filters."""
     centre: Float[Array, "*batch y x"] | None
-    """Log evidence for the centre of a cell lying there, whichever cell; up to a constant."""
+    """Log evidence that the centre of any cell lies at the pixel, up to a constant."""
 
 
 class TrackingEmbedding(nn.Module):
@@ -38,11 +38,11 @@ class TrackingEmbedding(nn.Module):
     """
 
     features: int = 8
-    """Channels that the filters look at."""
+    """Number of feature channels for the filters."""
     base_width: int = 16
     """Channels of the first level; the others have twice as many."""
     centre: bool = True
-    """Whether the network says where centres of cells are; without, the filter is left to itself."""
+    """Whether the network also predicts evidence for the centres of cells."""
     dtype: Dtype | None = None
     """Compute type; parameters stay float32."""
 
@@ -81,22 +81,22 @@ class TrackingEmbedding(nn.Module):
 
 
 class PairOutputs(NamedTuple):
-    """What the training objective needs of a batch of pairs."""
+    """Output for a batch of pairs, for the training objective."""
 
     first: EmbeddingMaps
-    """Of the windows in which the cell is known."""
+    """Maps of the windows in which the filters are learned."""
     second: EmbeddingMaps
-    """Of the windows in which it is looked for."""
+    """Maps of the windows in which the cells are located."""
     regularization: Float[Array, ""]
     """Lambda of the filter."""
     sharpness: Float[Array, ""]
-    """What a response is multiplied by to be a log probability."""
+    """Factor from response to log probability."""
     spread: Float[Array, ""]
-    """Standard deviation of a cell's place around where it is expected, in grid pixels."""
+    """Standard deviation of a cell's position around the predicted one, in grid pixels."""
 
 
 class PairEmbedding(nn.Module):
-    """The embedding of both windows of pairs, and the three numbers that are learned with it."""
+    """Embeds both windows of pairs; holds the three scalar parameters that are trained with the network."""
 
     embedding: TrackingEmbedding
     """The network."""
@@ -109,7 +109,7 @@ class PairEmbedding(nn.Module):
 
     @nn.compact
     def __call__(self, images: Float[Array, "batch 2 y x"], *, train: bool) -> PairOutputs:
-        """Maps of both windows in one batch; ``train`` is handed on."""
+        """Maps of both windows, computed in one batch; ``train`` is passed to the network."""
         batch = images.shape[0]
         maps = self.embedding(jnp.concatenate([images[:, 0], images[:, 1]])[..., None], train=train)
         first, second = (
@@ -125,7 +125,7 @@ class PairEmbedding(nn.Module):
 
 
 LEARNED_NUMBERS = ("regularization", "sharpness", "spread")
-"""Parameters of `PairEmbedding` beside the network; what is stored of each is its logarithm."""
+"""Scalar parameters of `PairEmbedding`; their logarithms are stored."""
 
 
 def _mean_pool(maps: Float[Array, "batch y x channel"]) -> Float[Array, "batch y/2 x/2 channel"]:
@@ -135,5 +135,5 @@ def _mean_pool(maps: Float[Array, "batch y x channel"]) -> Float[Array, "batch y
 
 
 def _repeat(maps: Float[Array, "batch y x channel"]) -> Float[Array, "batch 2*y 2*x channel"]:
-    """Every pixel four times, the way back from a pooling."""
+    """Upsampling by repetition of every pixel in 2 x 2 blocks."""
     return jnp.repeat(jnp.repeat(maps, 2, axis=1), 2, axis=2)

@@ -1,4 +1,4 @@
-"""DeepCell's feature nets: one small network that tells the class of a pixel from the patch around it.
+"""DeepCell's feature nets: small networks that classify a pixel from the patch around it.
 
 ``FeatureNet(FEATURE_NET_31)`` is the network that CellTrack reads its features from,
 ``FeatureNet(FEATURE_NET_61)`` its larger sibling, for which nuclear weights are published. Both are called in
@@ -49,7 +49,7 @@ class Pool:
 Layer = Conv | Pool
 
 FEATURE_NET_31 = (Conv(4, 32), Pool(), Conv(3, 64), Conv(3, 64), Pool(), Conv(3, 128), Conv(3, 200))
-"""Sees 31 x 31 pixels."""
+"""Layers of the network with a receptive field of 31 x 31 pixels."""
 
 FEATURE_NET_61 = (
     Conv(3, 64),
@@ -63,14 +63,14 @@ FEATURE_NET_61 = (
     Pool(),
     Conv(4, 200),
 )
-"""Sees 61 x 61 pixels."""
+"""Layers of the network with a receptive field of 61 x 61 pixels."""
 
 
 class FeatureMaps(NamedTuple):
-    """What the network makes of images, all maps ``[batch y x channel]`` of the same height and width."""
+    """Output for images; all maps ``[batch y x channel]`` have the same height and width."""
 
     logits: Float[Array, "batch y x class"] | None
-    """Boundary, interior, background, before the softmax; None if the last layers were not asked for."""
+    """Boundary, interior, background, before the softmax; None if only features are computed."""
     features: tuple[Float[Array, "batch y x channel"], ...]
     """One map per convolution, after its ReLU, the shallowest first."""
 
@@ -134,7 +134,7 @@ class FeatureNet(nn.Module):
         layers: int | None = None,
         stride: int = 1,
     ) -> FeatureMaps:
-        """Features, and the class, of every pixel that lies far enough from the border.
+        """Features and class logits of every pixel whose receptive field lies in the image.
 
         Args:
             images: Images, normalised.
@@ -254,14 +254,14 @@ def ensemble_probabilities(
 
 
 class _Position(NamedTuple):
-    """Where the pixels of a map lie in the image."""
+    """Geometry of the pixels of a map in the image."""
 
     step: int
     """Pixels of the image from one pixel of the map to the next."""
     dilation: int
-    """Pixels of the map between those that one kernel of the next layer looks at."""
+    """Distance, in pixels of the map, between the inputs of one kernel of the next layer."""
     reach: int
-    """Pixels of the image that a pixel of the map sees besides its first."""
+    """Size of the receptive field of a pixel of the map, minus 1."""
 
     def after_conv(self, kernel: int) -> _Position:
         return self._replace(reach=self.reach + (kernel - 1) * self.step * self.dilation)

@@ -1,4 +1,4 @@
-"""Layers shared by the networks, written for speed on every platform with the same parameters and numbers."""
+"""Layers shared by the networks, optimised for each platform with the same parameters and results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Padding: TypeAlias = Literal["SAME", "VALID"] | tuple[tuple[int, int], tuple[int
 
 
 class DepthwiseConv(nn.Module):
-    """A convolution of every channel with a kernel of its own, without bias.
+    """Depth-wise convolution: every channel has its own kernel; no bias.
 
     The kernel has the shape ``(height, width, 1, channel)`` of a grouped ``nn.Conv``, and the numbers are
     the same. On a CPU it is computed by shifted multiply-adds, see ``depthwise_conv``.
@@ -33,7 +33,7 @@ class DepthwiseConv(nn.Module):
     dtype: Dtype | None = None
     """Compute type; parameters stay float32."""
     kernel_init: Initializer = nn.initializers.lecun_normal()
-    """How the kernel is drawn."""
+    """Initialiser of the kernel."""
 
     @nn.compact
     def __call__(self, images: Float[Array, "batch y x channel"]) -> Float[Array, "batch y2 x2 channel"]:
@@ -46,7 +46,7 @@ class DepthwiseConv(nn.Module):
 
 
 class PointwiseConv(nn.Module):
-    """A 1 x 1 convolution, computed as the matrix product that it is.
+    """A 1 x 1 convolution, computed as a matrix product.
 
     The kernel has the shape ``(1, 1, input, feature)`` of ``nn.Conv``, and the numbers are the same;
     XLA:CPU differentiates the product several times faster.
@@ -55,13 +55,13 @@ class PointwiseConv(nn.Module):
     features: int
     """Output channels."""
     strides: int = 1
-    """Step along y and x; pixels in between are not looked at."""
+    """Stride along y and x; pixels in between are not used."""
     use_bias: bool = False
     """Add a bias."""
     dtype: Dtype | None = None
     """Compute type; parameters stay float32."""
     kernel_init: Initializer = nn.initializers.lecun_normal()
-    """How the kernel is drawn."""
+    """Initialiser of the kernel."""
 
     @nn.compact
     def __call__(self, images: Float[Array, "batch y x channel"]) -> Float[Array, "batch y2 x2 feature"]:
@@ -176,7 +176,7 @@ def _kernel_gradient(images, cotangent, kernel_shape, strides, padding):
 
 
 def _views(padded: Array, window: tuple[int, int], strides: int) -> dict[tuple[int, int], Array]:
-    """What every position of a sliding window sees of padded maps: one strided view per position."""
+    """Strided views of padded maps, one for every position of a kernel."""
     batch, height, width, channels = padded.shape
     rows, columns = (height - window[0]) // strides, (width - window[1]) // strides  # Steps taken.
     return {

@@ -1,4 +1,4 @@
-"""RecogNet: which of 256 nuclei is in the picture (Jackson-Smith, CellTrack, Section 6)."""
+"""RecogNet, a classifier of windows by nucleus, with 256 classes (Jackson-Smith, CellTrack, Section 6)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from cellmotion_jax.models.layers import max_pool
 
 
 class RecogOutputs(NamedTuple):
-    """What the network makes of windows."""
+    """Output of the network for windows."""
 
     logits: Float[Array, "batch nucleus"] | None
-    """One per nucleus, before the softmax, float32; None if only features were asked for."""
+    """Logits, one per nucleus, before the softmax, float32; None if only features are computed."""
     features: tuple[Float[Array, "batch y x channel"], ...]
     """One map per convolution, after its ReLU, the shallowest first. After each pair of convolutions height
     and width are halved, rounded down."""
 
 
 class RecogNet(nn.Module):
-    """A classifier of nuclei whose convolutions are wanted: features that tell one nucleus from another.
+    """A classifier of nuclei; its convolutions are used as features that distinguish nuclei.
 
     Six 3 x 3 convolutions with ReLU, a max-pool after each pair, a dense layer of 1,024 neurons and one
     output per nucleus. Windows are centred on a nucleus, 40 x 40 pixels, minus the mean over the training set
@@ -63,7 +63,7 @@ class RecogNet(nn.Module):
         head: bool = True,
         layers: int | None = None,
     ) -> RecogOutputs:
-        """Features of windows, and the nucleus in each.
+        """Features of windows, and logits of the nucleus in each.
 
         Args:
             windows: Windows, centred and scaled as in training. With the head, of the size it was trained on.

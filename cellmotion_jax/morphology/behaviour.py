@@ -71,12 +71,12 @@ def cell_table(
     """Joins the measured shapes and protrusions of the cells of all frames with the motion of their tracks.
 
     Args:
-        shapes: Of every frame.
-        tracks: Of every frame the track of label 1, 2, ..., as `inference.linking.linker.Links.tracks`.
-        protrusions: Of every frame; None leaves their columns NaN.
+        shapes: Shapes of the cells of every frame.
+        tracks: For every frame the track of label 1, 2, ..., as `inference.linking.linker.Links.tracks`.
+        protrusions: Protrusions of every frame; None leaves their columns NaN.
         pixel_size_um: Side of a pixel in micrometres, None where it is not known.
         frame_interval_s: Seconds from frame to frame, None where they are not known.
-        motion: How motion is measured; None as by default.
+        motion: Settings of the measurement of motion; None for the defaults.
 
     Returns:
         The table; without cells all columns are empty.

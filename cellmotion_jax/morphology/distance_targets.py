@@ -9,7 +9,8 @@ Cell Detection in Inverted Microscopy Images*, 2020. Three readings hold through
   nearest pixel which is not of the same cell, be it background or another cell. On an outline drawn
   inside the cell, one-pixel cells and thin ones would divide zero by zero.
 - The edge of the image is no boundary. A network that sees tiles cannot tell the edge of the image from
-  the edge of a tile, where cells do go on; and a cell that the image cuts goes on as well.
+  the edge of a tile, where cells do continue; and a cell that is cut by the edge of the image continues as
+  well.
 
 A label in several pieces is one cell: it has one centroid and one largest distance.
 """

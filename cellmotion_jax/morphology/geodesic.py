@@ -18,14 +18,14 @@ TINY = 1e-6
 def geodesic_distance(mask: Bool[np.ndarray, "y x"], start: tuple[int, int]) -> Float[np.ndarray, "y x"]:
     r"""Length of the shortest path inside a mask from one pixel to every other.
 
-    A way is a chain of straight steps between pixel centres. A step leads to one of the 32 pixels in the
-    square of side 7 around a pixel that no nearer one hides (sides without a common divisor), and weighs its
-    Euclidean length. The pixels nearest to it, in every row or column that it crosses, are inside, of two
-    equally near ones at least one; so no gap is jumped. Pixels that touch at a corner hang together.
+    A path is a chain of straight steps between pixel centres. A step leads to one of 32 pixels in the square
+    of side 7 around a pixel (those whose dy and dx have no common divisor), and its weight is its Euclidean
+    length. In every row or column that a step crosses, the pixel nearest to it must be inside, of two equally
+    near ones at least one; so a path cannot jump over a gap. Pixels that touch at a corner are connected.
 
-    The result is never too short in the open and at most 1.3 % too long, 0.5 % on the average over all
-    directions. Steps to the 8 neighbours alone, as in Gomez-de-Mariscal et al. 2021 (and in
-    ``skimage.graph.MCP_Geometric``), are up to 8.2 % too long, 5.5 % on the average: more than 2 um on a
+    Without obstacles the result is never too short and at most 1.3 % too long, 0.5 % on average over all
+    directions. Steps to the 8 neighbours only, as in Gomez-de-Mariscal et al. 2021 (and in
+    ``skimage.graph.MCP_Geometric``), are up to 8.2 % too long, 5.5 % on average: more than 2 um on a
     protrusion of 40 um.
 
     Args:
@@ -33,7 +33,7 @@ def geodesic_distance(mask: Bool[np.ndarray, "y x"], start: tuple[int, int]) -> 
         start: The pixel (row, column) from which to measure; it lies inside.
 
     Returns:
-        Pixels: 0 at the start, infinite outside of the mask and where no way leads.
+        Distances in pixels: 0 at the start, infinite outside of the mask and for pixels without a path.
 
     Raises:
         ValueError: If the start is not a pixel of the mask.
@@ -73,7 +73,7 @@ def shortest_way(
     """The shortest path of a geodesic distance, from a pixel back to the start.
 
     Args:
-        distance: What :func:`geodesic_distance` returned.
+        distance: Result of :func:`geodesic_distance`.
         pixel: A pixel (row, column) that the start reaches.
 
     Returns:

@@ -14,9 +14,9 @@ def join_pieces(mask: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
     """Connects the pieces of a cell by straight bridges, as in the code of the protrusion method's authors.
 
     A bridge leads from the deepest pixel of each piece (the first of them, row by row) to that of the next,
-    pieces in the order of their first pixel, and covers what is within one pixel of this line. So does the
-    code of Gomez-de-Mariscal et al. 2021 (``connect_connectedcomponents`` in microscopy-dl-suite-tf, lines
-    two pixels wide); the paper does not mention it. A bridge may cross what is not of the cell.
+    pieces in the order of their first pixel, and covers the pixels within one pixel of this line. The code of
+    Gomez-de-Mariscal et al. 2021 does the same (``connect_connectedcomponents`` in microscopy-dl-suite-tf,
+    lines two pixels wide); the paper does not mention it. A bridge may cross pixels outside of the cell.
 
     Args:
         mask: The cell. Pixels that touch at a corner hang together.

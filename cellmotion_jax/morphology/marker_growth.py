@@ -57,13 +57,13 @@ def grow_markers(
 ) -> Integer[np.ndarray, "y x"]:
     """Grows markers by the paper's rule: repeatedly the best marker by one ring, until none may grow.
 
-    The ring of a marker is the pixels adjacent to it; its front, those of them that are foreground and
-    nobody's yet. A marker may grow while its front is at least half of its ring. The best is the one with
-    the highest mean outer distance over its front, of equals that with the smallest label, and it takes
-    its whole front. Pixels beyond the edge of the image belong to no ring.
+    The ring of a marker is the pixels adjacent to it; its front, those of them that are foreground and do not
+    belong to a marker yet. A marker may grow while its front is at least half of its ring. The best is the
+    one with the highest mean outer distance over its front, of equal ones that with the smallest label, and
+    it is extended by its whole front. Pixels beyond the edge of the image belong to no ring.
 
-    Growth ends with up to half of a ring still foreground, so that cells come out small by a rim;
-    :func:`flood_markers` has the comparison.
+    Growth ends with up to half of a ring still foreground, so that cells are too small by a rim; see
+    :func:`flood_markers` for a comparison.
 
     Args:
         markers: Widened markers; each keeps all its pixels, on foreground or not.
@@ -91,11 +91,11 @@ def flood_markers(
 ) -> Integer[np.ndarray, "y x"]:
     """Grows markers pixel by pixel, highest outer distance first, over all foreground that they reach.
 
-    scikit-image's watershed of ``-outer``, in the place of :func:`grow_markers`. Where both claim a pixel
-    they agree on whose it is (99.4 to 100 % of pixels on noisy target maps of five kinds of cells), but
-    there is no rule by which a marker stops. Hence cells are complete: on those maps flooding reached a
-    mean IoU of 0.63 to 0.93, the paper's growth 0.52 to 0.87. And hence a cell that was not detected is
-    flooded through any bridge of foreground that leads to it, where the paper's growth would mostly stop.
+    scikit-image's watershed of ``-outer``, instead of :func:`grow_markers`. Both assign the same label to
+    pixels that both assign (99.4 to 100 % of pixels on noisy target maps of five kinds of cells), but here
+    markers grow without a stopping rule. Hence cells are complete: on those maps flooding reached a mean IoU
+    of 0.63 to 0.93, the paper's growth 0.52 to 0.87. For the same reason a cell that was not detected is
+    flooded from a neighbour if foreground connects them, where the paper's growth would mostly stop.
 
     Args:
         markers: Widened markers; each keeps all its pixels, on foreground or not.
@@ -143,7 +143,7 @@ def segment_from_markers(
         foreground: Predicted cell pixels [y, x].
         threshold: Outer distance above which markers are widened.
         smallest: Widened markers of fewer pixels are dropped.
-        grow: How the widened markers grow.
+        grow: Function that grows the widened markers.
         majority: Side of the window of :func:`majority_filter`, odd; 1 leaves the cells as they have grown.
 
     Returns:

@@ -23,7 +23,7 @@ class MotionSettings:
     """Smallest length in pixels of a step that has a heading."""
 
     def __post_init__(self) -> None:
-        """Refuses settings without a meaning."""
+        """Raises ValueError for settings out of range."""
         if self.step_frames < 1 or self.persistence_frames < 2 or not self.shortest_step >= 0:
             raise ValueError(
                 f"step_frames is {self.step_frames}, persistence_frames {self.persistence_frames} and "
@@ -67,9 +67,9 @@ def cell_motion(
 
     Args:
         track: Track of every row.
-        frame: Its frame; no track has one twice.
-        points: Its place (y, x) in pixels.
-        settings: How.
+        frame: Frame of each row; a track has at most one row per frame.
+        points: Position (y, x) of each row in pixels.
+        settings: Settings of the measurement.
 
     Returns:
         A row for every row, in the same order.

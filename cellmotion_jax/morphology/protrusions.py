@@ -90,9 +90,9 @@ class CellAnatomy(NamedTuple):
     mask: Bool[np.ndarray, "y x"]
     """Mask of the cell, with joined pieces."""
     centre: tuple[int, int]
-    """Its deepest pixel."""
+    """Deepest pixel of the cell."""
     skeleton: Bool[np.ndarray, "y x"]
-    """Its skeleton."""
+    """Skeleton of the cell."""
     distance: Float[np.ndarray, "y x"]
     """Length in pixels of the shortest path inside the cell from the centre; infinite outside."""
     tips: Int[np.ndarray, "tip 2"]
@@ -116,27 +116,27 @@ def find_protrusions(
 
     Deviations, the effect of the first two in ``benchmarks/protrusion_tips.py``:
 
-    - The skeleton is that of Lee et al., and an end point must stand out by ``shortest_relief_um`` from a
-      place where the cell is no wider than ``widest_um``
+    - The skeleton is that of Lee et al., and an end point must protrude by ``shortest_relief_um`` from a part
+      of the cell that is not wider than ``widest_um``
       (:func:`~cellmotion_jax.morphology.skeleton.skeleton_ends`). The bodies of flat, spread cells have a
       radius of 20 um themselves, and every branch of the skeleton into the rounded front would count.
     - Geodesic distances are at most 1.3 % too long instead of 8.2 %
       (:func:`~cellmotion_jax.morphology.geodesic.geodesic_distance`).
     - Of several equally deep pixels the centre is the one nearest to the centroid, and of these the first
       row by row; the authors take the first.
-    - The edge of the image is no boundary of cells: it does not make the centre shallower, and where it
-      cuts a cell there is no tip.
+    - The edge of the image is not a boundary of cells: it does not reduce the depth of pixels, and there is
+      no tip where it cuts a cell.
 
     The tip is the end point itself, as in the paper, which lies about half the protrusion's width inside of
-    the outline. With ``to_outline`` it is the farthest of the cell's pixels, by the way inside the cell,
-    that the disc around the end point reaches, and its length is the one that counts. On simulated cells
-    the default has a precision of 0.98 and a recall of 0.94 to 0.97: most of what is missed are stubs into
-    which the skeleton has no branch. Every cell is handled in its bounding box.
+    the outline. With ``to_outline`` it is the pixel of the cell, in the disc around the end point, with the
+    longest path inside the cell, and the length is that of this path. On simulated cells the default has a
+    precision of 0.98 and a recall of 0.94 to 0.97: most missed tips are short protrusions without a branch of
+    the skeleton. Every cell is processed in its bounding box.
 
     Args:
         labels: Label image, 0 for background.
         pixel_size_um: Side of a pixel in micrometres.
-        settings: What counts as a protrusion.
+        settings: Definition of a protrusion.
 
     Returns:
         All tips, by label and then row by row, and the centres of all cells. Without cells all columns are
@@ -196,7 +196,7 @@ def dissect_cell(
         labels: Label image, 0 for background.
         label: The cell.
         pixel_size_um: Side of a pixel in micrometres.
-        settings: What counts as a protrusion.
+        settings: Definition of a protrusion.
 
     Returns:
         The cell in its window.

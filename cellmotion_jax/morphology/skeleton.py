@@ -38,15 +38,15 @@ def skeleton_ends(
     Zhang and Suen. Its end points have one neighbour of the eight.
 
     Seen from the skeleton pixel nearest to the centre the skeleton is a tree. At a pixel :math:`p` on the
-    way from an end point :math:`e` to the centre, let :math:`d(p)` be the depth (the radius of the largest
-    disc around p inside the cell) and :math:`\ell(e, p)` the length of the way. The relief of the end point
+    path from an end point :math:`e` to the centre, let :math:`d(p)` be the depth (the radius of the largest
+    disc around p inside the cell) and :math:`\ell(e, p)` the length of the path. The relief of the end point
 
     .. math:: \max_{p : d(p) \le s} \; \ell(e, p) + d(e) - d(p)
 
-    is how far the end, with the disc around it, reaches beyond the disc around some place where the cell is
-    slender, with :math:`s` its half width there. The way ends where it meets one that has come further:
-    short branches do not inherit the length of the stem. The ends of branches into the rounded front of a
-    cell, and into the corners of its outline, have a relief near 0; an end nowhere slender has exactly 0.
+    is how far the end, with the disc around it, reaches beyond the disc around a part of the cell that is
+    slender, with a half width of at most :math:`s`. The path ends where it meets a longer one: short branches
+    do not get the length of the main branch. The ends of branches into the rounded front of a cell, and into
+    the corners of its outline, have a relief near 0; an end nowhere slender has exactly 0.
 
     Args:
         mask: The cell in one piece.

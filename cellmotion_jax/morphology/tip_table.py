@@ -55,8 +55,8 @@ def tip_table(
     """Numbers the tips of all frames within their tracks and measures their angles to the migration.
 
     Args:
-        protrusions: Of every frame.
-        tracks: Of every frame the track of label 1, 2, ..., as `inference.linking.linker.Links.tracks`.
+        protrusions: Protrusions of every frame.
+        tracks: For every frame the track of label 1, 2, ..., as `inference.linking.linker.Links.tracks`.
         cells: The cells, for their headings.
         pixel_size_um: Side of a pixel in micrometres.
         gate_um: See `follow_tips`.

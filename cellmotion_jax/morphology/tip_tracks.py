@@ -57,9 +57,9 @@ def follow_tips(
     Args:
         protrusions: What :func:`~cellmotion_jax.morphology.protrusions.find_protrusions` found.
         tracks: Track of every cell, in the order of ``protrusions.cell_label``. No track occurs twice.
-        memory: What this function returned for the frame before; :func:`forget_tips` for the first one.
+        memory: State that this function returned for the frame before; :func:`forget_tips` for the first one.
         pixel_size_um: Side of a pixel in micrometres.
-        gate_um: How far a tip may move from frame to frame relative to the centre of its cell. The default
+        gate_um: Largest displacement of a tip from frame to frame, relative to its cell's centre. The default
             suits frames 15 minutes apart.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Geometry and numerics on arrays: pure functions that know no model and no paper's training."""
+"""Geometry and numerics on arrays: pure functions that do not depend on a model or a method."""
 
 from cellmotion_jax.ops.angles import (
     absolute_difference,

@@ -1,4 +1,4 @@
-"""Angles: differences, encodings, and what a turn or a flip of the image does to a heading.
+"""Angles: differences, encodings, and the change of a heading by a rotation or mirroring of the image.
 
 One convention for the whole package: radians in [0, 2 pi), counter-clockwise from +x as a person
 sees the image; a unit vector is ``(cos, sin)``, a displacement in pixels is ``(dy, dx)`` with y down.
@@ -18,7 +18,7 @@ TURN = 2 * math.pi
 
 
 def wrap(angle: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
-    r"""The same direction as an angle in [0, 2 pi).
+    r"""Wraps an angle to [0, 2 pi).
 
     Unlike ``angle % (2 * pi)`` it never returns 2 pi itself, which is what rounding makes of a tiny
     negative angle; that one becomes 0. The remainder is exact for angles of any size. Gradient 1
@@ -39,7 +39,7 @@ def wrap(angle: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def signed_difference(a: Float[ArrayLike, "*shape"], b: Float[ArrayLike, "..."]) -> Float[Array, "*shape"]:
-    r"""The turn in [-pi, pi) that leads from direction ``b`` to direction ``a``.
+    r"""The angle in [-pi, pi) from direction ``b`` to direction ``a``.
 
     Positive is counter-clockwise; opposite directions give -pi. Small differences keep all their
     digits. Gradient 1 for ``a`` and -1 for ``b`` everywhere, the jump at the antipode included.
@@ -227,7 +227,7 @@ def cyclic_activation(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def identity_activation(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
-    r"""Output of a two-neuron network as it is: :math:`\varphi(x) = x` (Eq. 2 of Bruns et al. 2024).
+    r"""Output of a two-neuron network, unchanged: :math:`\varphi(x) = x` (Eq. 2 of Bruns et al. 2024).
 
     Args:
         x: The neurons.

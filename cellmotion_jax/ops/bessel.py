@@ -1,4 +1,4 @@
-r"""The modified Bessel function :math:`I_0` as the von Mises distribution needs it.
+r"""The modified Bessel function :math:`I_0` in the forms that the von Mises distribution needs.
 
 Everything here is meant for :math:`\kappa \ge 0` and keeps its precision, with its derivatives, from
 0 to the largest number the type can hold. Nothing is checked: negative arguments give numbers
@@ -30,7 +30,7 @@ _COEFFICIENTS = _expansion(10)
 
 
 def bessel_ratio_complement(kappa: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
-    r"""What a von Mises distribution lacks to certainty, :math:`1 - I_1(\kappa) / I_0(\kappa)`.
+    r"""Circular variance of a von Mises distribution, :math:`1 - I_1(\kappa) / I_0(\kappa)`.
 
     This is :math:`1 - \mathrm{E}[\cos\theta]`, the circular variance. It falls from 1 at
     :math:`\kappa = 0` to :math:`1 / (2\kappa)` for large :math:`\kappa`, where the plain difference of

@@ -36,7 +36,7 @@ def paired_iou(
 
     Args:
         first: ``(y0, x0, y1, x1)``.
-        second: Of the shape of ``first``.
+        second: Boxes of the shape of ``first``.
 
     Returns:
         One number in [0, 1] per pair.

@@ -1,4 +1,4 @@
-"""What correlation in the Fourier domain needs: tapers, targets, peaks and changes of resolution.
+"""Tools for correlation in the Fourier domain: tapers, targets, peaks and changes of resolution.
 
 A response is a map over circular shifts: entry ``[0, 0]`` is the zero shift, and shifts of half the size or
 more stand for negative ones, as in `numpy.fft.fftfreq`.
@@ -43,7 +43,7 @@ def signed_shifts(size: int) -> Float[np.ndarray, " size"]:
 def gaussian_target(
     centres: Float[Array, "*batch 2"], *, shape: tuple[int, int], sigma: float
 ) -> Float[Array, "*batch y x"]:
-    r"""The response a filter is taught: a Gaussian of height 1 around a shift, wrapped at the borders.
+    r"""Target response of a filter: a Gaussian of height 1 around a shift, wrapped at the borders.
 
     .. math:: y(m, n) = \exp(-\frac{(m - c_y)^2 + (n - c_x)^2}{2 \sigma^2})
 
@@ -65,7 +65,7 @@ def gaussian_target(
 def gaussian_target_spectrum(
     centres: Float[Array, "*batch 2"], *, shape: tuple[int, int], sigma: float
 ) -> Complex[Array, "*batch y frequency"]:
-    """`jnp.fft.rfft2` of `gaussian_target`: a product of two transforms in one dimension, which cost nothing.
+    """`jnp.fft.rfft2` of `gaussian_target`, computed cheaply as a product of two one-dimensional transforms.
 
     Args:
         centres: Shifts (y, x) in pixels, smaller than half the size.
@@ -93,7 +93,7 @@ def _gaussian_sides(centres: Array, shape: tuple[int, int], sigma: float) -> lis
 def peak_shifts(
     responses: Float[Array, "cell y x"],
 ) -> tuple[Float[Array, "cell 2"], Float[Array, " cell"]]:
-    """Where each response is highest, to a fraction of a pixel, and how high its highest pixel is.
+    """Position of the maximum of each response, to a fraction of a pixel, and the value of its highest pixel.
 
     The fraction is that of the parabola through the highest pixel and its two neighbours (around the
     border) along each axis, at most half a pixel. The gradient flows through the fraction and the height;
@@ -111,7 +111,7 @@ def peak_shifts(
 
 
 def first_maximum(maps: Float[Array, "cell y x"]) -> Int[Array, " cell"]:
-    """Flat index of the highest entry of each map, the first of equals; 0 for a map of NaN.
+    """Flat index of the highest entry of each map; of equal entries, the first; 0 for a map of NaN.
 
     Two plain reductions: XLA compares pairs of value and index ten times more slowly on a CPU.
 
@@ -151,7 +151,7 @@ def refine_shifts(responses: Float[Array, "cell y x"], index: Int[Array, " cell"
 
 
 def _parabola_top(before: Array, here: Array, after: Array) -> Array:
-    """Place of the top of the parabola through three neighbours, relative to the middle one."""
+    """Position of the maximum of the parabola through three neighbours, relative to the middle one."""
     curvature = before - 2 * here + after
     curved = curvature < 0
     top = 0.5 * (before - after) / jnp.where(curved, curvature, 1.0)

@@ -25,7 +25,7 @@ def standardize(images: Float[Array, "*batch y x channel"]) -> Float[Array, "*ba
 
 
 def compress(images: Float[Array, "*batch y x channel"]) -> Float[Array, "*batch y x channel"]:
-    r"""Intensities relative to the background, compressed so that bright cells do not drown dim ones.
+    r"""Intensities relative to the background, compressed so that bright cells do not dominate dim ones.
 
     .. math:: c = \operatorname{arsinh} \frac{I - m}{s}, \qquad m = \operatorname{median}(I), \quad
         s^2 = \operatorname{mean} (I - m)^2
@@ -58,21 +58,21 @@ def local_contrast(
     .. math:: c = f - \operatorname{mean}_w f, \quad f = \frac{I - o}{\operatorname{median}(I - o)}
 
     with the median of each image and channel, and the mean over :math:`w \times w` pixels. Beyond the border
-    images go on as their mirror image, the first pixel repeated, as in the authors' code (``process_image``,
-    SciPy's ``reflect``).
+    images are continued by their mirror image, the first pixel repeated, as in the authors' code
+    (``process_image``, SciPy's ``reflect``).
 
-    The unit of the result is the background of the image, so that the offset matters. The difference keeps
-    nothing of it, but the median does: what a file format adds to every pixel makes cells as faint as it is
-    large. The frames of Fluo-N2DL-HeLa lie 230 to 4,100 grey levels above 32,768, as signed numbers do that
-    are stored as unsigned ones. Without ``offset=32768`` their median is a hundred times too large, contrasts
-    stay below 0.1, and DeepCell's nuclear networks find no cell at all.
+    The unit of the result is the background of the image, so that the offset matters. It cancels in the
+    difference, but not in the median: a constant that a file format adds to every pixel reduces the contrast
+    of cells in proportion to its size. The frames of Fluo-N2DL-HeLa have 230 to 4,100 grey levels above
+    32,768, as signed numbers that were stored as unsigned ones. Without ``offset=32768`` their median is a
+    hundred times too large, contrasts stay below 0.1, and DeepCell's nuclear networks find no cell at all.
 
     Sums are taken within the window, not along whole rows: float32 loses no digits in large images.
 
     Args:
         images: Intensities in any unit.
         window: Side of the square in pixels, odd; the receptive field of DeepCell's networks, 31 or 61.
-        offset: Intensity where there is no light, one number.
+        offset: Intensity of the dark image, one number.
 
     Returns:
         Local contrast. An image whose median is not above the offset becomes 0 everywhere.

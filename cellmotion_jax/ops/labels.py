@@ -9,7 +9,7 @@ from cellmotion_jax.errors import InputError
 
 
 class NumberedCells(NamedTuple):
-    """A label image whose cells are counted through; ``labels[number]`` is the image itself."""
+    """A label image whose cells are numbered without gaps; ``labels[number]`` is the original image."""
 
     labels: Integer[np.ndarray, " number"]
     """Label of every number: 0 for the background, then the labels that occur, ascending."""
@@ -18,13 +18,13 @@ class NumberedCells(NamedTuple):
 
 
 def number_cells(labels: Integer[np.ndarray, "..."], *, name: str = "labels") -> NumberedCells:
-    """Counts the cells of a label image through, so that arrays can be indexed by cell.
+    """Numbers the cells of a label image without gaps, so that arrays can be indexed by cell.
 
     Works on labels of any size in O(pixels log cells). A label may be in several pieces.
 
     Args:
         labels: Label image [y, x].
-        name: What to call the image in a refusal.
+        name: Name of the image in error messages.
 
     Returns:
         The labels in use and the image in consecutive numbers.
@@ -52,7 +52,7 @@ def number_cells(labels: Integer[np.ndarray, "..."], *, name: str = "labels") ->
 
 
 class AreasAndCentroids(NamedTuple):
-    """Where the cells of a label image are, in the order of their numbers, without the background."""
+    """Areas and centroids of the cells of a label image, in the order of their numbers."""
 
     area: Int[np.ndarray, " cell"]
     """Pixels."""
@@ -64,7 +64,7 @@ def areas_and_centroids(cells: NumberedCells) -> AreasAndCentroids:
     """Areas and centroids of all cells at once, in O(pixels).
 
     Args:
-        cells: Of `number_cells`.
+        cells: Result of `number_cells`.
 
     Returns:
         A row per cell; none for an image without cells.

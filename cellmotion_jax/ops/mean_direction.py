@@ -1,4 +1,4 @@
-"""Averages of directions, which no average of numbers gives: 359 and 1 degree average to 0, not 180."""
+"""Averages of directions, on the circle: the mean of 359 and 1 degree is 0, not 180."""
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -36,7 +36,7 @@ def circular_mean(
 def resultant_length(
     angles: Float[ArrayLike, "..."], *, weights: Float[ArrayLike, "..."] | None = None, axis: int = -1
 ) -> Float[Array, "..."]:
-    r"""How well directions agree: the length :math:`|\sum w e^{i\alpha}| / \sum w` of their mean.
+    r"""Agreement of directions: the length :math:`|\sum w e^{i\alpha}| / \sum w` of their mean vector.
 
     1 if all are equal, 0 if they cancel; the gradient at 0 is 0. Weights that sum to 0 give 0.
 
@@ -58,7 +58,7 @@ def resultant_length(
 
 
 def arc_mean(angles: Float[ArrayLike, "*shape n"]) -> Float[Array, "*shape"]:
-    r"""Mean on the shortest arc that holds all angles: the paper's fusion of predictions (Section 2.5).
+    r"""Mean on the shortest arc that contains all angles: the paper's fusion of predictions (Section 2.5).
 
     The paper sorts the predictions and moves the smallest up by :math:`2\pi`, n times; of the n
     lists it averages the one with the smallest range. The list that starts at the k-th angle spans

@@ -1,4 +1,4 @@
-"""Masks, shape checks, safe norms: what every loss needs and none should spell out again."""
+"""Masks, shape checks and safe norms, shared by all losses."""
 
 import jax.numpy as jnp
 from jax import lax
@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float, Shaped
 
 
 def check_same_shape(**arrays: ArrayLike | None) -> None:
-    """Refuse arrays whose shapes differ, before they broadcast into something nobody meant.
+    """Raises ValueError for arrays whose shapes differ, so that they do not broadcast by mistake.
 
     Shapes are static, so under ``jax.jit`` the check costs nothing and fails while tracing.
     Arguments that are ``None`` (an absent mask) are ignored.
@@ -33,7 +33,7 @@ def select(where: Bool[ArrayLike, "..."] | None, values: Shaped[ArrayLike, "..."
     has to be finite at arguments of 0.
 
     Args:
-        where: What counts; broadcasts against ``values``, so that a mask of shape ``[...]`` selects
+        where: Mask of the elements; broadcasts against ``values``, so that a mask of shape ``[...]`` selects
             vectors ``[..., k]`` as ``where[..., None]``.
         values: Anything, NaN included.
 
@@ -47,7 +47,7 @@ def select(where: Bool[ArrayLike, "..."] | None, values: Shaped[ArrayLike, "..."
 def masked_mean(
     values: Float[ArrayLike, "..."], where: Bool[ArrayLike, "..."] | None = None
 ) -> Float[Array, ""]:
-    r"""Mean of the values that count: the one reducer of this package.
+    r"""Mean of the values that the mask selects: the reduction for all losses of this package.
 
     .. math:: \frac{\sum_i m_i v_i}{\max(1, \sum_i m_i)}
 
@@ -61,7 +61,7 @@ def masked_mean(
 
     Args:
         values: Element-wise losses, any shape.
-        where: What counts, of exactly the shape of ``values``; everything if absent.
+        where: Mask of the elements that count, of exactly the shape of ``values``; everything if absent.
 
     Returns:
         A scalar.

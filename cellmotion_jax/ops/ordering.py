@@ -1,4 +1,4 @@
-"""Floats as integers of the same order, so that comparing them is exact and has no special cases."""
+"""Conversion of floats to integers of the same order, whose comparison is exact and has no special cases."""
 
 import jax.numpy as jnp
 from jax import lax
@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, Int
 
 
 def to_ordered_integers(values: Float[Array, "..."]) -> Int[Array, "..."]:
-    r"""Integers that compare as the numbers do: :math:`a < b` before and after, and 0 for 0.
+    r"""Integers with the same order as the numbers: :math:`a < b` before and after, and 0 for 0.
 
     A float is a sign and a magnitude, and the bits of the magnitude count upwards with it; with the sign
     applied to them they are an ordinary integer. Neighbouring floats become neighbouring integers, so
@@ -28,7 +28,7 @@ def to_ordered_integers(values: Float[Array, "..."]) -> Int[Array, "..."]:
 
 
 def from_ordered_integers(levels: Int[Array, "..."]) -> Float[Array, "..."]:
-    """The floats that became these integers in :func:`to_ordered_integers`.
+    """Inverse of :func:`to_ordered_integers`.
 
     Args:
         levels: Integers of 32 or 64 bits, from minus infinity to infinity in the order above.

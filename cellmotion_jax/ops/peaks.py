@@ -1,4 +1,4 @@
-"""Maxima of a map: where they are, which of them stand out by a height, and one point for each.
+"""Maxima of a map: regional maxima, h-maxima, and one point for each.
 
 :func:`h_maxima` finds the peaks of a map and :func:`peak_centroids` makes points of them. All functions take
 one map ``[y, x]``, run compiled on the device and are mapped over a batch by ``jax.vmap``. Two pixels are
@@ -25,7 +25,7 @@ def regional_maxima(image: Float[Array, "..."], *, connectivity: int) -> Bool[Ar
     all pixels beside it are lower (Soille 2003, chapter 6). It counts as a whole or not at all. Nothing
     lies beyond the border, so that a plateau there can be a maximum, and a constant image is one maximum.
     ``skimage.morphology.local_maxima`` agrees in everything but this: it finds none in a constant image.
-    A map without any cell can be constant, so look at the values of peaks as well as at their places.
+    A map without any cell can be constant, so check the values of peaks as well as their positions.
 
     Values are compared to the bit, with +0 equal to -0. Pixels of NaN or minus infinity lie outside: they
     are no maximum and do not keep their neighbours from being one. The gradient is zero.
@@ -55,7 +55,7 @@ def regional_maxima(image: Float[Array, "..."], *, connectivity: int) -> Bool[Ar
 
 
 def h_maxima(image: Float[Array, "..."], h: Real[ArrayLike, ""], *, connectivity: int) -> Bool[Array, "y x"]:
-    r"""Pixels of the peaks that stand out by more than ``h``: one plateau for each peak.
+    r"""Pixels of the peaks that are higher than their surroundings by more than ``h``: one plateau per peak.
 
     .. math:: \operatorname{RMAX}\big(R_f(f - h)\big)
 
@@ -111,7 +111,7 @@ def h_maxima(image: Float[Array, "..."], h: Real[ArrayLike, ""], *, connectivity
 
 
 def label_components(where: Bool[Array, "..."], *, connectivity: int) -> Int[Array, "y x"]:
-    """Labels connected pixels alike: 0 is background, a component is named after its first pixel.
+    """Labels connected components: 0 is background, the label of a component is given by its first pixel.
 
     The label is 1 + the index of the component's first pixel in reading order, in the flattened map. Labels
     are thus unique, ascend in reading order and do not depend on other components, but are not consecutive.
@@ -166,7 +166,7 @@ def peak_centroids(
 
     Args:
         image: Map ``[y, x]``.
-        maxima: Where its maxima are ``[y, x]``, from :func:`h_maxima` or :func:`regional_maxima`.
+        maxima: Mask of its maxima ``[y, x]``, from :func:`h_maxima` or :func:`regional_maxima`.
         connectivity: 4 or 8: with 8, pixels that touch at a corner are one plateau. The same as for the
             maxima, or else their plateaus are cut or joined.
         max_peaks: Slots of the result.

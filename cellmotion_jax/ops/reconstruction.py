@@ -75,15 +75,15 @@ def reconstruct(
 
 
 def check_map(image: Real[Array, "..."] | Bool[Array, "..."], name: str, *, connectivity: int) -> None:
-    """Refuse, while tracing, what is no map of pixels or no number of neighbours.
+    """Raises ValueError at trace time for an array that is not a map, or a number of neighbours not 4 or 8.
 
     Args:
-        image: What must be a map ``[y, x]`` with at least one pixel.
-        name: What the caller's user knows it as.
-        connectivity: What must be 4 or 8.
+        image: Map ``[y, x]`` with at least one pixel.
+        name: Name of the array in error messages.
+        connectivity: 4 or 8.
 
     Raises:
-        ValueError: If one of them is not so.
+        ValueError: If the array is not such a map, or the connectivity is neither 4 nor 8.
     """
     if image.ndim != 2 or not image.size:
         raise ValueError(
@@ -179,7 +179,7 @@ def reconstruct_by_scans(
 
 def _scan_down_and_up(levels: Array, mask: Array) -> Array:
     def follow(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Two clamps, each its least and its greatest value, one after the other."""
+        """Composition of two clamps, each given by its smallest and its largest value."""
         least, greatest = then
         return (
             jnp.minimum(greatest, jnp.maximum(least, first[0])),
@@ -192,7 +192,7 @@ def _scan_down_and_up(levels: Array, mask: Array) -> Array:
 
 
 def _skew(levels: Array) -> Array:
-    """Moves row y by y places to the right, so that the diagonals that lean left stand as columns."""
+    """Moves row y by y places to the right, so that diagonals become columns."""
     height, width = levels.shape
     padded = jnp.pad(levels, ((0, 0), (0, height)), constant_values=_lowest(levels))
     # Rows that are shorter by one pixel than what is laid out in them slip by one pixel each.
@@ -215,7 +215,7 @@ def _until_settled(
 
 
 def _is_settled(levels: Array, mask: Array, connectivity: int) -> Array:
-    """One dilation that changes nothing is the proof, and far cheaper than a round that changes nothing."""
+    """Whether one dilation changes nothing, which is much cheaper to test than a full round."""
     return jnp.all(_dilate(levels, mask, connectivity) == levels)
 
 

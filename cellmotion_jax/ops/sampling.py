@@ -1,4 +1,4 @@
-"""Drawing pixels from a probability over an image, inside a compiled step."""
+"""Random sampling of pixels of an image, inside a compiled step."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Moving the content of an image: affine maps, bilinear, inside a compiled step.
+"""Affine warps of images with bilinear interpolation, inside a compiled step.
 
 Points are ``(y, x)`` in pixels, y down, pixel centres at whole numbers; angles are counter-clockwise as a
 person sees the image. A matrix maps where a pixel of the output *goes to look* in the input, so it is the
@@ -20,7 +20,7 @@ def affine_warp(
     fill: Float[ArrayLike, ""] = 0.0,
     output_shape: tuple[int, int] | None = None,
 ) -> Float[Array, "y_out x_out channel"]:
-    r"""Resamples an image bilinearly at the places that a matrix points to.
+    r"""Resamples an image bilinearly at the positions given by a matrix.
 
     .. math:: \mathrm{output}(p) = \mathrm{image}(A p + b), \qquad \mathrm{matrix} = [A \mid b]
 
@@ -43,7 +43,7 @@ def affine_warp(
     Args:
         image: Pixels ``[y, x, channel]``, finite.
         matrix: Maps output points to input points, shape ``(2, 3)``, rows y and x.
-        fill: What lies outside the image.
+        fill: Value outside the image.
         output_shape: ``(y, x)`` size of the output; by default that of the image.
 
     Returns:
@@ -145,14 +145,14 @@ def rotation_matrix(angle: Float[ArrayLike, ""], shape: tuple[int, int]) -> Floa
 def rotate(
     image: Float[Array, "y x channel"], angle: Float[ArrayLike, ""], *, fill: Float[ArrayLike, ""]
 ) -> Float[Array, "y x channel"]:
-    """The image with its content rotated about the centre; a heading in it grows by the angle.
+    """The image with its content rotated about the centre; headings increase by the angle.
 
     A quarter turn of a square image equals ``numpy.rot90`` up to rounding.
 
     Args:
         image: Pixels.
         angle: Radians, counter-clockwise as a person sees the image.
-        fill: What moves in from outside, for example the mean of the image.
+        fill: Value of pixels from outside the image, for example the mean of the image.
 
     Returns:
         An image of the same size.
@@ -164,7 +164,7 @@ def rotate(
 
 
 def _turned(key: Array, maps: Mapping[str, Array], *, turns: bool) -> dict[str, Array]:
-    """All maps [y, x, ...] of a square in one of its eight positions, if there are turns."""
+    """Square maps [y, x, ...] under a random symmetry of the square, if turns are on."""
     turned, mirrored, flipped = jax.random.bernoulli(key, shape=(3,)) & turns
 
     def moved(tile: Array) -> Array:

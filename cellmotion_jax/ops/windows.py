@@ -35,7 +35,7 @@ def sample_windows(
     *,
     size: int,
 ) -> Float[Array, "cell size size channel"]:
-    """Windows around any points, each with its own distance between samples, interpolated linearly.
+    """Windows around any points, interpolated linearly, each with its own distance between samples.
 
     With whole centres and steps of 1 it equals `gather_windows`.
 

@@ -86,7 +86,7 @@ def write_gif(pictures: Iterable[PIL.Image.Image], out: pathlib.Path, *, frames_
     Args:
         pictures: All in numbers of one palette and of one size; number 255 is not used.
         out: The file, which ends in ``.gif``.
-        frames_per_s: How fast it plays, 1 to 50.
+        frames_per_s: Frames per second, 1 to 50.
 
     Returns:
         The number of pictures.

@@ -149,10 +149,10 @@ def plot_tta(
     """Draws E_deg against the number of rotated versions that are fused, as in Table 5.
 
     Args:
-        versions: How many versions of an image, the original included; the first entry is the reference
+        versions: Numbers of versions of an image, including the original; the first entry is the reference
             to which the dotted line belongs, usually 1.
         mean: E_deg in degrees, mean over the folds; one row per fusion rule, or no rows for a single one.
-        std: Its standard deviation over the folds, of the same shape.
+        std: Standard deviation of E_deg over the folds, of the same shape.
         out: The picture.
         fusions: Names of the rows.
         title: Headline.

@@ -44,7 +44,7 @@ def plot_calibration(
         kappa: Concentrations, one per cell; the same for all where the network predicts none.
         out: The picture.
         confidence: Confidence for the right panel; ``kappa`` if absent.
-        confidence_label: What it is called.
+        confidence_label: Name of the confidence.
         levels: Shares that are marked and written out.
         title: Headline.
 
@@ -84,7 +84,7 @@ def plot_error_by_confidence(
         errors: Radians, at least one; signed or not.
         confidence: Larger is surer; one per error.
         out: The picture.
-        confidence_label: What the confidence is called.
+        confidence_label: Name of the confidence.
         title: Headline.
 
     Raises:

@@ -40,7 +40,7 @@ def plot_parameter_curve(
         f_scores: F-score at each of them, by part of the data (``validation``, ``test``); NaN is a gap.
         out: The picture.
         chosen: The one of ``values`` that is used; a dashed line.
-        parameter: Its name, ``h`` for the height of maxima.
+        parameter: Name of the parameter, ``h`` for the height of maxima.
 
     Raises:
         ValueError: If there is no curve, a curve has another length than ``values``, or ``chosen`` is none

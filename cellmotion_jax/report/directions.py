@@ -75,7 +75,7 @@ def plot_arrows(
         confidence: Larger is more certain, in any unit; None shows none.
         out: The picture.
         columns: Crops per row; fewer where there are not enough cells.
-        confidence_label: What the confidence is called in the captions, for example ``kappa``.
+        confidence_label: Name of the confidence in the captions, for example ``kappa``.
         title: Headline; the number of cells and their E_deg are added.
 
     Raises:

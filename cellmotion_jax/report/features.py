@@ -53,7 +53,7 @@ def plot_feature_maps(
         windows: Inputs of the network.
         layers: Maps by the name of their layer, from shallow to deep.
         out: The picture.
-        names: Of the windows.
+        names: Names of the windows.
         title: Headline.
     """
     columns = len(layers) + 1

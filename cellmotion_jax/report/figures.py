@@ -90,7 +90,7 @@ def save_figure(figure: Figure, path: pathlib.Path) -> None:
 
     Args:
         figure: Any figure.
-        path: Where to; the suffix names the format, for example ``.png`` or ``.pdf``. Folders are made.
+        path: File to write; the suffix names the format, for example ``.png`` or ``.pdf``. Folders are made.
 
     Raises:
         InputError: If the suffix is no picture format.

@@ -85,7 +85,7 @@ def contrast_of(image: Shaped[np.ndarray, "..."]) -> Contrast:
     """The contrast in which :func:`screen_image` draws an image.
 
     Args:
-        image: Of any shape and real type, bool among them.
+        image: Array of any shape and real or boolean type.
 
     Returns:
         The contrast.
@@ -111,7 +111,7 @@ def contour_overlay(
 ) -> UInt8[np.ndarray, "row column 4"]:
     """The outlines of all cells as an image to lay over another: opaque on outlines, else transparent.
 
-    The label image is brought to the resolution of the picture first, so that outlines are equally thin
+    The label image is resized to the resolution of the picture first, so that outlines are equally thin
     over an image of 100 pixels and one of 4,000, also between touching cells. A cell smaller than a pixel
     of the picture may be left out. The edge of the image is no outline.
 
@@ -146,7 +146,7 @@ def draw_image(axes: Axes, image: Shaped[np.ndarray, "..."], *, inches: float) -
     """Draws an image as :func:`screen_image` has it and makes its pixels the coordinates of the axes.
 
     Args:
-        axes: Where to.
+        axes: Axes to draw in.
         image: [y, x], [y, x, 1] or [y, x, 3] of any real type.
         inches: About the longest side of the axes.
     """
@@ -160,7 +160,7 @@ def draw_map(axes: Axes, values: Float[np.ndarray, "y x"], shape: tuple[int, ...
     """Draws a predicted map over the coordinates of its image, in colours from 0 to 1.
 
     Args:
-        axes: Where to; they get the coordinates of the image.
+        axes: Axes to draw in; they get the coordinates of the image.
         values: One value per pixel, or per block of s x s pixels where the image was downsampled by s and
             rows and columns that do not fill a block were dropped.
         shape: That of the image.
@@ -196,7 +196,7 @@ def draw_contours(
     Args:
         axes: Axes with an image of the same shape.
         labels: Label image, 0 for background.
-        color: Of the lines.
+        color: Colour of the lines.
         size: About the width and height of the axes in inches.
         thick: Lines of double width.
     """

@@ -38,7 +38,7 @@ class LiveFrame(NamedTuple):
     boxes: Float[np.ndarray, "track 4"]
     """Boxes of all cells (y0, x0, y1, x1) in pixels; NaN for those that are not followed in this frame."""
     ids: Integer[np.ndarray, " track"]
-    """Their labels."""
+    """Labels of the cells."""
     lost: Bool[np.ndarray, " track"]
     """Whether each track is reported lost."""
     chosen: int
@@ -70,7 +70,7 @@ def write_live_view(
         live_frames: One per frame, at least one, of frames of one size.
         out: The picture, which ends in ``.gif``.
         side: Longest side of the view of the whole frame in pixels of the picture.
-        frames_per_s: How fast it plays, 1 to 50.
+        frames_per_s: Frames per second, 1 to 50.
 
     Returns:
         The number of frames.

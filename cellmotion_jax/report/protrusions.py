@@ -45,7 +45,7 @@ def plot_protrusions(
         label: The cell.
         out: The picture.
         pixel_size_um: Side of a pixel in micrometres.
-        settings: What counts as a protrusion.
+        settings: Definition of a protrusion.
         title: Headline; "Cell" and the label without one. The number of protrusions is added.
 
     Raises:

@@ -21,7 +21,7 @@ class PairPicture(NamedTuple):
     """One pair with its maps; positions (y, x) are relative to the middle of their window."""
 
     name: str
-    """Of the source."""
+    """Name of the source."""
     first: Float[np.ndarray, "y x"]
     """Window in which the filter was learned."""
     second: Float[np.ndarray, "y x"]

@@ -124,7 +124,7 @@ def plot_lost(
             was flagged the precision is left out.
         out: The picture.
         chosen: The threshold that is used; a dashed line. The title has the values at the nearest one.
-        confidence: Its name.
+        confidence: Name of the confidence.
         title: Headline.
 
     Raises:

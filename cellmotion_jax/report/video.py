@@ -87,7 +87,7 @@ def write_video(
         pixel_size_um: Draws a scale bar.
         frame_interval_s: Shows the time.
         tail: Frames for which the way of a cell is shown; 0 shows none.
-        frames_per_s: How fast it plays, 1 to 50.
+        frames_per_s: Frames per second, 1 to 50.
 
     Returns:
         The number of frames.

@@ -106,7 +106,7 @@ class LinearFilter:
 
         Args:
             windows: Features around each cell.
-            offsets: Place (y, x) of the cell relative to entry ``size // 2``, in samples.
+            offsets: Position (y, x) of the cell relative to entry ``size // 2``, in samples.
 
         Returns:
             The state learned from this window only.
@@ -124,7 +124,7 @@ class LinearFilter:
 
         Args:
             spectra: `jnp.fft.rfft2` of every channel of a window of each cell.
-            offsets: Place (y, x) of the cell relative to entry ``size // 2``, in samples.
+            offsets: Position (y, x) of the cell relative to entry ``size // 2``, in samples.
             width: Size of the windows along x, which cannot be read from a half spectrum.
 
         Returns:
@@ -139,8 +139,8 @@ class LinearFilter:
         """Spectra of the responses to new windows; `jnp.fft.irfft2` makes maps of them.
 
         Args:
-            state: What has been learned.
-            windows: Features around where each cell is looked for.
+            state: The learned state.
+            windows: Features around the predicted position of each cell.
 
         Returns:
             One spectrum per cell; the response to the training window has a peak of about 1.
@@ -170,8 +170,8 @@ class LinearFilter:
         sharper gives a higher response than the learned one.
 
         Args:
-            state: What has been learned.
-            windows: Features around where each cell is looked for.
+            state: The learned state.
+            windows: Features around the predicted position of each cell.
 
         Returns:
             Values of at most 1, except for effects of the moving averages; 0 for a constant window.
@@ -197,7 +197,7 @@ class LinearFilter:
         Args:
             state: The learned state before.
             windows: Features around each cell.
-            offsets: Place of the cell relative to entry ``size // 2``, in samples.
+            offsets: Position of the cell relative to entry ``size // 2``, in samples.
             rates: Weight of the new window per cell: 0 keeps the filter, 1 replaces it.
 
         Returns:

@@ -27,7 +27,7 @@ def init_levels(
     Args:
         filter: The filter.
         levels: Windows of each layer, from fine to coarse.
-        offsets: Place (y, x) of the cell relative to the centre of the window, in pixels.
+        offsets: Position (y, x) of the cell relative to the centre of the window, in pixels.
         strides: Pixels between the samples of each layer.
 
     Returns:

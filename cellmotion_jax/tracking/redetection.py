@@ -67,7 +67,7 @@ def redetect(
 
     Args:
         settings: When and how.
-        features: What the filters look at.
+        features: Features for the filters.
         filter: The filter.
         filters: State of the filters of every layer.
         prepared: Features of the frame.

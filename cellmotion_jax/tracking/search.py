@@ -47,7 +47,7 @@ def search(tracker: Tracker, state: TrackState, prepared: Any) -> Search:
 
     Args:
         tracker: The configuration.
-        state: What is known.
+        state: State before the frame.
         prepared: Features of the frame, from ``tracker.features.prepare``.
 
     Returns:

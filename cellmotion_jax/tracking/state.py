@@ -101,7 +101,7 @@ class TrackState:
 
     Attributes:
         identity: Id of the track in the slot, 0 for a free slot.
-        position: Place (y, x) in pixels.
+        position: Position (y, x) in pixels.
         velocity: Moving average of the displacement per frame.
         scale: Size of the cell relative to its first frame.
         confidence: Lowest belief so far, see `ConfidenceSettings`.
@@ -126,7 +126,7 @@ class Births(NamedTuple):
 
     Attributes:
         identity: Id of each, 0 where the entry is empty.
-        position: Place (y, x).
+        position: Position (y, x).
     """
 
     identity: Int[Array, " birth"]
@@ -138,7 +138,7 @@ class Observation(NamedTuple):
 
     Attributes:
         identity: Id of the track in the slot, 0 for a free slot.
-        position: Place (y, x) in pixels.
+        position: Position (y, x) in pixels.
         scale: Size relative to the first frame.
         peak_response: Response of the filter at the position; about 1 for a cell that has not changed.
         psr: Peak-to-sidelobe ratio of the response; NaN in the frame of birth, in which no search is done.

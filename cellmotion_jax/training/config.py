@@ -125,7 +125,7 @@ class Run:
     """Settings of a run: batch size, seed, evaluation, checkpoints, early stopping, folder."""
 
     batch_size: int = 32
-    """Samples per update (and per member, where several train side by side)."""
+    """Samples per update (and per member, where several train together)."""
     seed: int = 0
     """Random seed of initialisation, sampling order, augmentation and splits."""
     log_every: int = 20

@@ -121,7 +121,7 @@ def train_network(
     best_metric: str = "loss",
     pretrained: Mapping[str, Any] | None = None,
 ) -> Best:
-    """Trains a network, or several members of it side by side, and draws the curves of the training.
+    """Trains a network, or several members together, and draws the training curves.
 
     Args:
         settings: Optimiser, phases and run.

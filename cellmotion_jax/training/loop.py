@@ -50,7 +50,7 @@ def fit(
     best_metric: str,
     pretrained: Mapping[str, Any] | None = None,
 ) -> Best:
-    """Trains one or several members side by side and returns the best parameters of each.
+    """Trains one or several members together and returns the best parameters of each.
 
     ``folder`` will contain ``checkpoints`` (the latest states), ``best`` (the best parameters so far) and the
     log.

@@ -1,1 +1,1 @@
-"""Pretrained weights: reading the files that other libraries write, and converting them to ours."""
+"""Reading of weight files of other libraries, their conversion, and our own model file."""

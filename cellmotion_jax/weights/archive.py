@@ -1,4 +1,4 @@
-"""Zip archives, which is what ``.npz``, ``.keras`` and today's ``.pth`` files are."""
+"""Reading of zip archives, the container of ``.npz``, ``.keras`` and new ``.pth`` files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cellmotion_jax.weights.limits import check_size
 
 @contextlib.contextmanager
 def open_archive(path: pathlib.Path) -> Iterator[zipfile.ZipFile]:
-    """Opens a zip archive whose members have unique names and a credible size.
+    """Opens a zip archive and checks that its members have unique names and a plausible size.
 
     Args:
         path: The file.

@@ -18,14 +18,14 @@ from cellmotion_jax.weights.layouts import Layout
 
 
 class Entry(NamedTuple):
-    """A network, what it expects to see, and how files store it."""
+    """A network, its input scaling, and the layout of its weight files."""
 
     module: nn.Module
     scaling: InputScaling | None
-    """For colour images; None if the network sees grey ones, as its module describes."""
+    """Scaling of colour images; None for a network of grey images, see its module."""
     layout: Layout
     source: str
-    """Where official weights come from, for people."""
+    """Source of the official weights, as text for users."""
     image_shape: tuple[int, int, int] = (64, 64, 3)
     """(y, x, channel) of an image that the network takes."""
 

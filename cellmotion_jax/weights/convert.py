@@ -1,4 +1,4 @@
-"""Published weights into one safetensors file under our parameter paths, and back into variables."""
+"""Conversion of published weights to a safetensors file with our parameter paths, and its loading."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ MODEL_KEY = "cellmotion_jax.model"
 
 
 class ImportReport(NamedTuple):
-    """What an import did with every tensor of the source."""
+    """Report of an import: what was done with every tensor of the source."""
 
     model: str
     values: int
-    """Numbers that were taken over."""
+    """Number of imported values."""
     tensors: int
-    """Tensors that were taken over."""
+    """Number of imported tensors."""
     left_out: tuple[str, ...]
     """Tensors of parts that the network does not have, such as the head of a classifier."""
     source_types: tuple[str, ...]
-    """Types of the tensors taken over, before they became float32."""
+    """Types of the imported tensors, before the conversion to float32."""
 
 
 class Pretrained(NamedTuple):
@@ -145,7 +145,7 @@ def load_weights(path: str | os.PathLike[str]) -> Pretrained:
 
 
 def imported_model(path: str | os.PathLike[str]) -> str | None:
-    """Of which network a file of ``import_weights`` holds the weights.
+    """Name of the network whose weights a file of ``import_weights`` holds.
 
     Args:
         path: A safetensors file.
@@ -169,7 +169,7 @@ class _Fitted(NamedTuple):
 
 
 def _fit(tensors: Mapping[str, Shaped[np.ndarray, "..."]], model: str) -> _Fitted:
-    """Finds the tensor of every slot, and a slot or an excuse for every tensor."""
+    """Assigns a tensor to every slot; every other tensor must belong to a part that may be left out."""
     layout = CATALOGUE[model].layout
     ours, types, used = {}, set(), set()
     missing, misshapen, no_numbers = [], [], []
@@ -226,7 +226,7 @@ def _entry(model: str) -> Entry:
 
 
 def _hint(tensors: Mapping[str, Shaped[np.ndarray, "..."]], asked: str) -> str:
-    """The model that a file does fit, if there is one."""
+    """Name of another model that a file fits, if there is one."""
     for model in CATALOGUE:
         if model != asked and not _fit(tensors, model).wrong:
             return f"They are those of {model}."

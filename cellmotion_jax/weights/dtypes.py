@@ -1,4 +1,4 @@
-"""Arrays of foreign files as the numbers that NumPy knows."""
+"""Conversion of number types in weight files to those of NumPy."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def as_numbers(
     libraries write as weights has this type, so it is read as bfloat16.
 
     Args:
-        array: What a file holds.
-        name: Its name there.
+        array: Array from a file.
+        name: Name of the array in the file.
         path: The file.
 
     Returns:

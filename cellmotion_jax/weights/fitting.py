@@ -1,4 +1,4 @@
-"""What tensors a network has, and in what those of a file differ from them."""
+"""Names and shapes of a network's tensors, and their comparison with those of a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HDF5 files that stand for themselves: no link or dataset leads out of them."""
+"""Safe reading of HDF5 files: links and datasets that refer to other files are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cellmotion_jax.weights.limits import check_size
 
 @contextlib.contextmanager
 def open_hdf5(path: pathlib.Path, image: bytes | None = None) -> Iterator[h5py.File]:
-    """Opens an HDF5 file for reading and refuses whatever could make HDF5 open another file.
+    """Opens an HDF5 file for reading; refuses everything that could make HDF5 open another file.
 
     HDF5's library itself notices a file that was cut off, but trusts most other bytes: a file whose structure
     was altered can make it crash or loop for ever. Only reading it in another process would be a remedy.
@@ -45,7 +45,7 @@ def group_at(parent: h5py.Group, name: str) -> h5py.Group:
 
     Args:
         parent: A group of a file from `open_hdf5`.
-        name: Its name, or a path from there.
+        name: Name of the group, or a path from the given group.
 
     Returns:
         The group.

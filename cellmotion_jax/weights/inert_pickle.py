@@ -1,4 +1,4 @@
-"""State dicts in pickles, read without Python's ``pickle``: nothing in the file can run.
+"""Reading of state dicts in pickles without Python's ``pickle``: no code in the file can run.
 
 A pickle is a program. This module reads the few instructions that ``torch.save`` writes for a state dict and
 turns each into plain containers, numbers and descriptions of tensors. The names of Python objects in it are
@@ -16,12 +16,12 @@ from cellmotion_jax.errors import InputError
 
 
 class Storage(NamedTuple):
-    """A run of numbers that tensors look into.
+    """A block of numbers of which tensors are views.
 
     Attributes:
         kind: Torch's class for it, such as ``FloatStorage``.
         key: Which of the file's runs it is.
-        length: How many numbers it has.
+        length: Number of elements.
     """
 
     kind: str
@@ -30,13 +30,13 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """Where the values of a tensor should be; whether they are is for the reader of the storage to check.
+    """Position of a tensor's values in a storage; the reader of the storage checks that they exist.
 
     Attributes:
         storage: The numbers.
         offset: Index of the first, at least 0.
         shape: Size along each axis, at least 0.
-        strides: How far apart neighbours along each axis are, in numbers, at least 0; as many as sizes.
+        strides: Distance between neighbours along each axis, in elements, at least 0; as many as sizes.
     """
 
     storage: Storage
@@ -46,13 +46,13 @@ class Tensor(NamedTuple):
 
 
 class Name(NamedTuple):
-    """The name of a Python object, never the object."""
+    """Name of a Python object; the object itself is never loaded."""
 
     text: str
 
 
 class Ignored(NamedTuple):
-    """Something that is no tensor and of no use here, such as a `torch.Size` or a NumPy number."""
+    """An object that is not a tensor and not needed, such as a `torch.Size` or a NumPy number."""
 
     name: str
 
@@ -106,7 +106,7 @@ _KNOWN = {
 
 
 def load(stream: io.BytesIO | io.BufferedReader, *, path: pathlib.Path) -> Loaded:
-    """Reads one pickle up to its end and leaves the stream behind it.
+    """Reads one pickle; the stream is then at its end.
 
     Args:
         stream: The pickle, of any protocol from 2 to 5.
@@ -136,7 +136,7 @@ class _Reader:
         self.storages: dict[str, Storage] = {}
 
     def follow(self, opcode: str, argument: Any) -> None:
-        """Carries out one instruction."""
+        """Executes one instruction."""
         stack = self.stack
         match opcode:
             case "PROTO" | "FRAME" | "STOP":

@@ -33,7 +33,7 @@ def is_legacy(file: h5py.File) -> bool:
 
 
 def read_legacy(path: pathlib.Path, file: h5py.File) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """Reads the weights of all layers, those of the optimiser excepted.
+    """Reads the weights of all layers, without those of the optimiser.
 
     Names are ``layer/tensor``: the file's, without ``:0`` and without the scopes and models around
     the layer, which Keras names or not depending on how the model was put together. Keras 1 wrote

@@ -43,7 +43,7 @@ _SWITCHES = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
 
 
 class _Layer(NamedTuple):
-    """What is known of the layer behind a group; `settings` is empty where there is no ``config.json``."""
+    """Layer of a group; `settings` is empty if there is no ``config.json``."""
 
     name: str
     kind: str
@@ -125,7 +125,7 @@ def _read(
 
 
 def _numbered(path: pathlib.Path, file: h5py.File) -> collections.Counter[str]:
-    """Groups with tensors, and how many each has; what the optimiser remembers is left out."""
+    """Groups with tensors, and how many each has; the state of the optimiser is left out."""
     places = [place for place, _ in all_datasets(path, file) if not place.startswith("optimizer/")]
     return collections.Counter(place.rpartition("/")[0] for place in places)
 

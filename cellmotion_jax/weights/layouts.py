@@ -1,4 +1,4 @@
-"""Where a tensor of ours stands in a Keras or a torch file, and how it is laid out there."""
+"""Names and memory layouts of our tensors in Keras and torch files."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Layout(NamedTuple):
     names: Callable[[Slot], tuple[str, ...]]
     """Names that the tensor of a slot may have in the file, the usual one first."""
     turn: Turn
-    """Brings the axes of a tensor of the file into our order, if it has as many as it should."""
+    """Transposes a tensor of the file to our order of axes, if it has the right number of axes."""
     other: tuple[re.Pattern[str], ...]
-    """Tensors of parts that the network does not have: heads, scaling of the input, counters."""
+    """Whether a tensor belongs to a part that the network does not have: head, input scaling, counter."""
 
 
 KERAS_NORM = {"scale": "gamma", "bias": "beta", "mean": "moving_mean", "var": "moving_variance"}
@@ -45,7 +45,7 @@ TORCH_LAYER = {"kernel": "weight", "bias": "bias"}
 
 
 def keras(*, other: tuple[str, ...]) -> Layout:
-    """The layout of a network whose submodules bear the names of the layers in Keras.
+    """Layout of a network whose submodules have the layer names of Keras.
 
     Args:
         other: Patterns of tensors of parts that the network does not have.

@@ -1,4 +1,4 @@
-"""How much memory a weight file may ask for."""
+"""Limit on the memory that a weight file may need."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LARGEST_RATIO = 100
 
 
 def check_size(path: pathlib.Path, announced: int) -> None:
-    """Refuses a file that announces far more data than it has bytes.
+    """Raises InputError for a file that declares much more data than it has bytes.
 
     A few kilobytes can announce terabytes: in a zip archive of nothing but zeros, or as an HDF5 dataset that
     was never written. Weights hardly compress.

@@ -1,7 +1,7 @@
-"""A trained network with its settings as one safetensors file; nothing in it is ever run.
+"""Model files: a trained network with its settings in one safetensors file; no code is stored in it.
 
 The tensors are the network's variables, ``params/...`` and ``batch_stats/...``. Everything else is JSON in
-the metadata, under a key that tells the kinds of models apart. A method states its `ModelFormat` once, in
+the metadata, under a key that distinguishes the kinds of models. A method states its `ModelFormat` once, in
 its ``model_file.py``.
 """
 
@@ -37,34 +37,35 @@ HELD = {
     "cellmotion_jax.recognition_model": "a RecogNet",
     "cellmotion_jax.tracking_embedding": "a tracking embedding",
 }
-"""What a file holds, by the key of its description. The keys are older than today's names of the methods."""
+"""Kind of model of a file, by the key of its description. The keys are older than the present method
+names."""
 RENAMED = {"shrink": "downsample"}
-"""Names of settings in files of earlier versions, and what they are called now."""
+"""Names of settings in files of earlier versions, and their present names."""
 NOT_KEPT = ("parent", "name", "dtype", "variables")
-"""Fields without a place in a description. The compute type belongs to the machine that trained."""
+"""Fields that are not stored. The floating-point type depends on the machine."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelFormat(Generic[Model]):
-    """How the models of one method are written and read."""
+    """Format of the model files of one method."""
 
     key: str
     """One of `HELD`."""
     model: type[Model]
     """A dataclass with a ``network`` (a Linen module), its ``variables``, and settings."""
     decode: Mapping[str, Callable[[Any], Any]]
-    """How fields of the model that are no plain numbers or text are made of their description."""
+    """Functions that convert the description of fields that are not plain numbers or text."""
     image_shape: Callable[[Model], tuple[int, ...]]
     """(y, x, channel) of an image, or (time, y, x, channel) of a window, that a model's network takes."""
     upgrade: Callable[[dict[str, Any]], dict[str, Any]] = dict
-    """Brings the description of an earlier version to today's."""
+    """Converts the description of an earlier version to the present one."""
 
     def save(self, path: str | os.PathLike[str], model: Model) -> None:
         """Writes a model, its tensors as float32.
 
         Args:
             path: The file, replaced if it exists.
-            model: What to write.
+            model: Model to write.
         """
         variables = jax.device_get(dict(model.variables))  # type: ignore[attr-defined]
         flat = flax.traverse_util.flatten_dict(variables, sep="/")
@@ -74,7 +75,7 @@ class ModelFormat(Generic[Model]):
             save_file(tensors, partial, metadata={self.key: json.dumps(describe(model))})
 
     def load(self, path: str | os.PathLike[str]) -> Model:
-        """Reads what `save` wrote.
+        """Reads a model from a file that `save` wrote.
 
         Args:
             path: The file.
@@ -99,7 +100,7 @@ class ModelFormat(Generic[Model]):
 
 
 def held_model(path: str | os.PathLike[str]) -> tuple[str | None, str]:
-    """What a safetensors file holds.
+    """Kind of model in a safetensors file.
 
     Args:
         path: The file.
@@ -123,7 +124,7 @@ def held_model(path: str | os.PathLike[str]) -> tuple[str | None, str]:
 
 
 def describe(value: Any) -> Any:
-    """A dataclass, or what is in one, as JSON can hold it: objects by field, members of enums by value."""
+    """Description of a dataclass in types of JSON: objects by field, members of enums by value."""
     if isinstance(value, enum.Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -140,13 +141,13 @@ def restore(
     decode: Mapping[str, Callable[[Any], Any]] | None = None,
     **given: Any,
 ) -> Described:
-    """Makes a dataclass of what `describe` made of it.
+    """Restores a dataclass from its description by `describe`.
 
     Args:
         described_class: The dataclass.
         described: Its description. A default that stood in for a field of another version would change what
             the model finds, so exactly its fields are there.
-        decode: How fields that are no plain numbers or text are made of their description.
+        decode: Functions that restore fields that are not plain numbers or text.
         given: Fields that are not described.
 
     Returns:
@@ -184,7 +185,7 @@ def _read_description(path: pathlib.Path, *, key: str) -> dict[str, Any]:
 
 
 def _read_variables(path: str | os.PathLike[str], expected: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Reads the tensors of a file and holds their shapes against those of a network."""
+    """Reads the tensors of a file and checks their shapes against those of a network."""
     tensors = read_safetensors(pathlib.Path(path))
     if differing := misfits(tensors, expected):
         raise InputError(f"{path} does not fit the network it describes ({some_names(differing)}).")

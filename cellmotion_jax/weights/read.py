@@ -1,4 +1,4 @@
-"""Tensors of a weight file in any of the usual formats, as NumPy arrays by name."""
+"""Reading of the tensors of a weight file in any of the usual formats, as NumPy arrays by name."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _DAMAGE = (
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """Reads the weights in a file; its contents tell the format, not its name.
+    """Reads the weights in a file; the format is detected from its contents, not its name.
 
     =================  ==========================================================================
     Keras              ``layer/tensor``: ``.h5`` of Keras 1 to 3, ``.weights.h5`` that records the names

@@ -1,4 +1,4 @@
-"""Safetensors files: a JSON header with names, types, shapes and offsets, then the bytes."""
+"""Reading of safetensors files: a JSON header with names, types, shapes and offsets, then the bytes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read_safetensors(path: pathlib.Path) -> dict[str, Shaped[np.ndarray, "..."]]
 
 
 def read_metadata(path: pathlib.Path) -> dict[str, str]:
-    """Reads the free text that stands beside the tensors of a safetensors file.
+    """Reads the metadata of a safetensors file.
 
     Args:
         path: The file.

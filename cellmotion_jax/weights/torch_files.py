@@ -1,4 +1,4 @@
-"""State dicts that ``torch.save`` wrote, read without torch and without running anything.
+"""Reading of state dicts that ``torch.save`` wrote, without torch and without running code of the file.
 
 Since torch 1.6 they are zip archives of a pickle and one member per storage; before, a row of pickles with
 the storages after them. Both are read.
@@ -86,7 +86,7 @@ def _next_run(stream: io.BufferedReader, path: pathlib.Path, storage: Storage) -
 def _tensors(
     path: pathlib.Path, value: Any, read: Callable[[Storage], bytes], *, big_endian: bool
 ) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """The arrays behind the one state dict in `value`; every storage is read and widened once."""
+    """The arrays of the state dict in `value`; every storage is read and converted once."""
     runs: dict[Storage, np.ndarray] = {}
     tensors = {}
     for name, tensor in _state_dict(path, value).items():
@@ -109,7 +109,7 @@ def _numbers(run: bytes, kind: str, *, big_endian: bool) -> Shaped[np.ndarray, "
 def _view(
     path: pathlib.Path, name: str, tensor: Tensor, numbers: Shaped[np.ndarray, " number"]
 ) -> Shaped[np.ndarray, "..."]:
-    """A strided look into a storage, once it is certain that it stays inside.
+    """A strided view of a storage, after a check that it stays inside.
 
     A tensor with more elements than its storage, which ``torch.expand`` makes, is refused as well: copied
     by an unwary reader it could fill the memory.
@@ -129,7 +129,7 @@ def _view(
 
 
 def _state_dict(path: pathlib.Path, value: Any) -> dict[str, Tensor]:
-    """The one mapping of names to tensors, at the top or one level below."""
+    """The mapping of names to tensors, at the top or one level below."""
     entries = value.items() if isinstance(value, dict) else ()
     candidates = {str(key): entry for key, entry in entries if _has_tensors(entry)}
     if _has_tensors(value):

@@ -1,4 +1,4 @@
-"""Squared errors of maps: the paper's wherever that can learn, with masks that let nothing through."""
+"""Squared errors of maps equal the paper's where it has a gradient; masked values have no influence."""
 
 import jax
 import jax.numpy as jnp

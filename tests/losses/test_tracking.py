@@ -1,4 +1,4 @@
-"""Cross entropy of a place: an oracle, its minimum, and what it does not depend on."""
+"""Cross entropy of a position: comparison with an oracle, its minimum, and invariances."""
 
 import jax
 import jax.numpy as jnp

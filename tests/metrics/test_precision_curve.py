@@ -1,4 +1,4 @@
-"""Curves and reports against counting by hand, whatever is masked or missing."""
+"""Curves and reports compared with counting by hand, with masked and missing values."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""The ConvLSTM U-Net has the parameters of Table 2, the numbers of Keras, and streams as it reads windows."""
+"""The ConvLSTM U-Net has the parameters of Table 2, equals Keras, and streaming equals windows."""
 
 import functools
 

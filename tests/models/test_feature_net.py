@@ -1,4 +1,4 @@
-"""Patches and the dense form say the same of every pixel, and features come without what is deeper."""
+"""Patches and the dense form give the same output, and features are computed without the deeper layers."""
 
 import functools
 

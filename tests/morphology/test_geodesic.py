@@ -1,4 +1,4 @@
-"""Geodesic distances against Euclidean ones, scikit-image's and what no way may do."""
+"""Geodesic distances compared with Euclidean ones, with scikit-image, and with invariants."""
 
 import numpy as np
 import pytest

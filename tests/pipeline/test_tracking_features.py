@@ -1,4 +1,4 @@
-"""Every file that filters can look at is opened by what it holds; others are refused with their command."""
+"""Every file with features for filters is opened by its contents; others are refused with a hint."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Detections are drawn where they are, in the colour and shape of their fate, and counted in the legend."""
+"""Detections are drawn at their positions, with markers for found, false and missed, and counted."""
 
 import matplotlib.image
 import numpy as np

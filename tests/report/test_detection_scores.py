@@ -1,4 +1,4 @@
-"""Curves and bars hold the F-scores that they were given, the paper's under its own names."""
+"""Curves and bars have the given F-scores, those of the paper under its own names."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Images are drawn where their pixels are, in greys that show their cells, with outlines that are thin."""
+"""Images are drawn in their pixel coordinates, with a contrast that shows cells, and with thin outlines."""
 
 import hypothesis.extra.numpy as hnp
 import numpy as np

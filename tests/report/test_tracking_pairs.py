@@ -1,4 +1,4 @@
-"""The picture of pairs: written, with marks at the places it is told."""
+"""The picture of pairs is written, with marks at the given positions."""
 
 import numpy as np
 

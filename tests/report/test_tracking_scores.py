@@ -1,4 +1,4 @@
-"""Curves hold the values that they were given, and the legend tells them apart, the best first."""
+"""Curves have the given values, and the legend lists them, the best first."""
 
 import numpy as np
 import pytest

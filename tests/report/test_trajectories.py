@@ -1,4 +1,4 @@
-"""Ways are drawn as they were, dashed where the tracker was lost, with a dot where they end."""
+"""Trajectories are drawn at their points, dashed where the track was lost, with a dot at their end."""
 
 import numpy as np
 import pytest

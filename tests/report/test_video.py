@@ -1,4 +1,4 @@
-"""Outlines, tips and ways are where they belong, in colours that stay and tell neighbours apart."""
+"""Outlines, tips and paths are drawn at their positions, in constant colours that distinguish neighbours."""
 
 import numpy as np
 import PIL.Image

@@ -1,4 +1,4 @@
-"""Tracks that compete for places, on maps that are drawn: a digit is the log probability of a place."""
+"""Assignment of positions to tracks, on maps drawn as text: a digit is the log probability of a position."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Both forms of the filter: `LinearFilter` and `KernelFilter` promise the same."""
+"""Properties that `LinearFilter` and `KernelFilter` share."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Movies whose truth is known: a rolled texture, a blob that grows, a blob that vanishes."""
+"""The tracker on movies with known truth: a moved texture, a growing blob, a vanishing blob."""
 
 import flax.struct
 import jax

@@ -1,4 +1,4 @@
-"""Every tensor of a source is accounted for, and what was imported comes back to the bit."""
+"""Every tensor of a source is imported or reported, and imported weights are loaded bit-identically."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""DeepCell's files mean what Keras 1 on Theano computed with them: true convolutions, say."""
+"""DeepCell's files give the results of Keras 1 on Theano, e.g. true convolutions."""
 
 import h5py
 import jax

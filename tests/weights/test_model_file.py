@@ -1,4 +1,4 @@
-"""Descriptions of models: what files of earlier versions hold loads, other versions are refused by name."""
+"""Descriptions of models: files of earlier versions are loaded, unknown versions are refused by name."""
 
 import dataclasses
 import enum

@@ -1,4 +1,4 @@
-"""Any weight file gives arrays by name or one sentence that names it; what it holds is never run."""
+"""Any weight file gives arrays by name, or an error that names the file; its code is never run."""
 
 import json
 import pathlib

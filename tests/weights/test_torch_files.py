@@ -1,4 +1,4 @@
-"""State dicts of torch are read without torch, and whatever else a pickle can do is not done."""
+"""State dicts of torch are read without torch, and no other operation of a pickle is executed."""
 
 import collections
 import pathlib

@@ -34,7 +34,7 @@ def track_spans(tracks: Tracks) -> Spans:
     present in no frame has no row.
 
     Args:
-        tracks: What was found.
+        tracks: The tracks of a movie.
 
     Returns:
         The spans, sorted by track, then by time.
@@ -78,7 +78,7 @@ def write_ctc_result(
 
     Args:
         folder: The folder to make, e.g. ``DATASET/01_RES``. It may exist if it is empty.
-        tracks: What was found.
+        tracks: The tracks of a movie.
         diameters: Diameters of the discs in pixels, one per track.
         shape: Size (y, x) of the frames.
         digits: Number of digits of the frame numbers, as in the movie; more if the number of frames needs

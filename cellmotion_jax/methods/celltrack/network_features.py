@@ -87,13 +87,13 @@ class RecogNetFeatures:
     network: RecogNet = flax.struct.field(pytree_node=False)
     """The module."""
     variables: dict[str, Any]
-    """Its variables."""
+    """Variables of the network."""
     mean: ArrayLike
     """See `methods.recognet.model_file.RecogNetModel`."""
     scale: ArrayLike
-    """Likewise."""
+    """See `methods.recognet.model_file.RecogNetModel`."""
     downsample: int = flax.struct.field(pytree_node=False, default=1)
-    """Likewise."""
+    """See `methods.recognet.model_file.RecogNetModel`."""
     layers: int = flax.struct.field(pytree_node=False, default=4)
     """Number of convolutions, one level each."""
     debiased: bool = flax.struct.field(pytree_node=False, default=True)
@@ -172,7 +172,7 @@ class MobileNetFeatures(DenseFeatures):
     network: MobileNetV2 = flax.struct.field(pytree_node=False)
     """The module; its ``levels``, at most 4, are the levels here."""
     variables: dict[str, Any]
-    """Its variables."""
+    """Variables of the network."""
     scaling: InputScaling = flax.struct.field(pytree_node=False)
     """Input scaling that the weights expect."""
 

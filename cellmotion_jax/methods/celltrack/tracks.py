@@ -64,7 +64,7 @@ def write_track_table(
 
     Args:
         path: The table, replaced if it exists; it is either complete or as it was before.
-        tracks: What was found.
+        tracks: The tracks of a movie.
         pixel_size_um: Side of a pixel in micrometres, None where it is not known.
     """
     with (

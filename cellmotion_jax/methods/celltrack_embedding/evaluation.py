@@ -65,7 +65,7 @@ def localisation_errors(
 
     Args:
         network: Linen module.
-        params: Its parameters.
+        params: Parameters of the network.
         objective: Objective that computes maps from the network's outputs.
         samples: Samples with the sources of the pairs.
         pairs: Result of `held_out_pairs`.

@@ -19,7 +19,7 @@ class EmbeddingFeatures(DenseFeatures):
     network: TrackingEmbedding = flax.struct.field(pytree_node=False)
     """The network; it is a static part of the compiled program."""
     params: Any
-    """Its parameters."""
+    """Parameters of the network."""
     with_intensity: bool = flax.struct.field(pytree_node=False)
     """Whether compressed intensities are a second level, with its own filter."""
 

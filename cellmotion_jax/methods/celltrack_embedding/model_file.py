@@ -16,7 +16,7 @@ class EmbeddingModel:
     network: TrackingEmbedding
     """The network."""
     variables: dict[str, Any]
-    """Its ``params``."""
+    """``params`` of the network."""
     diameter: float
     """Diameter of a typical cell in grid pixels; see `methods.celltrack.grid.grid_zoom`."""
     window: int

@@ -46,7 +46,7 @@ class PairSettings:
 
 
 class CellPair(NamedTuple):
-    """Two windows with one cell; places (y, x) are relative to entry ``side // 2``, in grid pixels."""
+    """Two windows with one cell; positions (y, x) are relative to entry ``side // 2``, in grid pixels."""
 
     first: Float32[np.ndarray, "side side"]
     """Compressed intensities around the cell in an earlier frame."""
@@ -83,7 +83,7 @@ def movie_pairs(
 
     Args:
         sequence: The movie; every mask is read once, and a few frames are held in memory.
-        settings: What is cut out.
+        settings: Size and number of the pairs.
         rng: Source of all randomness.
 
     Yields:

@@ -29,7 +29,7 @@ class PairConfig(tfds.core.BuilderConfig):
     origin: PairOrigin = dataclasses.field(repr=False)
     """Source of the pairs."""
     settings: PairSettings
-    """What is cut out."""
+    """Size and number of the pairs."""
     seed: int
     """Random seed of the choice of pairs and of the warps."""
 
@@ -41,7 +41,7 @@ class Pairs(RecordBuilder):
     builder_config: PairConfig
 
     def features(self) -> dict[str, Any]:
-        """Two windows and three places."""
+        """Two windows and three positions."""
         side, place = self.builder_config.settings.side, tfds.features.Tensor(shape=(2,), dtype=np.float32)
         return {
             "image": tfds.features.Tensor(shape=(2, side, side), dtype=np.float16, encoding="zlib"),
@@ -69,7 +69,7 @@ class Pairs(RecordBuilder):
 class PairSource:
     """Prepared pairs of all sources: ``len(source)``, and ``source[i]`` reads one from the disk.
 
-    A pair is a dictionary of ``image`` [2, y, x], both windows, and the places ``place``, ``previous`` and
+    A pair is a dictionary of ``image`` [2, y, x], both windows, and the positions ``place``, ``previous`` and
     ``true`` [2] of `methods.celltrack_embedding.pairs.CellPair`, all float32.
 
     Attributes:
@@ -115,7 +115,7 @@ def pair_source(
 
     Args:
         origins: Movies, of which several of one kind share a source, or still images; at least one.
-        settings: What is cut out.
+        settings: Size and number of the pairs.
         seed: Random seed.
         data_dir: Folder for the prepared pairs; made if it is absent.
 

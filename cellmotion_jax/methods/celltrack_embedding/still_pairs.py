@@ -40,7 +40,7 @@ def still_pairs(
     Args:
         images: Annotated images; cells of the training images are for training, those of the validation
             images are held out.
-        settings: What is cut out.
+        settings: Size and number of the pairs.
         rng: Source of all randomness.
 
     Yields:

@@ -114,7 +114,7 @@ def segmented(
     Args:
         model: The network.
         images: In the order of their movies.
-        memory: What is known of earlier frames.
+        memory: Kind of memory of earlier frames.
         tiling: Tiles in downsampled pixels.
 
     Yields:
@@ -146,7 +146,7 @@ def evaluate_part(
         model: The network.
         name: Name of the part, for tables and the progress bar.
         images: In the order of their movies.
-        memory: What is known of earlier frames.
+        memory: Kind of memory of earlier frames.
         tiling: Tiles in downsampled pixels.
 
     Returns:

@@ -42,9 +42,8 @@ def find_instances(
     holes are filled. With ``split_depth`` every cell is then split by a watershed of its distance to the
     background, with one part for every maximum that is higher than its surroundings by more than that depth
     (the extended maxima of Soille 2003, chapter 6, with all eight neighbours). The paper has no such step,
-    and it may cut long cells at the waist. What is too small is left out last. The border of the frame is no
-    outline when distances are
-    measured: cells go on beyond it.
+    and it may split long cells. Finally, components that are too small are removed. The border of the frame
+    is not an outline in the distances: cells continue beyond it.
 
     Args:
         foreground: Probability [y, x], from 0 to 1.

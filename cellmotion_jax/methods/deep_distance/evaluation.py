@@ -85,7 +85,7 @@ def choose_parameter(
         model: Trained network.
         images: Validation images.
         radius: Pixels within which a detection and a marker match.
-        tiling: How images are cut.
+        tiling: Tiling of the images.
 
     Returns:
         The parameter and the model with it.
@@ -112,7 +112,7 @@ def evaluate_part(
         name: Name of the part, for tables and the progress bar.
         images: The images.
         radius: Pixels within which a detection and a marker match.
-        tiling: How images are cut.
+        tiling: Tiling of the images.
 
     Returns:
         The result of every image.

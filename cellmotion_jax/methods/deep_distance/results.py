@@ -57,7 +57,7 @@ def write_model_results(folder: pathlib.Path, result: ModelResult, *, tiling: Ti
     Args:
         folder: Folder of the model.
         result: Results of the model.
-        tiling: How images are cut.
+        tiling: Tiling of the images.
     """
     plot_parameter_curve(
         tuple(candidates(result.trained)),

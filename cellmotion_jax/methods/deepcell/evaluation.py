@@ -114,7 +114,7 @@ def evaluate_part(
 
     Args:
         ensemble: Trained networks.
-        settings: With what nuclei are found.
+        settings: Settings of the segmentation.
         name: Name of the part.
         images: The images.
         width: Width of the boundary, in downsampled pixels.
@@ -168,7 +168,7 @@ def write_results(folder: pathlib.Path, results: Mapping[str, Sequence[PartResul
     """Writes ``results.csv`` of all networks and parts, and prints the table.
 
     Args:
-        folder: Of the experiment.
+        folder: Folder of the experiment.
         results: Results of all parts, by the name of the network.
     """
     table = []
@@ -199,9 +199,9 @@ def draw_results(
     """Draws the worst and the typical image of every part with maps, nuclei and errors.
 
     Args:
-        folder: Of the experiment.
+        folder: Folder of the experiment.
         ensemble: The evaluated networks; the images are predicted again, since maps are not stored.
-        settings: With what nuclei are found.
+        settings: Settings of the segmentation.
         parts: Results of the networks.
     """
     for part in parts:

@@ -23,7 +23,7 @@ class DeepCellModel:
     network: FeatureNet
     """The module."""
     variables: dict[str, Any]
-    """Its variables, without a member axis."""
+    """Variables of the network, without a member axis."""
     settings: NucleiSettings
     """Settings of the segmentation."""
 

@@ -42,7 +42,7 @@ class DeepCellEnsemble:
     network: FeatureNet
     """The module."""
     variables: dict[str, Any]
-    """Its variables, each array with a leading ``member`` axis."""
+    """Variables of the networks, each array with a leading ``member`` axis."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ class DirectionTargets(NamedTuple):
     Attributes:
         track: Track id.
         frame: Frame of the image.
-        frames_ahead: How many frames later the displacement first exceeds the threshold.
+        frames_ahead: Number of frames after which the displacement first exceeds the threshold.
         angle: Direction of that displacement, radians in [0, 2 pi), counter-clockwise from +x, y up.
         displacement_um: Length of that displacement in micrometres.
         threshold_um: The threshold, the same for all.
@@ -121,7 +121,7 @@ def direction_crops(
 
     Args:
         sequence: The movie to which the targets belong.
-        targets: Where to crop.
+        targets: Targets with the positions of the crops.
         image_size: Rows and columns of the result, to which the crops are resized by `area_resize`.
 
     Yields:

@@ -20,7 +20,7 @@ class RecogNetModel:
     network: RecogNet
     """The module."""
     variables: dict[str, Any]
-    """Its variables."""
+    """Variables of the network."""
     mean: float
     """Mean over the training windows, in standard deviations of a frame."""
     scale: float

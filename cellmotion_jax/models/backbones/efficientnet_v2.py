@@ -1,4 +1,4 @@
-"""EfficientNetV2 (Tan & Le 2021) as in Keras, layer by layer under the same names."""
+"""EfficientNetV2 (Tan & Le 2021) as in Keras, with the same layer names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Stage:
     channels: int
     """Output channels of every block."""
     strides: int
-    """Step of the first block along y and x; the others have 1."""
+    """Stride of the first block along y and x; the others have 1."""
     expansion: int
     """Factor from a block's input channels to those inside of it."""
     fused: bool
@@ -46,7 +46,7 @@ class Architecture:
 
 
 class EfficientNetV2Variant(enum.Enum):
-    """The networks on offer."""
+    """Available networks of the family."""
 
     B0 = Architecture(
         32,
@@ -88,7 +88,7 @@ class EfficientNetV2Features(NamedTuple):
     stage6: Float[Array, "batch y/32 x/32 channel"]
     """192 channels in B0, 256 in S."""
     top_activation: Float[Array, "batch y/32 x/32 1280"]
-    """After the last 1 x 1 convolution, what a classifier pools."""
+    """Output of the last 1 x 1 convolution, the input of a classifier's pooling."""
 
 
 class EfficientNetV2(nn.Module):
@@ -105,9 +105,10 @@ class EfficientNetV2(nn.Module):
     """
 
     variant: EfficientNetV2Variant = EfficientNetV2Variant.B0
-    """Which network of the family."""
+    """Network of the family."""
     drop_connect_rate: float = 0.2
-    """In training, block k = 0, 1, ... of n is left out with probability ``drop_connect_rate * k / n``."""
+    """Stochastic depth: in training, block k = 0, 1, ... of n is skipped with probability ``drop_connect_rate
+    * k / n``."""
     dtype: Dtype | None = None
     """Compute type, for example bfloat16; parameters stay float32."""
 

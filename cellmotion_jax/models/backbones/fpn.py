@@ -14,7 +14,7 @@ from cellmotion_jax.models.layers import PointwiseConv
 
 
 class FPNFeatures(NamedTuple):
-    """Feature maps from fine to coarse, all of as many channels."""
+    """Feature maps from fine to coarse, all with the same number of channels."""
 
     p2: Float[Array, "batch y/4 x/4 channel"]
     p3: Float[Array, "batch y/8 x/8 channel"]
@@ -25,7 +25,7 @@ class FPNFeatures(NamedTuple):
 
 
 class FPN(nn.Module):
-    """Gives the fine maps of a backbone the meaning of its coarse ones.
+    """Feature pyramid: adds the semantic features of a backbone's coarse maps to its fine maps.
 
     From coarse to fine, every level of the backbone passes a 1 x 1 convolution, ``inner_5`` to ``inner_2``,
     and is added to the level above it, enlarged by nearest neighbours; a 3 x 3 convolution of each sum,
@@ -85,7 +85,7 @@ class FPN(nn.Module):
 def doubled(
     images: Float[Array, "batch y x channel"], size: tuple[int, int]
 ) -> Float[Array, "batch y2 x2 channel"]:
-    """Enlarges maps by nearest neighbours to twice their size, or to one pixel less.
+    """Upsamples maps by nearest neighbours to twice their size, or to one pixel less.
 
     Pixel ``i`` of ``m`` shows pixel ``floor(i n / m)`` of ``n``, the rule of ``interpolate(mode="nearest")``
     in torch. For ``m = 2 n`` and for ``m = 2 n - 1`` that is ``floor(i / 2)``: every pixel twice, the last

@@ -1,4 +1,4 @@
-"""From one-channel microscopy to what the weights of a backbone were trained on."""
+"""Conversion of microscopy images to the input for which the weights of a backbone were trained."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ NATURAL_STD = 57.6
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InputScaling:
-    """How colours from 0 to 255 become the input of a network: ``(colour - mean) / std`` per channel."""
+    """Scaling of colours from 0 to 255 to the input of a network: ``(colour - mean) / std`` per channel."""
 
     mean: tuple[float, float, float]
-    """What is subtracted from each channel, in the order of ``channels``."""
+    """Value subtracted from each channel, in the order of ``channels``."""
     std: tuple[float, float, float]
-    """What each channel is divided by, in the order of ``channels``."""
+    """Divisor of each channel, in the order of ``channels``."""
     channels: str = "RGB"
     """Order of the channels in the network's input; the caffe weights of Keras read BGR."""
 
@@ -39,7 +39,7 @@ class InputScaling:
         )
 
     def of_standardized(self, images: Float[Array, "*batch y x 1"]) -> Float[Array, "*batch y x 3"]:
-        """Turns standardised grey images into what natural images look like to the network.
+        """Converts standardised grey images to the statistics of natural images.
 
         The mean and the spread of every image become those of ImageNet, its grey levels are repeated in
         three channels. Levels outside of 0 to 255 are kept: the bright halo of a cell in phase contrast lies
@@ -60,7 +60,7 @@ class InputScaling:
 
 
 def check_images(images: Array, *, smallest: int) -> None:
-    """Refuses what a backbone cannot see anything in.
+    """Raises ValueError for arrays that are not images, or too small for a backbone.
 
     Args:
         images: Input of a backbone.

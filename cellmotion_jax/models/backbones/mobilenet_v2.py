@@ -1,4 +1,4 @@
-"""MobileNetV2 (Sandler et al. 2018) as in Keras, layer by layer under the same names."""
+"""MobileNetV2 (Sandler et al. 2018) as in Keras, with the same layer names."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ BLOCKS = (
 )  # fmt: skip
 EXPANSION = 6
 LEVEL_AFTER = {1: 1, 3: 2, 6: 3, 13: 4}
-"""Blocks whose expanded features are a level of their own, and which level."""
+"""Blocks whose expanded features are a level, and the number of this level."""
 
 
 class MobileNetV2Features(NamedTuple):
-    """Feature maps from fine to coarse; those beyond the levels asked for are None."""
+    """Feature maps from fine to coarse; those beyond the wanted levels are None."""
 
     block_1_expand: Float[Array, "batch y/2 x/2 channel"]
     """After the ReLU6 of the expansion of block 1, as all ``expand`` levels."""
@@ -39,7 +39,7 @@ class MobileNetV2Features(NamedTuple):
     block_16_project: Float[Array, "batch y/32 x/32 channel"] | None
     """After the last projection and, unless it is to be bare, its batch normalisation; without activation."""
     out_relu: Float[Array, "batch y/32 x/32 channel"] | None
-    """The last layer, which a classifier pools."""
+    """Output of the last layer, the input of a classifier's pooling."""
 
 
 class MobileNetV2(nn.Module):

@@ -1,4 +1,4 @@
-"""ResNet-50 (He et al. 2015) as in Keras and as in torchvision, layer by layer under the names of Keras."""
+"""ResNet-50 (He et al. 2015) as in Keras and as in torchvision, with the layer names of Keras."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STAGES = {2: (64, 3), 3: (128, 4), 4: (256, 6), 5: (512, 3)}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VariantRules:
-    """Everything in which the published ResNet-50 networks differ."""
+    """The differences between the published ResNet-50 networks."""
 
     strides_in_3x3: bool
     """A block that halves the image does so in its 3 x 3 convolution (v1.5), not in its first 1 x 1 (v1)."""
@@ -34,7 +34,7 @@ class VariantRules:
 
 
 class ResNetVariant(enum.Enum):
-    """Whose ResNet-50."""
+    """Library from which the ResNet-50 comes."""
 
     KERAS = VariantRules(strides_in_3x3=False, biases=True, epsilon=1.001e-5, momentum=0.99)
     """``keras.applications.ResNet50``, with the strides of the paper."""
@@ -51,7 +51,7 @@ class ResNetFeatures(NamedTuple):
     conv3: Float[Array, "batch y/8 x/8 512"]
     conv4: Float[Array, "batch y/16 x/16 1024"]
     conv5: Float[Array, "batch y/32 x/32 2048"]
-    """The last layer, which a classifier pools."""
+    """Output of the last layer, the input of a classifier's pooling."""
 
 
 class ResNet50(nn.Module):
@@ -72,7 +72,7 @@ class ResNet50(nn.Module):
     """
 
     variant: ResNetVariant
-    """Whose network; weights of one variant are useless in the other."""
+    """Variant of the network; weights of one variant cannot be used in the other."""
     epsilon: float | None = None
     """Added to the variance in batch normalisation, None for that of the variant. It is 0 in Mask R-CNN and
     the other detectors of torchvision that were trained on COCO with ``FrozenBatchNorm2d``, which added

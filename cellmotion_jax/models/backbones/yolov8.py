@@ -122,7 +122,7 @@ class Stage(nn.Module):
     def __call__(
         self, x: Float[Array, "batch y x channel"], *, train: bool
     ) -> Float[Array, "batch y2 x2 feature"]:
-        """Goes one level down the pyramid."""
+        """Returns the maps of the next coarser level."""
         x = ConvUnit(self.channels, kernel=3, strides=2, dtype=self.dtype, name="down")(x, train=train)
         return C2f(self.channels, self.bottlenecks, dtype=self.dtype, name="c2f")(x, train=train)
 
@@ -144,7 +144,7 @@ class C2f(nn.Module):
     def __call__(
         self, x: Float[Array, "batch y x channel"], *, train: bool
     ) -> Float[Array, "batch y x feature"]:
-        """Splits, refines, merges."""
+        """Splits the channels, applies the bottlenecks, and merges."""
         x = ConvUnit(self.channels, dtype=self.dtype, name="split")(x, train=train)
         parts = jnp.split(x, 2, axis=-1)
         for index in range(self.bottlenecks):
@@ -155,7 +155,7 @@ class C2f(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Two 3 x 3 convolutions with a shortcut; the number of channels stays, also in between."""
+    """Two 3 x 3 convolutions with a shortcut, all with the same number of channels."""
 
     dtype: Dtype | None = None
     """Compute type."""
@@ -164,14 +164,14 @@ class Bottleneck(nn.Module):
     def __call__(
         self, x: Float[Array, "batch y x channel"], *, train: bool
     ) -> Float[Array, "batch y x channel"]:
-        """Adds what the convolutions find."""
+        """Adds the output of the convolutions to the input."""
         channels = x.shape[-1]
         found = ConvUnit(channels, kernel=3, dtype=self.dtype, name="conv1")(x, train=train)
         return x + ConvUnit(channels, kernel=3, dtype=self.dtype, name="conv2")(found, train=train)
 
 
 class PyramidPooling(nn.Module):
-    """Spatial pyramid pooling (SPPF): features beside their maxima over windows of 5, 9 and 13 pixels.
+    """Spatial pyramid pooling (SPPF): features and their maxima over windows of 5, 9 and 13 pixels.
 
     The larger windows come from pooling the smaller ones once more.
     """

@@ -1,4 +1,4 @@
-"""Known drift of a simulated field with moving cells is found and taken back; what cannot be is said."""
+"""Known drift of a simulated field with moving cells is measured and corrected, or an error is raised."""
 
 import csv
 import sys

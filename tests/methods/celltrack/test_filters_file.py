@@ -1,4 +1,4 @@
-"""The file of the filters holds what is needed to let them answer again."""
+"""The file of the filters holds all that is needed to apply them again."""
 
 import json
 

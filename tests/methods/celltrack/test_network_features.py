@@ -1,4 +1,4 @@
-"""Maps of networks lie where the tracker takes them to be, and RecogNet's windows carry no border."""
+"""Maps of networks have the positions that the tracker assumes; RecogNet's windows have no border effect."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""Windows and places move together; light changes windows alone; without it nothing changes."""
+"""Windows and positions are transformed together; brightness changes only windows."""
 
 import dataclasses
 

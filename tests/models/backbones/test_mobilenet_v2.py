@@ -1,4 +1,4 @@
-"""MobileNetV2 computes what Keras computes, and says what it cannot take."""
+"""MobileNetV2 equals Keras, and refuses unsupported inputs."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""ResNet-50 computes what Keras and torchvision compute, and says what it cannot take."""
+"""ResNet-50 equals Keras and torchvision, and refuses unsupported inputs."""
 
 import functools
 

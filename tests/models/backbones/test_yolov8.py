@@ -1,4 +1,4 @@
-"""The backbone computes what its published structure says, written down once more, and fits its weights."""
+"""The backbone equals an independent implementation of its published structure, and fits its weights."""
 
 import functools
 
