@@ -64,7 +64,8 @@ class Tracker:
     """Configuration of a tracker; a pytree whose leaves are the parameters of the features.
 
     Attributes:
-        features: Features for the filters. filter: The filter.
+        features: Features for the filters.
+        filter: The correlation filter.
         weights: Gamma of each layer of the features.
         size: Side of the search window in pixels, a multiple of every layer's stride.
         sharpness: Factor from response to log probability of a position.
