@@ -72,7 +72,8 @@ def read_man_track(path: str | os.PathLike[str]) -> TrackTable:
             places.append(f"{path} line {number}")
     if not rows:
         raise InputError(f"{path} lists no track; it should hold one line 'L B E P' per track.")
-    table = TrackTable(*np.asarray(rows, np.int64).T)
+    columns = np.asarray(rows, np.int64)
+    table = TrackTable(*(columns[:, column] for column in range(4)))
     _check_rows(table, places)
     return table
 

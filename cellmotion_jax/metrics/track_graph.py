@@ -138,7 +138,7 @@ def track_edges(nodes: TrackNodes, tracks: Lineage) -> TrackEdges:
     return TrackEdges(
         source=np.concatenate([following, source[present]]),
         target=np.concatenate([following + 1, target[present]]),
-        is_parent_link=np.repeat([False, True], [len(following), present.sum()]),
+        is_parent_link=np.repeat([False, True], [len(following), int(present.sum())]),
     )
 
 

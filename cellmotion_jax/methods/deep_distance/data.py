@@ -11,7 +11,7 @@ from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.data.image_split import image_split
 from cellmotion_jax.data.simulate import Simulation
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.deep_distance.records import TileSource, tile_source
+from cellmotion_jax.methods.deep_distance.records import TileSettings, TileSource, tile_source
 
 NETWORK_DIAMETER = 30.0
 """Cell diameter in pixels after downsampling: such a cell fits into the receptive field of a network of three
@@ -112,26 +112,22 @@ def load_tiles(data: DeepDistanceData, *, cache: pathlib.Path, seed: int) -> Dee
         _check_test_image(image, channels=images.train[0].channels)
     diameter = median_cell_diameter(images.train)
     downsample = data.downsample or downsampling_for(diameter, NETWORK_DIAMETER)
-
-    def tiles(part: tuple[AnnotatedImage, ...], stride: int) -> TileSource:
-        return tile_source(
-            part,
-            tile=data.tile,
-            stride=stride,
-            downsample=downsample,
-            alpha=data.alpha,
-            squared=data.squared,
-            boundary_width=data.boundary_width,
-            data_dir=cache / "tiles",
-        )
-
+    settings = TileSettings(
+        downsample=downsample,
+        tile=data.tile,
+        stride=data.stride,
+        alpha=data.alpha,
+        squared=data.squared,
+        boundary_width=data.boundary_width,
+    )
     # Of validation images every pixel counts once, or nearly so.
+    side_by_side = dataclasses.replace(settings, stride=data.tile)
     return DeepDistanceSamples(
         images=images,
         diameter=diameter,
         downsample=downsample,
-        train=tiles(images.train, data.stride),
-        validation=tiles(images.validation, data.tile),
+        train=tile_source(images.train, settings, data_dir=cache / "tiles"),
+        validation=tile_source(images.validation, side_by_side, data_dir=cache / "tiles"),
         independent=independent,
     )
 

@@ -24,24 +24,39 @@ from cellmotion_jax.ops.intensity import standardize
 _BOUNDARY, _INSIDE, _NOT_ANNOTATED = 1, 2, 3
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TileSettings:
+    """How tiles and their targets are made; all lengths but the first factor are in downsampled pixels."""
+
+    downsample: int
+    """Side of the blocks over which images are averaged; 1 leaves images as they are."""
+    tile: int
+    """Side of a tile."""
+    stride: int
+    """Distance between neighbouring tiles, at most their side."""
+    alpha: float
+    """Decay of the inner distance per pixel, see `morphology.distance_targets`."""
+    squared: bool
+    """Whether distances are squared."""
+    boundary_width: float
+    """Pixels taken off every cell."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for tiles that are empty or leave gaps."""
+        if not 1 <= self.stride <= self.tile:
+            raise InputError(
+                f"stride is {self.stride} and tile {self.tile}; both are positive, and tiles leave no gaps."
+            )
+
+
 @dataclasses.dataclass(kw_only=True)
 class TileConfig(tfds.core.BuilderConfig):
     """Configuration of the builder; its name contains a digest of all settings."""
 
     images: Sequence[AnnotatedImage] = dataclasses.field(repr=False)
     """The images, all with the same number of channels."""
-    tile: int
-    """Side of a tile, in pixels of the downsampled image."""
-    stride: int
-    """Distance between neighbouring tiles, in pixels of the downsampled image."""
-    downsample: int
-    """Side of the blocks over which images are averaged."""
-    alpha: float
-    """Decay of the inner distance, per pixel of the downsampled image."""
-    squared: bool
-    """Whether distances are squared."""
-    boundary_width: float
-    """Pixels taken off every cell, in the downsampled image."""
+    settings: TileSettings
+    """How tiles are made."""
 
 
 class Tiles(RecordBuilder):
@@ -52,7 +67,8 @@ class Tiles(RecordBuilder):
 
     def features(self) -> dict[str, Any]:
         """An image and its targets."""
-        size, channels = self.builder_config.tile, self.builder_config.images[0].channels
+        config = self.builder_config
+        size, channels = config.settings.tile, config.images[0].channels
 
         def stored(dtype: type, *channel: int) -> tfds.features.Tensor:
             return tfds.features.Tensor(shape=(size, size, *channel), dtype=dtype, encoding="zlib")
@@ -67,12 +83,13 @@ class Tiles(RecordBuilder):
     def samples(self) -> Iterator[dict[str, Any]]:
         """Yields the tiles by image, then by row and column."""
         config, found = self.builder_config, False
+        settings, side = config.settings, config.settings.tile
         for annotated in tqdm(config.images, desc="tiles of images", disable=None, leave=False):
-            maps = _maps(annotated, config)
+            maps = _maps(annotated, settings)
             y, x = maps.region.shape
-            for top in _starts(y, config):
-                for left in _starts(x, config):
-                    window = np.s_[top : top + config.tile, left : left + config.tile]
+            for top in _starts(y, settings):
+                for left in _starts(x, settings):
+                    window = np.s_[top : top + side, left : left + side]
                     if (maps.region[window] != _NOT_ANNOTATED).any():
                         yield {name: whole[window] for name, whole in maps._asdict().items()}
                         found = True
@@ -111,15 +128,7 @@ class TileSource:
 
 
 def tile_source(
-    images: Sequence[AnnotatedImage],
-    *,
-    tile: int,
-    stride: int,
-    downsample: int,
-    alpha: float,
-    squared: bool,
-    boundary_width: float,
-    data_dir: str | os.PathLike[str],
+    images: Sequence[AnnotatedImage], settings: TileSettings, *, data_dir: str | os.PathLike[str]
 ) -> TileSource:
     """Prepares tiles and their targets, or reuses those that an earlier call has prepared.
 
@@ -128,41 +137,28 @@ def tile_source(
     smaller than a tile is continued by its mirror image, which does not count as annotated. Tiles on which
     nothing is annotated are left out. Images and distances are rounded to float16.
 
-    The tiles are stored in a folder whose name contains a digest of the options and of the path, size and
+    The tiles are stored in a folder whose name contains a digest of the settings and of the path, size and
     time of every source file; after a change they are prepared again.
 
     Args:
         images: Annotated images, at least one, all grey or all RGB.
-        tile: Side of a tile, in pixels of the downsampled images, as are the following lengths.
-        stride: Distance between neighbouring tiles, at most their side.
-        downsample: See `cellmotion_jax.data.downsampling.downsample_image`; 1 leaves images as they are.
-        alpha: See `cellmotion_jax.morphology.distance_targets.distance_targets`.
-        squared: See there.
-        boundary_width: See there.
+        settings: How tiles are made.
         data_dir: Folder for the prepared tiles; made if it is absent.
 
     Returns:
         The tiles of all images, by image, then by row and column.
 
     Raises:
-        InputError: If a length is out of range, there is no image or nothing annotated, or an image is
-            damaged, not finite, or smaller than a block.
+        InputError: If there is no image or nothing annotated, or an image is damaged, not finite, or smaller
+            than a block.
     """
     if not images:
         raise InputError("There are no images to cut tiles from; give at least one.")
-    if not 1 <= stride <= tile:
-        raise InputError(f"stride is {stride} and tile {tile}; both are positive, and tiles leave no gaps.")
-    options = (tile, stride, downsample, alpha, squared, boundary_width)
     sources = [(image.margin, fingerprint(image.files)) for image in images]
     config = TileConfig(
-        name=f"{tile}px-{stride}px-{downsample}-{digest(*options, sources)}",
+        name=f"{settings.tile}px-{settings.stride}px-{settings.downsample}-{digest(settings, sources)}",
         images=images,
-        tile=tile,
-        stride=stride,
-        downsample=downsample,
-        alpha=alpha,
-        squared=squared,
-        boundary_width=boundary_width,
+        settings=settings,
     )
     return TileSource(prepared(Tiles, config, data_dir))
 
@@ -176,20 +172,20 @@ class _Maps(NamedTuple):
     region: UInt8[np.ndarray, "y x"]
 
 
-def _maps(annotated: AnnotatedImage, config: TileConfig) -> _Maps:
+def _maps(annotated: AnnotatedImage, settings: TileSettings) -> _Maps:
     """Downsamples an image, computes its targets, and pads all to at least the size of a tile."""
-    image = np.asarray(standardize(jnp.asarray(downsample_image(annotated.image(), config.downsample))))
-    labels, known = (downsample_labels(it, config.downsample) for it in annotated.annotation())
+    image = np.asarray(standardize(jnp.asarray(downsample_image(annotated.image(), settings.downsample))))
+    labels, known = (downsample_labels(it, settings.downsample) for it in annotated.annotation())
     targets = distance_targets(
         labels,
-        alpha=config.alpha,
-        squared=config.squared,
-        boundary_width=config.boundary_width,
+        alpha=settings.alpha,
+        squared=settings.squared,
+        boundary_width=settings.boundary_width,
     )
     region = np.select(
         [~known, targets.boundary, targets.classification], [_NOT_ANNOTATED, _BOUNDARY, _INSIDE], 0
     )
-    missing = [(0, max(0, config.tile - side)) for side in region.shape]
+    missing = [(0, max(0, settings.tile - side)) for side in region.shape]
 
     def padded(whole: Shaped[np.ndarray, "y x *channel"], dtype: type) -> Shaped[np.ndarray, "v u *channel"]:
         return np.pad(whole.astype(dtype), [*missing, (0, 0)][: whole.ndim], mode="symmetric")
@@ -202,7 +198,7 @@ def _maps(annotated: AnnotatedImage, config: TileConfig) -> _Maps:
     )
 
 
-def _starts(length: int, config: TileConfig) -> list[int]:
+def _starts(length: int, settings: TileSettings) -> list[int]:
     """First row (column) of every tile along an axis."""
-    last = length - config.tile
-    return [*range(0, last, config.stride), last]
+    last = length - settings.tile
+    return [*range(0, last, settings.stride), last]

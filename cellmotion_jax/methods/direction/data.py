@@ -14,7 +14,7 @@ from cellmotion_jax.data.ctc import open_dataset
 from cellmotion_jax.data.image_split import simulated_movies
 from cellmotion_jax.data.pipeline import member_batches
 from cellmotion_jax.data.simulate import Simulation
-from cellmotion_jax.methods.direction.records import DirectionSource, direction_source
+from cellmotion_jax.methods.direction.records import CropSettings, DirectionSource, direction_source
 from cellmotion_jax.methods.direction.splits import Split, split_by_group, split_by_image
 from cellmotion_jax.training.config import Run
 from cellmotion_jax.training.experiment import TrainingData
@@ -94,14 +94,13 @@ def load_samples(data: DirectionData, *, cache: pathlib.Path, seed: int) -> Dire
     else:
         folders = simulated_movies(data.simulation, movies=data.movies, cache=cache, seed=seed)
         sequences = [sequence for folder in folders for sequence in open_dataset(folder)]
-    source = direction_source(
-        sequences,
+    settings = CropSettings(
         threshold_um=data.threshold_um,
         pixel_size_um=data.pixel_size_um,
         crop_um=data.crop_um,
         image_size=data.image_size,
-        data_dir=cache / "records",
     )
+    source = direction_source(sequences, settings, data_dir=cache / "records")
     _, movie = np.unique(source.columns["sequence"], return_inverse=True)
     cells = np.stack([movie, source.columns["track"]], axis=1)
     _, track = np.unique(cells, axis=0, return_inverse=True)

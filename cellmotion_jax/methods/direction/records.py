@@ -32,23 +32,30 @@ _COLUMNS = {
 }
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CropSettings:
+    """How crops and their directions are made; see `methods.direction.crops`."""
+
+    threshold_um: float
+    """Displacement above which a direction is defined."""
+    pixel_size_um: float | None = None
+    """Side of a pixel in micrometres, for all movies; None takes the value of each movie."""
+    crop_um: float
+    """Side of the crops."""
+    image_size: int
+    """Rows and columns of the stored images."""
+
+
 @dataclasses.dataclass(kw_only=True)
 class DirectionConfig(tfds.core.BuilderConfig):
-    """Configuration of the builder; its name contains a digest of all settings.
-
-    Attributes:
-        sequences: The annotated movies.
-        pixel_sizes_um: Side of a pixel of each movie.
-        threshold_um: Displacement above which a direction is defined.
-        crop_um: Side of the crops.
-        image_size: Rows and columns of the stored images.
-    """
+    """Configuration of the builder; its name contains a digest of all settings."""
 
     sequences: Sequence[CtcSequence] = dataclasses.field(repr=False)
+    """The annotated movies."""
     pixel_sizes_um: Sequence[float]
-    threshold_um: float
-    crop_um: float
-    image_size: int
+    """Side of a pixel of each movie."""
+    settings: CropSettings
+    """How crops are made."""
 
 
 class Directions(RecordBuilder):
@@ -60,7 +67,7 @@ class Directions(RecordBuilder):
 
     def features(self) -> dict[str, Any]:
         """An image, the name of its movie, and one number per column."""
-        size = self.builder_config.image_size
+        size = self.builder_config.settings.image_size
         return {
             "image": tfds.features.Tensor(shape=(size, size, 1), dtype=np.float32, encoding="zlib"),
             "sequence": tfds.features.Text(),
@@ -69,15 +76,15 @@ class Directions(RecordBuilder):
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """By movie, then by frame, then by track."""
-        config = self.builder_config
+        config, settings = self.builder_config, self.builder_config.settings
         for sequence, pixel_size_um in zip(config.sequences, config.pixel_sizes_um):
             targets = direction_targets(
                 sequence,
-                threshold_um=config.threshold_um,
+                threshold_um=settings.threshold_um,
                 pixel_size_um=pixel_size_um,
-                crop_um=config.crop_um,
+                crop_um=settings.crop_um,
             )
-            crops = direction_crops(sequence, targets, image_size=config.image_size)
+            crops = direction_crops(sequence, targets, image_size=settings.image_size)
             for sample, image in enumerate(crops):
                 columns = {name: getattr(targets, name)[sample] for name in _COLUMNS}
                 yield {"image": image[..., None], "sequence": sequence.full_name, **columns}
@@ -112,25 +119,16 @@ class DirectionSource:
 
 
 def direction_source(
-    sequences: Sequence[CtcSequence],
-    *,
-    threshold_um: float,
-    pixel_size_um: float | None = None,
-    crop_um: float,
-    image_size: int,
-    data_dir: str | os.PathLike[str],
+    sequences: Sequence[CtcSequence], settings: CropSettings, *, data_dir: str | os.PathLike[str]
 ) -> DirectionSource:
     """Prepares direction samples, or reuses those that an earlier call has prepared.
 
-    The samples are stored in a folder whose name contains a digest of the options and of the path, size and
+    The samples are stored in a folder whose name contains a digest of the settings and of the path, size and
     time of every source file; after a change they are prepared again.
 
     Args:
         sequences: Annotated movies with different names.
-        threshold_um: See `cellmotion_jax.methods.direction.crops.direction_targets`.
-        pixel_size_um: Side of a pixel in micrometres, for all movies; None takes the value of each movie.
-        crop_um: See `cellmotion_jax.methods.direction.crops.direction_targets`.
-        image_size: Rows and columns of the images.
+        settings: How crops and their directions are made.
         data_dir: Folder for the prepared samples; made if it is absent.
 
     Returns:
@@ -144,18 +142,14 @@ def direction_source(
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"{name} is given more than once; every sequence needs a name of its own.")
-    pixel_sizes_um = [
-        _known_pixel_size_um(sequence) if pixel_size_um is None else pixel_size_um for sequence in sequences
-    ]
-    options = (threshold_um, crop_um, image_size, pixel_sizes_um)
+    pixel_sizes_um = [settings.pixel_size_um or _known_pixel_size_um(sequence) for sequence in sequences]
     sources = [fingerprint(_files(sequence)) for sequence in sequences]
+    lengths = f"{settings.threshold_um:g}um-{settings.crop_um:g}um-{settings.image_size}px"
     config = DirectionConfig(
-        name=f"{threshold_um:g}um-{crop_um:g}um-{image_size}px-{digest(*options, sources)}",
+        name=f"{lengths}-{digest(settings, pixel_sizes_um, sources)}",
         sequences=sequences,
         pixel_sizes_um=pixel_sizes_um,
-        threshold_um=threshold_um,
-        crop_um=crop_um,
-        image_size=image_size,
+        settings=settings,
     )
     return DirectionSource(prepared(Directions, config, data_dir))
 

@@ -15,7 +15,7 @@ from cellmotion_jax.data.downsampling import downsample_image, downsample_labels
 from cellmotion_jax.data.pipeline import gather
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deep_distance import records as tiles
-from cellmotion_jax.methods.deep_distance.records import tile_source
+from cellmotion_jax.methods.deep_distance.records import TileSettings, tile_source
 from cellmotion_jax.morphology.distance_targets import distance_targets
 from tests.label_images import discs
 from tests.methods.celltrack_embedding.pairs import LABELS, write_pairs, write_picture
@@ -37,7 +37,7 @@ def images(tmp_path):
 @pytest.fixture
 def source_of(images, tmp_path):
     def prepare(images=images, **changes):
-        return tile_source(images, data_dir=tmp_path / "records", **{**OPTIONS, **changes})
+        return tile_source(images, TileSettings(**{**OPTIONS, **changes}), data_dir=tmp_path / "records")
 
     return prepare
 
@@ -201,7 +201,7 @@ def test_a_killed_preparation_is_not_taken_for_a_complete_one(images, source_of,
 
         real, tiles._maps = tiles._maps, die_at_the_second
         images = open_annotated({str(tmp_path / "Pairs")!r}).train[:2]
-        tiles.tile_source(images, data_dir={str(tmp_path / "records")!r}, **{OPTIONS!r})
+        tiles.tile_source(images, tiles.TileSettings(**{OPTIONS!r}), data_dir={str(tmp_path / "records")!r})
     """
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False, timeout=120)
     assert killed.returncode == -signal.SIGKILL
@@ -213,7 +213,7 @@ def test_a_killed_preparation_is_not_taken_for_a_complete_one(images, source_of,
 def test_tiles_of_real_nuclei(real_data, tmp_path):
     (image,) = open_annotated(real_data / "Fluo-N2DL-HeLa").train[:1]
     options = {**OPTIONS, "tile": 256, "stride": 128}
-    source = tile_source([image], data_dir=tmp_path, **options)
+    source = tile_source([image], TileSettings(**options), data_dir=tmp_path)
     assert len(source) == 5 * 8
     middle = source[2 * 8 + 3]
     assert middle["annotated"].all()

@@ -12,7 +12,7 @@ from cellmotion_jax.data.ctc import open_dataset
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.direction import records as directions
 from cellmotion_jax.methods.direction.crops import direction_crops, direction_targets
-from cellmotion_jax.methods.direction.records import direction_source
+from cellmotion_jax.methods.direction.records import CropSettings, direction_source
 
 OPTIONS = {"threshold_um": 4.0, "pixel_size_um": 0.5, "crop_um": 4.5, "image_size": 6}
 
@@ -21,7 +21,7 @@ OPTIONS = {"threshold_um": 4.0, "pixel_size_um": 0.5, "crop_um": 4.5, "image_siz
 def source_of(dataset, tmp_path):
     def prepare(**changes):
         return direction_source(
-            open_dataset(dataset), data_dir=tmp_path / "records", **{**OPTIONS, **changes}
+            open_dataset(dataset), CropSettings(**{**OPTIONS, **changes}), data_dir=tmp_path / "records"
         )
 
     return prepare
@@ -120,7 +120,7 @@ def test_an_unknown_pixel_size(dataset, source_of):
 def test_sequences_of_the_same_name(dataset, tmp_path):
     twice = open_dataset(dataset) * 2
     with pytest.raises(InputError, match=r"^Set/01 is given more than once; every sequence needs a name"):
-        direction_source(twice, data_dir=tmp_path / "records", **OPTIONS)
+        direction_source(twice, CropSettings(**OPTIONS), data_dir=tmp_path / "records")
 
 
 def test_a_killed_preparation_is_not_taken_for_a_complete_one(dataset, source_of, tmp_path):
@@ -135,7 +135,9 @@ def test_a_killed_preparation_is_not_taken_for_a_complete_one(dataset, source_of
 
         real, directions.direction_crops = directions.direction_crops, die_after_two
         sequences = open_dataset({str(dataset)!r})
-        directions.direction_source(sequences, data_dir={str(tmp_path / "records")!r}, **{OPTIONS!r})
+        directions.direction_source(
+            sequences, directions.CropSettings(**{OPTIONS!r}), data_dir={str(tmp_path / "records")!r}
+        )
     """
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False, timeout=120)
     assert killed.returncode == -signal.SIGKILL
@@ -158,7 +160,7 @@ def test_the_slower_of_two_preparations_uses_the_other(source_of, monkeypatch):
 
 @pytest.mark.real_data
 def test_u373_knows_its_pixel_size(real_data, tmp_path):
-    options = {"threshold_um": 18.0, "crop_um": 110.5, "image_size": 16, "data_dir": tmp_path}
-    source = direction_source(open_dataset(real_data / "PhC-C2DH-U373"), **options)
+    settings = CropSettings(threshold_um=18.0, crop_um=110.5, image_size=16)
+    source = direction_source(open_dataset(real_data / "PhC-C2DH-U373"), settings, data_dir=tmp_path)
     assert len(source) == 507
     assert set(source.columns["track"].tolist()) == {1, 2, 3, 4, 5, 6, 8}
