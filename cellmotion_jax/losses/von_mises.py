@@ -2,7 +2,7 @@ r"""Negative log likelihoods of a direction, which also train the confidence of 
 
 Element-wise, to be reduced with :func:`ops.masked_mean`. Elements outside ``where`` are 0, with zero
 gradient, whatever the arguments hold there. Computed in float32 at least, returned in the type of the
-angles.
+angles, or in float32 for whole numbers.
 """
 
 import math
@@ -64,7 +64,7 @@ def von_mises_nll(
         check_same_shape(predictions=predictions, kappa=kappa)
         kappa = select(where, kappa)
     nll = _von_mises_nll(select(where, predictions), select(where, targets), jnp.asarray(kappa))
-    return select(where, nll).astype(jnp.result_type(predictions, targets))
+    return select(where, nll).astype(jnp.result_type(predictions, targets, float))
 
 
 def von_mises_mixture_nll(
@@ -116,7 +116,7 @@ def von_mises_mixture_nll(
     nlls = _von_mises_nll(select(where_all, means), spread_targets, select(where_all, kappas))
     log_weights = jax.nn.log_softmax(select(where_all, logits).astype(nlls.dtype), axis=-1)
     nll = -jax.nn.logsumexp(log_weights - nlls, axis=-1)
-    return select(where, nll).astype(jnp.result_type(means, targets))
+    return select(where, nll).astype(jnp.result_type(means, targets, float))
 
 
 def _von_mises_nll(

@@ -57,7 +57,8 @@ def masked_mean(
 
     An empty mask, or an empty array, gives 0 with zero gradient, so that a batch without a single
     labelled cell leaves the parameters alone. Sums are taken in float32 at least, so that counting
-    or adding up bfloat16 does not stall; the mean comes back in the type of ``values``.
+    or adding up bfloat16 does not stall; the mean comes back in the type of ``values``, float32 for whole
+    numbers.
 
     Args:
         values: Element-wise losses, any shape.
@@ -78,7 +79,7 @@ def masked_mean(
     wide = jnp.promote_types(values.dtype, jnp.float32)
     total = jnp.sum(select(where, values), dtype=wide)
     count = jnp.asarray(values.size if where is None else jnp.sum(where), wide)
-    return (total / jnp.maximum(count, 1)).astype(values.dtype)
+    return (total / jnp.maximum(count, 1)).astype(jnp.result_type(values, float))
 
 
 def safe_abs(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:

@@ -2,6 +2,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 import scipy.special
@@ -183,3 +184,14 @@ def test_an_absent_component_changes_nothing():
 def test_mixture_refuses_components_that_do_not_fit_the_targets():
     with pytest.raises(ValueError, match=r"means has \(4, 3\), targets has \(3,\)"):
         losses.von_mises_mixture_nll(jnp.zeros((4, 3)), jnp.zeros((4, 3)), jnp.zeros((4, 3)), jnp.zeros(3))
+
+
+def test_whole_numbers_are_no_reason_to_round(monkeypatch):
+    """Type checks of the tests would refuse whole numbers; users have none."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    assert float(losses.von_mises_nll(1, 2, kappa=3)) == float(losses.von_mises_nll(1.0, 2.0, kappa=3.0))
+    means, kappas, logits = jnp.array([1, 2]), jnp.array([3, 4]), jnp.array([0, 1])
+    whole = losses.von_mises_mixture_nll(means, kappas, logits, jnp.array(1))
+    real = losses.von_mises_mixture_nll(*(it.astype(float) for it in (means, kappas, logits)), jnp.array(1.0))
+    assert float(whole) == float(real)
+    assert float(ops.masked_mean(jnp.array([1, 2, 2]))) == pytest.approx(5 / 3)
