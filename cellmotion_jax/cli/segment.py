@@ -68,7 +68,6 @@ def segment_cells(arguments: list[str]) -> None:
     if not early.model:
         more_help = "--model FILE --help lists the settings of a model."
         parse_options(_SegmentOptions, arguments, prog=PROG, more_help=more_help)
-        raise InputError("model names no file; give the model.safetensors that training writes.")
     segmenter = open_segmenter(early.model, cell_diameter=early.cell_diameter)
     options = parse_options(
         _SegmentOptions,

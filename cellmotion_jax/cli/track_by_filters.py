@@ -14,7 +14,6 @@ import tyro
 from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
 from cellmotion_jax.cli.option_defaults import parse_early, parse_options
 from cellmotion_jax.data.ctc_masks import frame_digits
-from cellmotion_jax.data.label_images import read_all
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import require_empty_folder, written_beside
@@ -150,7 +149,7 @@ def follow_cells(arguments: list[str]) -> None:
             np.where(np.isnan(discs), diameter, discs),
             shape=movie.shape,
             digits=frame_digits(movie),
-            segmentations=None if segmentation is None else read_all(segmentation),
+            segmentations=None if segmentation is None else iter(segmentation),
             reach=options.reach,
         )
         write_track_table(partial / "tracks.csv", tracks, pixel_size_um=movie.pixel_size_um)

@@ -14,7 +14,7 @@ from jaxtyping import Integer
 from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
 from cellmotion_jax.cli.option_defaults import parse_early, parse_options
 from cellmotion_jax.data.ctc_masks import frame_digits
-from cellmotion_jax.data.label_images import open_labels, read_all
+from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import require_empty_folder, written_beside
@@ -90,7 +90,7 @@ def link_cells(arguments: list[str]) -> None:
     require_empty_folder(options.out)
     if segmenter is None:
         movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
-        segmentations = read_all(_given_labels(options, movie))
+        segmentations = iter(_given_labels(options, movie))
     else:
         segmenter = segmenter.with_settings(options.settings)
         movie = open_movie_for(segmenter, options.movie, pixel_size_um=options.pixel_size_um)

@@ -18,6 +18,7 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import require_empty_folder, written_beside
 
 MAX_WRITTEN_LABEL = 32767
+"""Largest label of a track; above it the reference tools misread uint16 masks."""
 
 
 def write_masks(
@@ -76,16 +77,13 @@ def write_masks(
         (partial / table).write_text(tracks.text(), encoding="utf-8")
 
 
-LARGEST_LABEL = np.iinfo(np.uint16).max
-
-
 def frame_digits(movie: Movie) -> int:
     """Number of digits of frame numbers: as in the movie if it has the CTC layout, else as many as needed."""
     named = re.fullmatch(r"t(\d{3,})\.tif", movie.frame_names[-1])
     return len(named[1]) if named else 3 if len(movie) <= 1000 else 4
 
 
-def _write_result(
+def write_result(
     folder: str | os.PathLike[str],
     masks: Iterable[Int32[np.ndarray, "y x"]],
     table: TrackTable,
@@ -93,6 +91,18 @@ def _write_result(
     frames: int,
     digits: int,
 ) -> None:
+    """Writes a result, ``maskT.tif`` and ``res_track.txt``, by the rules of `write_masks`.
+
+    Args:
+        folder: The folder to make, e.g. ``DATASET/01_RES``.
+        masks: A label image of every frame, 0 for background.
+        table: Span and parent of every label.
+        frames: Number of frames.
+        digits: Smallest number of digits of the frame numbers.
+
+    Raises:
+        InputError: As `write_masks`.
+    """
     write_masks(
         folder,
         masks,

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator
 from typing import NamedTuple
-
-import numpy as np
-from jaxtyping import Integer
 
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.data.track_table import TrackTable, check_track_table, read_man_track
@@ -75,8 +71,3 @@ def open_tracked_masks(folder: pathlib.Path, movie: Movie | None = None) -> Trac
     tracks = read_man_track(tables[0])
     check_track_table(tracks, frames=len(masks), source=str(tables[0]))
     return TrackedMasks(masks, tracks)
-
-
-def read_all(movie: Movie) -> Iterator[Integer[np.ndarray, "y x"]]:
-    """Yields the label images one after the other."""
-    return (movie[frame] for frame in range(len(movie)))

@@ -94,6 +94,25 @@ def open_movie(
     return Movie(path, first.shape, dtype, names, pixel_size_um or first.pixel_size_um, planes)
 
 
+def read_finite(movie: Movie, frame: int) -> Num[np.ndarray, "y x *channel"]:
+    """A frame whose pixels are all finite.
+
+    Args:
+        movie: The movie.
+        frame: Number of the frame, from 0.
+
+    Returns:
+        The pixels.
+
+    Raises:
+        InputError: If the frame cannot be read or has pixels that are NaN or infinite; it is named.
+    """
+    image = movie[frame]
+    if not np.isfinite(image).all():
+        raise InputError(f"{movie.path}, {movie.frame_names[frame]} has pixels that are NaN or infinite.")
+    return image
+
+
 def list_tiffs(folder: pathlib.Path) -> list[pathlib.Path]:
     """TIFF files in a folder, sorted by name; hidden files, such as those of macOS, are ignored."""
     files = (file for file in folder.iterdir() if file.suffix.lower() in (".tif", ".tiff"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -10,7 +9,6 @@ import numpy as np
 import scipy.ndimage
 from jaxtyping import Float, Int32, Num
 
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.ops.labels import areas_and_centroids, number_cells
 
 Self = TypeVar("Self", bound="Segmenter")
@@ -115,20 +113,3 @@ def cells_of_labels(labels: Int32[np.ndarray, "y x"], probability: Float[np.ndar
     points = areas_and_centroids(number_cells(labels)).centroid
     scores = scipy.ndimage.mean(probability, labels, np.arange(1, len(points) + 1))
     return FrameCells(labels, points, np.asarray(scores, float).reshape(-1))
-
-
-def check_diameter(diameter: float) -> float:
-    """Checks a cell diameter.
-
-    Args:
-        diameter: Diameter given by the user.
-
-    Returns:
-        The diameter.
-
-    Raises:
-        InputError: If it is not a positive number.
-    """
-    if not (math.isfinite(diameter) and diameter > 0):
-        raise InputError(f"cell-diameter is {diameter}; it is a positive number of pixels.")
-    return diameter

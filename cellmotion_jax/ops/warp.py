@@ -163,7 +163,7 @@ def rotate(
     return affine_warp(image, rotation_matrix(angle, (image.shape[0], image.shape[1])), fill=fill)
 
 
-def _turned(key: Array, maps: Mapping[str, Array], *, turns: bool) -> dict[str, Array]:
+def turn_square(key: Array, maps: Mapping[str, Array], *, turns: bool) -> dict[str, Array]:
     """Square maps [y, x, ...] under a random symmetry of the square, if turns are on."""
     turned, mirrored, flipped = jax.random.bernoulli(key, shape=(3,)) & turns
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +15,9 @@ from jaxtyping import Float, Float32, Int, Integer
 from cellmotion_jax.data.track_table import TrackTable
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.linking.ctc_result import write_linked_result
-from cellmotion_jax.inference.linking.linker import Linker, LinkSettings
-from cellmotion_jax.ops.labels import areas_and_centroids, number_cells
+from cellmotion_jax.inference.linking.frames import FrameInstances
+from cellmotion_jax.inference.linking.linker import Linker, Links, LinkSettings
+from cellmotion_jax.ops.labels import number_cells
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,7 +92,6 @@ def link_movie(
         InputError: If a label image cannot be read or used, or no frame has a cell.
     """
     linker = Linker(settings)
-    areas, centroids = [], []
     # Beside the result: what is called temporary elsewhere may lie in memory.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".linking-") as scratch:
         kept: list[pathlib.Path] = []
@@ -101,36 +101,20 @@ def link_movie(
             # The linker refuses more cells than the type has numbers for.
             linker.add(cells.number)
             tifffile.imwrite(kept[-1], cells.number.astype(np.uint16), compression="zlib")
-            area, centroid = areas_and_centroids(cells)
-            areas.append(area)
-            centroids.append(centroid)
         links = linker.links()
         if not len(links.table):
             raise InputError(f"{source}: no cell was found in any of {len(kept)} frames; none can be linked.")
         write_linked_result(folder, links, (tifffile.imread(path) for path in kept), digits=digits)
-    frame = np.repeat(np.arange(len(areas)), [len(area) for area in areas])
-    places = _places(
-        links.table,
-        np.concatenate(links.tracks),
-        frame,
-        np.concatenate(centroids),
-        np.concatenate(areas),
-        pixel_size_um,
-    )
-    return LinkedMovie(links.table, places)
+    return LinkedMovie(links.table, _places(links, linker.frames, pixel_size_um))
 
 
-def _places(
-    table: TrackTable,
-    track: Int[np.ndarray, " row"],
-    frame: Int[np.ndarray, " row"],
-    point: Float[np.ndarray, "row 2"],
-    area: Int[np.ndarray, " row"],
-    pixel_size_um: float | None,
-) -> TrackPlaces:
+def _places(links: Links, frames: Sequence[FrameInstances], pixel_size_um: float | None) -> TrackPlaces:
+    track = np.concatenate(links.tracks)
+    frame = np.repeat(np.arange(len(frames)), [len(cells.label) for cells in frames])
     order = np.lexsort((frame, track))
-    track, frame, area = track[order], frame[order], area[order]
-    y, x = point[order].T
+    track, frame = track[order], frame[order]
+    area = np.concatenate([cells.area for cells in frames])[order].astype(np.int64)
+    y, x = np.concatenate([cells.centroid for cells in frames])[order].T
     size = pixel_size_um
     return TrackPlaces(
         track=track,
@@ -138,7 +122,7 @@ def _places(
         y=y,
         x=x,
         area=area,
-        parent=table.parent[track - 1],  # Tracks are numbered 1, 2, ... in the order of the table.
+        parent=links.table.parent[track - 1],  # Tracks are numbered 1, 2, ... in the order of the table.
         y_um=None if size is None else y * size,
         x_um=None if size is None else x * size,
         area_um2=None if size is None else area * size**2,

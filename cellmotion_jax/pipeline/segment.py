@@ -12,7 +12,8 @@ import tifffile
 import tqdm
 from jaxtyping import Float, Int32, Num
 
-from cellmotion_jax.data.ctc_masks import LARGEST_LABEL, frame_digits
+from cellmotion_jax.data.centroids import MAX_LABEL
+from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.segmenter import FrameCells, Segmenter
@@ -95,10 +96,10 @@ def cells_of_movie(
             cells = next(found)
         except InputError as error:
             raise InputError(f"{movie.path}, {name}: {error}") from error
-        if len(cells.points) > LARGEST_LABEL:
+        if len(cells.points) > MAX_LABEL:
             raise InputError(
                 f"{movie.path}, {name}: {len(cells.points)} cells were found, more than a mask can number "
-                f"({LARGEST_LABEL}); raise {segmenter.stricter}."
+                f"({MAX_LABEL}); raise {segmenter.stricter}."
             )
         yield taken.pop(), cells
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import os
 from typing import Any
 
 import numpy as np
 
-from cellmotion_jax.files import written_beside
+from cellmotion_jax.files import write_csv
 from cellmotion_jax.morphology.behaviour import CellTable
 
 
@@ -29,10 +28,7 @@ def write_table(path: str | os.PathLike[str], table: Any) -> None:
     if isinstance(table, CellTable):
         unit = table.speed_unit.replace("/", "_per_")
         columns = {f"speed_{unit}" if name == "speed" else name: it for name, it in columns.items()}
-    with written_beside(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(zip(*(map(_text, column.tolist()) for column in columns.values())))
+    write_csv(path, list(columns), zip(*(map(_text, column.tolist()) for column in columns.values())))
 
 
 def _text(value: float | int | bool) -> str:

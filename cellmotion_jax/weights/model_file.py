@@ -111,10 +111,16 @@ def held_model(path: str | os.PathLike[str]) -> tuple[str | None, str]:
     Raises:
         InputError: If the file is absent, damaged or no safetensors file.
     """
-    path = pathlib.Path(path)
+    return _held(_metadata(pathlib.Path(path)))
+
+
+def _metadata(path: pathlib.Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"{path} is no file; give the model.safetensors that training writes.")
-    metadata = read_metadata(path)
+    return read_metadata(path)
+
+
+def _held(metadata: Mapping[str, str]) -> tuple[str | None, str]:
     for key, what in HELD.items():
         if key in metadata:
             return key, what
@@ -170,13 +176,14 @@ def _kept(described_class: type) -> list[str]:
 
 
 def _read_description(path: pathlib.Path, *, key: str) -> dict[str, Any]:
-    held, what = held_model(path)
+    metadata = _metadata(path)
+    held, what = _held(metadata)
     if held != key:
         raise InputError(
             f"{path} holds {what}, not {HELD[key]}; give the model.safetensors that its training writes."
         )
     try:
-        described = json.loads(read_metadata(path)[key])
+        described = json.loads(metadata[key])
     except json.JSONDecodeError as error:
         raise InputError(f"{path} is damaged: its description cannot be read ({error}).") from error
     if not isinstance(described, dict):

@@ -4,7 +4,6 @@ import dataclasses
 import enum
 import json
 
-import jax
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -15,32 +14,23 @@ from cellmotion_jax.methods.deep_distance import model_file as deep_distance
 from cellmotion_jax.methods.deepcell import model_file as deepcell
 from cellmotion_jax.methods.deepcell.nuclei import NucleiSettings
 from cellmotion_jax.methods.recognet import model_file as recognet
-from cellmotion_jax.models.feature_net import Conv, FeatureNet, Pool
-from cellmotion_jax.models.recognet import RecogNet
 from cellmotion_jax.weights.convert import MODEL_KEY
 from cellmotion_jax.weights.model_file import HELD, describe, held_model, restore
 from cellmotion_jax.weights.safetensors_files import read_metadata
 from tests.cell_models import tiny_cell_model
-from tests.random_variables import draw_variables
+from tests.model_files import assert_same_model
+from tests.nuclei_networks import tiny_nuclei_network
+from tests.recognet_models import tiny_recognet
 from tests.video_models import tiny_video_model
 
 
 def _deepcell_model():
-    network = FeatureNet((Conv(2, 3), Pool(), Conv(3, 4)))
-    side = network.receptive_field
-    return deepcell.DeepCellModel(
-        network=network,
-        variables=draw_variables(network, (1, side, side, 1)),
-        settings=NucleiSettings(downsample=3, seed=0.6, extent=0.1),
-    )
+    settings = NucleiSettings(downsample=3, seed=0.6, extent=0.1)
+    return dataclasses.replace(tiny_nuclei_network(), settings=settings)
 
 
 def _recognet_model():
-    network = RecogNet(nuclei=3, widths=(2, 4), dense_width=5)
-    variables = draw_variables(network, (1, 8, 8, 1))
-    return recognet.RecogNetModel(
-        network=network, variables=variables, mean=0.25, scale=3.5, window=8, downsample=2, names=("a", "b")
-    )
+    return dataclasses.replace(tiny_recognet(), downsample=2)
 
 
 def _with_shrink(described):
@@ -70,11 +60,7 @@ def test_files_of_the_version_before_the_names_changed_load_as_they_were(tmp_pat
     described = json.loads(read_metadata(new)[key])
     age(described)
     save_file(load_file(new), old, metadata={key: json.dumps(described)})
-    loaded = method.load_model(old)
-    for field in dataclasses.fields(model):
-        if field.name != "variables":
-            assert getattr(loaded, field.name) == getattr(model, field.name), field.name
-    jax.tree.map(np.testing.assert_array_equal, dict(loaded.variables), dict(model.variables))
+    assert_same_model(method.load_model(old), model)
 
 
 class _Way(enum.Enum):

@@ -6,7 +6,6 @@ write_drift("drift.csv", movie)
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import enum
 import os
@@ -19,9 +18,9 @@ from tqdm import tqdm
 
 from cellmotion_jax.data.drift.registration import Placement, Reference, first_reference, place_frame
 from cellmotion_jax.data.drift.stackreg import affine_aligner
-from cellmotion_jax.data.movie import Movie
+from cellmotion_jax.data.movie import Movie, read_finite
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import written_beside
+from cellmotion_jax.files import write_csv
 
 LONGEST_GAP = 5
 """Largest number of consecutive frames that may be blank or blurred; the drift is not known beyond it."""
@@ -179,11 +178,11 @@ def measure_drift(movie: Movie, *, affine: bool = False) -> Drift:
         InputError: As :func:`drift_corrected`, but for the common field.
     """
     align = affine_aligner() if affine and len(movie) > 1 else None
-    reference, placement = _begin(_read(movie, 0))
+    reference, placement = _begin(read_finite(movie, 0))
     placements = [placement]
     begun = 0
     for number in tqdm(range(1, len(movie)), "drift", unit="frame", disable=None, leave=False):
-        image = _read(movie, number)
+        image = read_finite(movie, number)
         if placements[begun].measured:
             reference, placement = place_frame(reference, image, align=align)
         else:
@@ -214,13 +213,12 @@ def write_drift(path: str | os.PathLike[str], movie: CorrectedMovie) -> None:
     """
     middle = (np.array(movie.raw.shape) - 1) / 2
     moved = movie.drift.matrices @ np.append(middle, 1) - middle
-    rows = zip(moved, movie.matrices.reshape(-1, 6), movie.drift.correlation, movie.drift.measured)
-    with written_beside(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
-        for frame, (shift, matrix, correlation, measured) in enumerate(rows):
-            numbers = (f"{value + 0:.7g}" for value in (*shift, *matrix, correlation))
-            table.writerow((frame, *numbers, int(measured)))
+    frames = zip(moved, movie.matrices.reshape(-1, 6), movie.drift.correlation, movie.drift.measured)
+    rows = (
+        (frame, *(f"{value + 0:.7g}" for value in (*shift, *matrix, correlation)), int(measured))
+        for frame, (shift, matrix, correlation, measured) in enumerate(frames)
+    )
+    write_csv(path, COLUMNS, rows)
 
 
 def _common_field(
@@ -235,13 +233,6 @@ def _common_field(
     first = np.ceil(np.array([y[:, :2].max(), x[:, ::2].max()]) - 1e-6)
     last = np.floor(np.array([y[:, 2:].min(), x[:, 1::2].min()]) + 1e-6)
     return first.astype(int), last.astype(int)
-
-
-def _read(movie: Movie, number: int) -> Num[np.ndarray, "y x"]:
-    image = movie[number]
-    if not np.isfinite(image).all():
-        raise InputError(f"{movie.path}, {movie.frame_names[number]} has pixels that are NaN or infinite.")
-    return image
 
 
 def _begin(image: Num[np.ndarray, "y x"]) -> tuple[Reference, Placement]:

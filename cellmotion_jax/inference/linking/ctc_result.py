@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from jaxtyping import Int32, Integer
 
-from cellmotion_jax.data.ctc_masks import _write_result
+from cellmotion_jax.data.ctc_masks import write_result
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.linking.linker import Links, tracked_labels
 
@@ -46,4 +46,4 @@ def write_linked_result(
             known = frame < len(links.tracks)
             yield tracked_labels(labels, links.tracks[frame]) if known else labels.astype(np.int32)
 
-    _write_result(folder, masks(), links.table, frames=len(links.tracks), digits=digits)
+    write_result(folder, masks(), links.table, frames=len(links.tracks), digits=digits)

@@ -106,6 +106,11 @@ class Linker:
         self._frames.append(here)
         self._image = cells
 
+    @property
+    def frames(self) -> tuple[FrameInstances, ...]:
+        """The instances of all frames so far."""
+        return tuple(self._frames)
+
     def links(self) -> Links:
         """The tracks of all frames so far.
 

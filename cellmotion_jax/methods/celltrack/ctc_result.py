@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Int32, Integer
 
-from cellmotion_jax.data.ctc_masks import _write_result
+from cellmotion_jax.data.ctc_masks import write_result
 from cellmotion_jax.data.track_table import TrackTable
 from cellmotion_jax.methods.celltrack.masks import draw_tracks
 from cellmotion_jax.methods.celltrack.tracks import Tracks
@@ -110,4 +110,4 @@ def write_ctc_result(
                 reach=reach,
             )
 
-    _write_result(folder, masks(), spans.table, frames=frames, digits=digits)
+    write_result(folder, masks(), spans.table, frames=frames, digits=digits)

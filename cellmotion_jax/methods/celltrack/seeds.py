@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from jaxtyping import Float32, Int, Integer
+from jaxtyping import Float32, Int, Integer, Real
+from numpy.typing import ArrayLike
 
+from cellmotion_jax.data.downsampling import check_diameter
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.ops.labels import areas_and_centroids, number_cells, tight_boxes
 
@@ -99,13 +101,29 @@ def seeds_at_births(masks: Iterable[Integer[np.ndarray, "y x"]]) -> Seeds:
 
 def seeds_at_points(points: Sequence[tuple[float, float]]) -> Seeds:
     """Seeds in frame 0 at given points (y, x), with the ids 1, 2, ..."""
-    count = len(points)
+    return seeds_without_masks([0] * len(points), range(1, len(points) + 1), points)
+
+
+def seeds_without_masks(
+    frame: ArrayLike, ids: ArrayLike, points: Sequence[Sequence[float]] | Real[np.ndarray, "cell 2"]
+) -> Seeds:
+    """Seeds of which only the positions are known; their diameters and boxes are NaN.
+
+    Args:
+        frame: Frame in which each cell is first seen.
+        ids: Its label.
+        points: Its centre (y, x) there, in pixels.
+
+    Returns:
+        The cells, in the same order.
+    """
+    points = np.asarray(points, np.float32).reshape(-1, 2)
     return Seeds(
-        frame=np.zeros(count, np.int64),
-        ids=np.arange(1, count + 1),
-        points=np.array(points, np.float32).reshape(-1, 2),
-        diameters=np.full(count, np.nan, np.float32),
-        boxes=np.full((count, 4), np.nan, np.float32),
+        frame=np.asarray(frame, np.int64),
+        ids=np.asarray(ids, np.int64),
+        points=points,
+        diameters=np.full(len(points), np.nan, np.float32),
+        boxes=np.full((len(points), 4), np.nan, np.float32),
     )
 
 
@@ -157,9 +175,7 @@ def typical_diameter(seeds: Seeds, given: float | None) -> float:
         InputError: If neither is known, or the given value is not positive.
     """
     if given is not None:
-        if not 0 < given < float("inf"):
-            raise InputError(f"cell-diameter is {given}; it is a positive number of pixels.")
-        return given
+        return check_diameter(given)
     known = seeds.diameters[np.isfinite(seeds.diameters)]
     if not len(known):
         raise InputError("cell-diameter is needed, as the cells to follow are given by places without masks.")

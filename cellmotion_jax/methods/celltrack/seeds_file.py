@@ -10,10 +10,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
-
 from cellmotion_jax.data.ctc_masks import MAX_WRITTEN_LABEL
-from cellmotion_jax.data.label_images import open_labels, read_all
+from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.errors import InputError
@@ -24,6 +22,7 @@ from cellmotion_jax.methods.celltrack.seeds import (
     seeds_at_births,
     seeds_at_points,
     seeds_from_labels,
+    seeds_without_masks,
     typical_diameter,
 )
 from cellmotion_jax.methods.celltrack.track_movie import Detect
@@ -136,7 +135,7 @@ def read_seeds(start: pathlib.Path, movie: Movie, *, every_birth: bool) -> Seeds
         return read_seed_file(start, shape=movie.shape)
     labels = open_labels(start, movie)
     try:
-        seeds = seeds_at_births(read_all(labels)) if every_birth else seeds_from_labels(labels[0])
+        seeds = seeds_at_births(iter(labels)) if every_birth else seeds_from_labels(labels[0])
     except InputError as error:
         raise InputError(f"{start}: {error}") from error
     if not len(seeds):
@@ -208,18 +207,14 @@ def _read_table(path: pathlib.Path, shape: tuple[int, int]) -> Seeds:
                 if label in lines:
                     raise InputError(f"{line} has the id {label} again (first: {lines[label]}).")
                 lines[label] = line
-                cells.append((frame, label, y, x))
+                cells.append((frame, label, (y, x)))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); it should list positions.") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is no CSV table ({error}); it should list positions as y,x.") from error
     cells.sort(key=lambda cell: cell[0])
-    return Seeds(
-        frame=np.array([frame for frame, *_ in cells], np.int64),
-        ids=np.array([label for _, label, *_ in cells], np.int64),
-        points=np.array([point for *_, y, x in cells for point in (y, x)], np.float32).reshape(-1, 2),
-        diameters=np.full(len(cells), np.nan, np.float32),
-        boxes=np.full((len(cells), 4), np.nan, np.float32),
+    return seeds_without_masks(
+        [frame for frame, *_ in cells], [label for _, label, *_ in cells], [point for *_, point in cells]
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import tqdm
 from jaxtyping import Array, Bool, Float, Float32, Num
 
-from cellmotion_jax.data.movie import Movie
+from cellmotion_jax.data.movie import Movie, read_finite
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack.filters_file import LearnedFilters, learned_filters
 from cellmotion_jax.methods.celltrack.grid import (
@@ -30,7 +30,7 @@ from cellmotion_jax.methods.celltrack.grid import (
 )
 from cellmotion_jax.methods.celltrack.live import FilterView, empty_filter_view, filter_view
 from cellmotion_jax.methods.celltrack.recorder import TrackRecorder
-from cellmotion_jax.methods.celltrack.seeds import Seeds
+from cellmotion_jax.methods.celltrack.seeds import Seeds, seeds_without_masks
 from cellmotion_jax.methods.celltrack.tracks import Tracks
 from cellmotion_jax.tracking import Births, Exclusion, Observation, Tracker, TrackState, empty_state, step
 
@@ -121,7 +121,7 @@ def track_movie(
     with tqdm.tqdm(total=len(movie), unit="frame", dynamic_ncols=True, disable=None) as progress:
         for first in range(0, len(movie), length):
             numbers = range(first, min(first + length, len(movie)))
-            images = [_read(movie, number) for number in numbers]
+            images = [read_finite(movie, number) for number in numbers]
             frames = np.stack([prepare(image, zoom) for image in images])
             born = [
                 _Born(seeds.ids[seeds.frame == number], planned[seeds.frame == number]) for number in numbers
@@ -135,7 +135,7 @@ def track_movie(
                 if new.any():
                     ids = newest + 1 + np.arange(new.sum())
                     newest = int(ids[-1])
-                    recorder.begin(_seeds(first, ids, found[new]))
+                    recorder.begin(seeds_without_masks([first] * len(ids), ids, found[new]))
                     born = [_Born(*map(np.concatenate, zip(born[0], (ids, places[new]))))]
                     state, seen = _advance(tracker, before, frames, born, length=length)
             recorder.add(first, seen)
@@ -167,18 +167,6 @@ def _check(movie: Movie, seeds: Seeds, detect: Detect | None, watch: int | None)
         raise InputError(
             f"cell {watch} is to be watched, but it is none of the {len(seeds)} cells to follow."
         )
-
-
-def _read(movie: Movie, number: int) -> Num[np.ndarray, "y x"]:
-    image = movie[number]
-    if not np.isfinite(image).all():
-        raise InputError(f"{movie.path}, {movie.frame_names[number]} has pixels that are NaN or infinite.")
-    return image
-
-
-def _seeds(frame: int, ids: np.ndarray, points: np.ndarray) -> Seeds:
-    unknown = np.full((len(ids), 4), np.nan, np.float32)
-    return Seeds(np.full(len(ids), frame), ids.astype(np.int64), points, unknown[:, 0], unknown)
 
 
 def _far_from_tracks(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import os
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float32, Int
 
-from cellmotion_jax.files import written_beside
+from cellmotion_jax.files import write_csv
 
 COLUMNS = (
     *("track", "frame", "y", "x", "y0", "x0", "y1", "x1"),
@@ -67,13 +66,8 @@ def write_track_table(
         tracks: The tracks of a movie.
         pixel_size_um: Side of a pixel in micrometres, None where it is not known.
     """
-    with (
-        written_beside(path) as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        table = csv.writer(file)
-        table.writerow(COLUMNS + (("y_um", "x_um") if pixel_size_um is not None else ()))
-        table.writerows(_rows(tracks, pixel_size_um))
+    in_um = ("y_um", "x_um") if pixel_size_um is not None else ()
+    write_csv(path, COLUMNS + in_um, _rows(tracks, pixel_size_um))
 
 
 def _rows(tracks: Tracks, pixel_size_um: float | None) -> Iterator[tuple[int | str, ...]]:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from jaxtyping import Num
 
-from cellmotion_jax.data.downsampling import downsampling_for
-from cellmotion_jax.inference.segmenter import FrameCells, cells_of_labels, check_diameter
+from cellmotion_jax.data.downsampling import check_diameter, downsampling_for
+from cellmotion_jax.inference.segmenter import FrameCells, cells_of_labels
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.convlstm.foreground import VIDEO_TILING, Memory, foreground_maps
 from cellmotion_jax.methods.convlstm.instances import (
@@ -81,9 +81,9 @@ class ConvLSTMSegmenter:
     def segment(self, frames: Iterable[Num[np.ndarray, "y x channel"]]) -> Iterator[FrameCells]:
         """Finds the cells of every frame."""
         grey = (frame[..., 0] for frame in frames)
-        memory, tiling = self.settings.memory, self.settings.tiling
+        instances, memory, tiling = self._instances, self.settings.memory, self.settings.tiling
         for foreground in foreground_maps(self.model, grey, memory=memory, tiling=tiling):
-            yield cells_of_labels(find_instances(foreground, settings=self._instances), foreground)
+            yield cells_of_labels(find_instances(foreground, settings=instances), foreground)
 
 
 def open_segmenter(path: str | os.PathLike[str], *, cell_diameter: float | None = None) -> ConvLSTMSegmenter:

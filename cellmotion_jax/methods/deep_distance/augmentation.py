@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.ops.warp import _turned, affine_warp, similarity_matrix
+from cellmotion_jax.ops.warp import affine_warp, similarity_matrix, turn_square
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class TileAugmentation:
 
     def _one(self, key: Array, maps: dict[str, Array], *, squared: bool) -> dict[str, Array]:
         position_key, warp_key, light_key, level_key, noise_key = jax.random.split(key, 5)
-        maps = _turned(position_key, maps, turns=self.turns)
+        maps = turn_square(position_key, maps, turns=self.turns)
         if self.rotation or self.scale:
             maps = self._warped(warp_key, maps, squared=squared)
         gain, shift = jax.random.uniform(light_key, (2,), minval=-1, maxval=1)

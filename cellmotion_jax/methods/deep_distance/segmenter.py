@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from jaxtyping import Num
 
-from cellmotion_jax.data.downsampling import downsampling_for
-from cellmotion_jax.inference.segmenter import FrameCells, check_diameter
+from cellmotion_jax.data.downsampling import check_diameter, downsampling_for
+from cellmotion_jax.inference.segmenter import FrameCells
 from cellmotion_jax.inference.tiling import DEFAULT_TILING, Tiling
 from cellmotion_jax.methods.deep_distance.cells import find_cells
 from cellmotion_jax.methods.deep_distance.detection import DetectionSettings

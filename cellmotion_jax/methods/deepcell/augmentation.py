@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.ops.warp import _turned
+from cellmotion_jax.ops.warp import turn_square
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,6 @@ class PixelAugmentation:
 
     def _one(self, key: Array, crop: dict[str, Array]) -> dict[str, Array]:
         position_key, contrast_key = jax.random.split(key)
-        crop = _turned(position_key, crop, turns=self.turns)
+        crop = turn_square(position_key, crop, turns=self.turns)
         gain = jnp.exp(self.contrast * jax.random.uniform(contrast_key, minval=-1, maxval=1))
         return {**crop, "image": gain * crop["image"]}

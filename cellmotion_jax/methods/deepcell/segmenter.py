@@ -94,5 +94,4 @@ def open_segmenter(paths: Sequence[str | os.PathLike[str]], *, published: bool) 
     if published:
         return DeepCellSegmenter(ensemble=load_published_ensemble(paths), settings=DeepCellSettings())
     ensemble, settings = load_ensemble(paths)
-    kept = {field.name: getattr(settings, field.name) for field in dataclasses.fields(NucleiSettings)}
-    return DeepCellSegmenter(ensemble=ensemble, settings=DeepCellSettings(**kept))
+    return DeepCellSegmenter(ensemble=ensemble, settings=DeepCellSettings(**dataclasses.asdict(settings)))

@@ -1,9 +1,7 @@
 """A RecogNet comes back from its file as it was, and other files are refused in one sentence."""
 
-import dataclasses
 import json
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +17,7 @@ from cellmotion_jax.methods.recognet.model_file import (
 )
 from cellmotion_jax.models.recognet import RecogNet
 from cellmotion_jax.weights.safetensors_files import read_metadata
+from tests.model_files import assert_same_model
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +39,7 @@ def file(model, tmp_path_factory):
 
 
 def test_a_model_comes_back_as_it_was(model, file):
-    loaded = load_model(file)
-    for field in dataclasses.fields(model):
-        if field.name != "variables":
-            assert getattr(loaded, field.name) == getattr(model, field.name), field.name
-    chex.assert_trees_all_equal(jax.device_get(loaded.variables), model.variables)
+    assert_same_model(load_model(file), model)
 
 
 @pytest.mark.parametrize(
