@@ -15,6 +15,14 @@ from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.metrics import match_frame, segmentation_score
 
+SMALLEST_SHARE = 0.1
+"""Smallest area of a cell and of a hole, as a share of the area of a disc with the median diameter."""
+SPLIT_SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+"""Candidates for the splitting depth, as shares of the radius of a median cell."""
+TOLERANCE = 0.002
+"""Tolerated loss of SEG on the true masks."""
+MOST_FRAMES = 40
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InstanceSettings:
@@ -155,21 +163,6 @@ def check_instance_settings(settings: InstanceSettings) -> None:
         )
     if settings.split_depth is not None and not 0 < settings.split_depth < np.inf:
         raise InputError(f"split_depth is {settings.split_depth}; a positive number of pixels is right.")
-
-
-SMALLEST_SHARE = 0.1
-"""Smallest area of a cell and of a hole, as a share of the area of a disc with the median diameter."""
-
-
-SPLIT_SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-"""Candidates for the splitting depth, as shares of the radius of a median cell."""
-
-
-TOLERANCE = 0.002
-"""Tolerated loss of SEG on the true masks."""
-
-
-MOST_FRAMES = 40
 
 
 def fit_instances(images: Sequence[AnnotatedImage], *, diameter: float) -> InstanceSettings:

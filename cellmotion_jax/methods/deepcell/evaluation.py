@@ -36,6 +36,7 @@ from cellmotion_jax.models.feature_net import INTERIOR
 from cellmotion_jax.morphology import centroid_pixels
 from cellmotion_jax.report.cells import plot_cells
 
+HEADER = ("network", "part", "what", "images", "TP", "FP", "FN", "precision", "recall", "F", "AP")
 SEEDS = (0.5, 0.7, 0.85, 0.95, 0.98)
 """Candidates for the probability of the interior above which a component is a nucleus."""
 EXTENTS = (0.02, 0.05, 0.1, 0.25)
@@ -159,9 +160,6 @@ def class_counts(
         said, true = predicted == number, classes == number
         counts[name] = Counts(*(np.array(np.sum(it)) for it in (said & true, said & ~true, true & ~said)))
     return counts
-
-
-HEADER = ("network", "part", "what", "images", "TP", "FP", "FN", "precision", "recall", "F", "AP")
 
 
 def write_results(folder: pathlib.Path, results: Mapping[str, Sequence[PartResult]]) -> None:
