@@ -6,18 +6,21 @@ import csv
 import dataclasses
 import json
 import pathlib
+from typing import Annotated
 
 import tyro
 
+from cellmotion_jax.cli.options import parse_options
 from cellmotion_jax.data.ctc import CtcSequence, open_dataset
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import written_beside
 from cellmotion_jax.inference.ctc_scores import SequenceScores, open_result, score_columns, score_result
 from cellmotion_jax.metrics.ctc import CtcScores
+from cellmotion_jax.settings import Range, Settings, WholeFromZero
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _EvaluateOptions:
+class _EvaluateOptions(Settings):
     """Scores a result with the measures of the Cell Tracking Challenge.
 
     SEG against the gold segmentation (01_GT/SEG) and the silver one (01_ST/SEG) in the frames that have one,
@@ -30,9 +33,9 @@ class _EvaluateOptions:
     reference: tyro.conf.Positional[pathlib.Path]
     """The annotated sequence, e.g. DATASET/01; or the dataset, in which case the name of RESULT says which
     sequence is used."""
-    frames: tuple[int, int] | None = None
+    frames: tuple[WholeFromZero, WholeFromZero] | None = None
     """First and last frame to score, counted from 0, e.g. the frames that were not used for training."""
-    margin: int = 0
+    margin: Annotated[int, Range(0, 2**14)] = 0
     """Leave out cells that lie completely within this many pixels of the image edge, as the challenge does:
     25 for Fluo-N2DL-HeLa and PhC-C2DL-PSC, 50 for PhC-C2DH-U373 and DIC-C2DH-HeLa."""
     out: pathlib.Path | None = None
@@ -41,7 +44,7 @@ class _EvaluateOptions:
 
 def evaluate_result(arguments: list[str]) -> None:
     """Scores a result."""
-    options = tyro.cli(_EvaluateOptions, args=arguments, prog="cellmotion evaluate")
+    options = parse_options(_EvaluateOptions, arguments, prog="cellmotion evaluate")
     if options.out is not None and options.out.suffix not in (".json", ".csv"):
         raise InputError(f"out is {options.out}; the name of the file ends in .json or .csv.")
     sequence = _sequence(options.reference, options.result)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import pathlib
 
 import tyro
 
+from cellmotion_jax.cli.options import parse_options
+from cellmotion_jax.settings import Settings
 from cellmotion_jax.weights.catalogue import CATALOGUE
 from cellmotion_jax.weights.convert import import_weights
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _ImportOptions:
+class _ImportOptions(Settings):
     """Converts published weights of a network to a safetensors file with this library's parameter names.
 
     Every tensor of the source is checked; if one is missing, unknown or of another shape, the import stops.
@@ -32,11 +33,11 @@ class _ImportOptions:
 
 def convert_weights(arguments: list[str]) -> None:
     """Converts published weights."""
-    options = tyro.cli(
+    options = parse_options(
         _ImportOptions,
-        args=arguments,
+        arguments,
         prog="cellmotion import-weights",
-        description=f"{inspect.getdoc(_ImportOptions)}\n\nModels: {', '.join(CATALOGUE)}.",
+        more_help=f"Models: {', '.join(CATALOGUE)}.",
     )
     report = import_weights(options.source, model=options.model, out=options.out, licence=options.licence)
     print(  # noqa: T201

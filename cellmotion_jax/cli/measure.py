@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import pathlib
 
 import tyro
 
-from cellmotion_jax.cli.option_defaults import parse_options
+from cellmotion_jax.cli.options import parse_options
 from cellmotion_jax.data.label_images import open_tracked_masks
 from cellmotion_jax.data.movie import open_movie
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import require_empty_folder, written_beside
 from cellmotion_jax.pipeline.measure import MeasureSettings, draw_on_movie, measure_tracks, write_measures
+from cellmotion_jax.settings import MicronsPerPixel, Seconds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,9 +34,9 @@ class _MeasureOptions(MeasureSettings):
     for the pictures and for the pixel size."""
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
-    pixel_size_um: float | None = None
+    pixel_size_um: MicronsPerPixel | None = None
     """Side of a pixel in micrometres; needed where the files do not state it, or state a wrong value."""
-    frame_interval_s: float | None = None
+    frame_interval_s: Seconds | None = None
     """Seconds between frames. With it and the pixel size, speeds are in um/min, without them in pixels per
     frame."""
 
@@ -47,12 +46,6 @@ def measure_cells(arguments: list[str]) -> None:
     options = parse_options(_MeasureOptions, arguments, prog="cellmotion measure")
     require_empty_folder(options.out)
     interval = options.frame_interval_s
-    for name, value, unit in (
-        ("frame-interval-s", interval, "seconds"),
-        ("pixel-size-um", options.pixel_size_um, "micrometres"),
-    ):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise InputError(f"{name} is {value}; it is a positive number of {unit}.")
     movie = None
     if options.movie is not None:
         movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)

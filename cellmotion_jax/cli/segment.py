@@ -9,7 +9,7 @@ from typing import Any
 import tyro
 
 from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
-from cellmotion_jax.cli.option_defaults import parse_early, parse_options
+from cellmotion_jax.cli.options import parse_early, parse_options
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.drift.correct import CorrectedMovie, Correction, drift_corrected, write_drift
 from cellmotion_jax.data.movie_writer import write_movie
@@ -19,20 +19,21 @@ from cellmotion_jax.inference.segmenter import describe_needs
 from cellmotion_jax.pipeline.segment import open_movie_for, segment_movie
 from cellmotion_jax.pipeline.segmenters import open_segmenter
 from cellmotion_jax.report.cells import plot_overview
+from cellmotion_jax.settings import MicronsPerPixel, Positive, Settings
 
 PROG = "cellmotion segment"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _ModelOptions:
+class _ModelOptions(Settings):
     """Options that determine which settings exist, and their default values."""
 
     model: tuple[pathlib.Path, ...] = ()
-    cell_diameter: float | None = None
+    cell_diameter: Positive | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _SegmentOptions:
+class _SegmentOptions(Settings):
     """Segments the cells of every frame of a movie.
 
     Writes maskT.tif (label images, uint16; cells are numbered in each frame, not tracked), detections.csv
@@ -49,10 +50,10 @@ class _SegmentOptions:
     as an ensemble."""
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
-    cell_diameter: float | None = None
+    cell_diameter: Positive | None = None
     """Diameter of a typical cell of the movie in pixels; needed if the cells or the magnification differ from
     the training data. Frames are downsampled accordingly; they are not enlarged for smaller cells."""
-    pixel_size_um: float | None = None
+    pixel_size_um: MicronsPerPixel | None = None
     """Side of a pixel in micrometres; needed where the movie's files do not state it, or state a wrong
     value."""
     drift: Correction | None = None
@@ -64,7 +65,7 @@ class _SegmentOptions:
 
 def segment_cells(arguments: list[str]) -> None:
     """Segments the cells of a movie."""
-    early = parse_early(_ModelOptions, arguments, prog=PROG)
+    early, _ = parse_early(_ModelOptions, arguments, prog=PROG)
     if not early.model:
         more_help = "--model FILE --help lists the settings of a model."
         parse_options(_SegmentOptions, arguments, prog=PROG, more_help=more_help)

@@ -7,11 +7,13 @@ import pathlib
 
 import tyro
 
+from cellmotion_jax.cli.options import parse_options
 from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
+from cellmotion_jax.settings import Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _SimulateOptions:
+class _SimulateOptions(Settings):
     """Writes a simulated movie with its exact annotation, in the layout of the Cell Tracking Challenge."""
 
     out: pathlib.Path
@@ -22,6 +24,6 @@ class _SimulateOptions:
 
 def write_simulated(arguments: list[str]) -> None:
     """Simulates a movie and writes it."""
-    options = tyro.cli(_SimulateOptions, args=arguments, prog="cellmotion simulate")
+    options = parse_options(_SimulateOptions, arguments, prog="cellmotion simulate")
     write_simulation(simulate(options.simulation), options.out)
     print(f"Wrote {options.out}")  # noqa: T201

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from cellmotion_jax.cli.option_defaults import parse_early
+from cellmotion_jax.cli.options import parse_early
+from cellmotion_jax.settings import Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Way:
+class _Way(Settings):
     """The option that determines all other options."""
 
     by: Literal["filters", "linking"] = "filters"
@@ -17,7 +18,7 @@ class _Way:
 
 def track_cells(arguments: list[str]) -> None:
     """Tracks cells by correlation filters, or by linking the label images of neighbouring frames."""
-    if parse_early(_Way, arguments, prog="cellmotion track").by == "linking":
+    if parse_early(_Way, arguments, prog="cellmotion track")[0].by == "linking":
         from cellmotion_jax.cli.track_by_linking import link_cells
 
         link_cells(arguments)

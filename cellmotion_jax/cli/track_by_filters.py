@@ -6,13 +6,13 @@ import dataclasses
 import math
 import pathlib
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
 
 from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
-from cellmotion_jax.cli.option_defaults import parse_early, parse_options
+from cellmotion_jax.cli.options import parse_early, parse_options
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
@@ -26,6 +26,7 @@ from cellmotion_jax.methods.celltrack.tracks import write_track_table
 from cellmotion_jax.pipeline.tracking_features import TrackingModel, open_tracking_model
 from cellmotion_jax.report.live_view import LiveFrame, write_live_view
 from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
+from cellmotion_jax.settings import Count, MicronsPerPixel, NotNegative, Positive, Range, Settings
 from cellmotion_jax.tracking import (
     Centring,
     ConfidenceSettings,
@@ -43,7 +44,7 @@ PROG = "cellmotion track"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _ModelOption:
+class _ModelOption(Settings):
     """Options that determine the default values of others."""
 
     model: pathlib.Path | None = None
@@ -68,13 +69,13 @@ class _FilterOptions(StartSettings):
     by: Literal["filters", "linking"] = "filters"
     """Track cells by correlation filters, or by linking label images from frame to frame; --by linking --help
     lists the options of linking."""
-    reach: float = 0.0
+    reach: NotNegative = 0.0
     """Largest distance between the position of a track and its segment, in pixels of the image."""
     model: pathlib.Path | None = None
     """Model file of a network whose features replace the intensities: a tracking embedding (with the window,
     the filter and the motion of its training), a RecogNet or a DeepCell network from `cellmotion train`, or a
     DeepCell network or a MobileNetV2 from `cellmotion import-weights`."""
-    layers: int | None = None
+    layers: Count | None = None
     """Number of layers of the network that are used as features, each with its own filter: convolutions of
     RecogNet and DeepCell (default 4), stages of MobileNetV2 (default 3), or features and intensities of an
     embedding (default 1)."""
@@ -82,17 +83,17 @@ class _FilterOptions(StartSettings):
     """Weight of the response of each layer; default 1.0 0.5 0.2 0.2, for an embedding 1.0 1.0."""
     live: int | None = None
     """Id of a cell whose window and filter response are shown in live.gif."""
-    pixel_size_um: float | None = None
+    pixel_size_um: MicronsPerPixel | None = None
     """Side of a pixel in micrometres; needed where the movie's files do not state it, or state a wrong
     value."""
-    window: int = 48
+    window: Annotated[int, Range(1, 2**12)] = 48
     """Side of the window in which a cell is searched."""
-    scales: tuple[float, ...] = (1.0,)
+    scales: tuple[Annotated[float, Range(0.1, 10)], ...] = (1.0,)
     """Relative sizes of the window that are tried in every frame, e.g. 0.95 1 1.05 for cells that grow or
     shrink; 1 alone is a fixed size."""
-    scale_spread: float = 0.05
+    scale_spread: Positive = 0.05
     """Standard deviation of the logarithm of a cell's change of size from frame to frame."""
-    sharpness: float = 10.0
+    sharpness: NotNegative = 10.0
     """Weight of the filter response relative to the distance from the predicted position."""
     filter: LinearFilter = dataclasses.field(default_factory=LinearFilter)
     """Settings of the linear correlation filter: ridge regression from all shifts of a window to a
@@ -119,7 +120,7 @@ class _FilterOptions(StartSettings):
 
 def follow_cells(arguments: list[str]) -> None:
     """Tracks the cells of a movie and writes the result."""
-    path = parse_early(_ModelOption, arguments, prog=PROG).model
+    path = parse_early(_ModelOption, arguments, prog=PROG)[0].model
     model = None if path is None else open_tracking_model(path)
     options = parse_options(_FilterOptions, arguments, prog=PROG, defaults=_as_trained(model))
     require_empty_folder(options.out)
@@ -188,17 +189,15 @@ def _tracker(options: _FilterOptions, model: TrackingModel | None, movie: Movie)
     features, usual = _features(options, model, movie)
     weights = usual if options.layer_weights is None else options.layer_weights
     strides = features.strides
-    if len(weights) != len(strides) or not all(math.isfinite(weight) for weight in weights):
+    if len(weights) != len(strides):
         raise InputError(
             f"layer-weights are {weights}, but filters look at {len(strides)} layers; give a number for each."
         )
-    if options.window < 1 or any(options.window % stride for stride in strides):
+    if any(options.window % stride for stride in strides):
         raise InputError(
             f"window is {options.window}; on layers with samples {', '.join(map(str, strides))} pixels apart "
             f"it is a multiple of {math.lcm(*strides)}."
         )
-    if not options.scales or not all(0 < scale < math.inf for scale in options.scales):
-        raise InputError(f"scales are {options.scales}; they are positive numbers, 1 for the same size.")
     return Tracker(
         features=features,
         filter=options.kernel_filter if options.kernel else options.filter,

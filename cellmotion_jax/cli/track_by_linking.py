@@ -12,7 +12,7 @@ import tyro
 from jaxtyping import Integer
 
 from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
-from cellmotion_jax.cli.option_defaults import parse_early, parse_options
+from cellmotion_jax.cli.options import parse_early, parse_options
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie import Movie, open_movie
@@ -25,21 +25,22 @@ from cellmotion_jax.pipeline.segment import cells_of_movie, open_movie_for
 from cellmotion_jax.pipeline.segmenters import open_segmenter
 from cellmotion_jax.report.tables import write_table
 from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
+from cellmotion_jax.settings import MicronsPerPixel, Positive, Settings
 
 PROG = "cellmotion track"
 TIFF = (".tif", ".tiff")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _SegmentationOptions:
+class _SegmentationOptions(Settings):
     """Options that determine which settings exist, and their default values."""
 
     segmentation: tuple[pathlib.Path, ...] = ()
-    cell_diameter: float | None = None
+    cell_diameter: Positive | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _LinkOptions:
+class _LinkOptions(Settings):
     """Links the cells of neighbouring frames to tracks; gaps and divisions are allowed.
 
     The cells are those of given label images, or are segmented by a trained model as with `cellmotion
@@ -58,10 +59,10 @@ class _LinkOptions:
     options."""
     by: Literal["filters", "linking"] = "linking"
     """Track cells by correlation filters, or by linking label images from frame to frame."""
-    cell_diameter: float | None = None
+    cell_diameter: Positive | None = None
     """Diameter of a typical cell of the movie in pixels, for a model that was trained on cells of another
     size."""
-    pixel_size_um: float | None = None
+    pixel_size_um: MicronsPerPixel | None = None
     """Side of a pixel in micrometres; needed where the movie's files do not state it, or state a wrong
     value."""
     links: LinkSettings = dataclasses.field(default_factory=LinkSettings)
@@ -72,7 +73,7 @@ class _LinkOptions:
 
 def link_cells(arguments: list[str]) -> None:
     """Links the cells of a movie to tracks."""
-    early = parse_early(_SegmentationOptions, arguments, prog=PROG)
+    early, _ = parse_early(_SegmentationOptions, arguments, prog=PROG)
     segmenter = None
     if early.segmentation and not _is_labels(early.segmentation[0]):
         segmenter = open_segmenter(early.segmentation, cell_diameter=early.cell_diameter)

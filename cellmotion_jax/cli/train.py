@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import Any
-
-import tyro
 
 from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
 from cellmotion_jax.cli.names import closest
+from cellmotion_jax.cli.options import parse_over
 from cellmotion_jax.experiments import DEFAULT, EXPERIMENTS
 
 
@@ -24,13 +22,12 @@ def train_experiment(arguments: list[str]) -> None:
     if arguments and not arguments[0].startswith("-"):
         name = closest(arguments.pop(0), list(EXPERIMENTS), kind="experiment")
     entry = EXPERIMENTS[name]
-    experiment: Any = tyro.cli(
-        type(entry.experiment),
-        default=entry.experiment,
-        args=arguments,
+    experiment = parse_over(
+        entry.experiment,
+        arguments,
         prog=f"train.py {name}",
-        description=f"{entry.reproduces}. Other experiments: {', '.join(EXPERIMENTS)}.",
-        config=(tyro.conf.AvoidSubcommands,),
+        description=f"{entry.reproduces}. `train.py --list` names the other experiments.",
+        first=("data", "run"),
     )
     if experiment.run.folder is None:
         run = dataclasses.replace(experiment.run, folder=pathlib.Path("runs") / name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,37 +14,34 @@ import tqdm
 from jaxtyping import Array, Float, Float32, Int, Num
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.settings import Range, Settings, Side
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Tiling:
+class Tiling(Settings):
     """How an image is cut into overlapping tiles. Lengths are in pixels of the network's input."""
 
-    tile: int = 512
+    tile: Side = 512
     """Largest side of a tile, a multiple of the network's total pooling factor. Smaller images get smaller
     tiles."""
-    margin: int = 48
+    margin: Annotated[int, Range(0, 2**13)] = 48
     """Width of the border of a tile whose predictions are not used, because part of their receptive field
     lies outside of the tile."""
-    stride: int | None = None
+    stride: Side | None = None
     """Step from tile to tile. None places the tiles such that their parts inside the margins touch without
     overlap."""
-    batch_size: int = 1
+    batch_size: Annotated[int, Range(1, 4096)] = 1
     """Number of tiles per batch."""
 
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise InputError(f"tiling.batch-size is {self.batch_size}; it is at least 1.")
-        if self.margin < 0:
-            raise InputError(f"tiling.margin is {self.margin}; it is a number of pixels, at least 0.")
-        if self.tile <= 2 * self.margin:
-            raise InputError(
-                f"tiling.tile is {self.tile}; it must exceed twice the margin of {self.margin} pixels."
-            )
-        if self.stride is not None and not 1 <= self.stride <= self.tile - 2 * self.margin:
-            raise InputError(
-                f"tiling.stride is {self.stride}; it is at least 1 and, for no pixel to be left out, at most "
-                f"{self.tile - 2 * self.margin} (the tile without its margins)."
+    def check_together(self) -> None:
+        """Refuses tiles without a middle, and strides that leave gaps."""
+        middle = self.tile - 2 * self.margin
+        if middle < 1:
+            self.refuse("tile", f"it must exceed twice the margin of {self.margin} pixels")
+        if self.stride is not None and self.stride > middle:
+            self.refuse(
+                "stride",
+                f"for no pixel to be left out it is at most {middle}, the tile without its margins",
             )
 
     def stride_for(self, multiple: int) -> int:
@@ -54,12 +51,13 @@ class Tiling:
             InputError: If the tile is not such a multiple, or the step is smaller than one multiple.
         """
         if self.tile % multiple:
-            raise InputError(f"tiling.tile is {self.tile}; for this network it is a multiple of {multiple}.")
+            self.refuse("tile", f"for this network it is a multiple of {multiple}")
         wanted = self.tile - 2 * self.margin if self.stride is None else self.stride
         if wanted < multiple:
-            raise InputError(
-                f"tiles of {self.tile} pixels with margins of {self.margin} and a stride of {self.stride} "
-                f"cannot go on by {multiple} pixels, as this network needs; choose a larger tile or stride."
+            self.refuse(
+                "stride" if self.stride is not None else "tile",
+                f"with margins of {self.margin} tiles cannot go on by {multiple} pixels, as this network "
+                "needs; choose a larger one",
             )
         return wanted // multiple * multiple
 

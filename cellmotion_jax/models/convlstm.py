@@ -12,6 +12,8 @@ from flax.typing import Dtype
 from jaxtyping import Array, Float
 
 from cellmotion_jax.models.layers import conv_same
+from cellmotion_jax.models.network import Network
+from cellmotion_jax.settings import Width
 
 # Steps of the scan that are written out. XLA:CPU runs a convolution inside a loop about ten times slower than
 # outside of one; a window of the paper has 5 frames.
@@ -27,7 +29,7 @@ class ConvLSTMState(NamedTuple):
     """The long-term memory."""
 
 
-class ConvLSTM(nn.Module):
+class ConvLSTM(Network):
     r"""3 x 3 convolutional LSTM with sigmoid gates and ELU instead of tanh, as in Keras's ``ConvLSTM2D``.
 
     .. math:: (i, f, g, o) &= W_x * x_t + W_h * h_{t-1} + b \\
@@ -41,7 +43,7 @@ class ConvLSTM(nn.Module):
         Shi et al., Convolutional LSTM network, NeurIPS 2015 (without its peephole connections).
     """
 
-    filters: int
+    filters: Width
     """Channels of the state."""
     dtype: Dtype | None = None
     """Compute type; parameters stay float32."""

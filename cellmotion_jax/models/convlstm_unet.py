@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -14,6 +14,8 @@ from jaxtyping import Array, Float
 from cellmotion_jax.models.backbones.mobilenet_v2 import MobileNetV2
 from cellmotion_jax.models.convlstm import ConvLSTM, ConvLSTMState
 from cellmotion_jax.models.layers import DepthwiseConv, PointwiseConv
+from cellmotion_jax.models.network import Network
+from cellmotion_jax.settings import Range, ShareBelowOne, Width
 
 WINDOW = 5
 """Number of input frames of the paper's network, which segments the last of them."""
@@ -49,7 +51,7 @@ class SegmentationOutputs(NamedTuple):
     """Logits of background and cell, before the softmax; always float32."""
 
 
-class ConvLSTMUNet(nn.Module):
+class ConvLSTMUNet(Network):
     """Segments the last frame of a window from all frames; shared weights encode every frame.
 
     An encoder, MobileNetV2 of width 0.35, gives feature maps at 1/2, 1/4, ... of the resolution. The decoder
@@ -67,13 +69,13 @@ class ConvLSTMUNet(nn.Module):
         Gomez-de-Mariscal et al. 2021, Section 3.1, Figures 2 and 5, Tables 1 and 2.
     """
 
-    base_filters: int = Table1.B5.value.base_filters
+    base_filters: Width = Table1.B5.value.base_filters
     """Filters of the finest level; every coarser one has twice as many."""
-    levels: int = Table1.B5.value.levels
+    levels: Annotated[int, Range(1, 5)] = Table1.B5.value.levels
     """Levels of the encoder, 1 to 5."""
     recurrent: bool = True
     """Whether there is a ConvLSTM. Without it only the last frame is used."""
-    dropout: float = 0.05
+    dropout: ShareBelowOne = 0.05
     """Share of activations dropped in the decoder while training."""
     dtype: Dtype | None = None
     """Compute type, for example bfloat16; parameters stay float32."""

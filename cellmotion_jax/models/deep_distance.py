@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -12,6 +12,8 @@ from flax.typing import Dtype
 from jaxtyping import Array, Float
 
 from cellmotion_jax.models.layers import PointwiseConv, max_pool_2x2
+from cellmotion_jax.models.network import Network
+from cellmotion_jax.settings import Range, ShareBelowOne, Width
 
 
 class Task(enum.Enum):
@@ -73,7 +75,7 @@ class DistanceOutputs(NamedTuple):
     """Before it."""
 
 
-class DeepDistance(nn.Module):
+class DeepDistance(Network):
     """A U-Net with one shared encoder and one decoder for each task (Section 3.1.1, Fig. 3).
 
     Encoder levels of ``base_width * 2**level`` channels are two 3 x 3 convolutions with ReLU, dropout
@@ -89,11 +91,11 @@ class DeepDistance(nn.Module):
 
     tasks: tuple[Task, ...] = (Task.inner, Task.outer, Task.classification)
     """The decoders. The paper's DeepDistance has the first two, its extended version all three."""
-    base_width: int = 64
+    base_width: Width = 64
     """Channels of the first level."""
-    depth: int = 4
+    depth: Annotated[int, Range(1, 8)] = 4
     """Number of poolings."""
-    dropout: float = 0.2
+    dropout: ShareBelowOne = 0.2
     """Share of activations dropped between the two convolutions of a block in training."""
     batch_norm: bool = True
     """Normalise between convolution and ReLU. Not in the paper, whose batch is one tile."""

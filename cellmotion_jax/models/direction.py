@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -11,6 +11,8 @@ from jaxtyping import Array, Float
 
 from cellmotion_jax.models.backbones.inputs import InputScaling
 from cellmotion_jax.models.layers import max_pool_2x2
+from cellmotion_jax.models.network import Network
+from cellmotion_jax.settings import Range
 
 SMALLEST_IMAGE = 12  # 12 -> 8 -> 4 -> 2 -> 1.
 
@@ -45,7 +47,7 @@ class DirectionHead(nn.Module):
         return DirectionOutputs(encoding.astype(jnp.float32), concentration)
 
 
-class ProbingCNN(nn.Module):
+class ProbingCNN(Network):
     """The probing CNN of Table 1: two convolutions, two poolings, three dense layers.
 
     With images of 128 x 128 its layers have 416, 4,640, 7,373,056, 4,112 and 17 (one neuron) or 34
@@ -57,7 +59,7 @@ class ProbingCNN(nn.Module):
         Regression, Table 1.
     """
 
-    neurons: int = 2
+    neurons: Annotated[int, Range(1, 2)] = 2
     """Output neurons: 1 encodes the angle, 2 a point on the circle."""
     kappa_head: bool = False
     """Also predict the concentration of a von Mises distribution."""
@@ -91,7 +93,7 @@ class ProbingCNN(nn.Module):
         return DirectionHead(self.neurons, self.kappa_head, dtype=self.dtype, name="head")(x)
 
 
-class FineTunedCNN(nn.Module):
+class FineTunedCNN(Network):
     """A pretrained backbone under the head of Table 2: average pooling, Dense 1024, Dense 256, direction.
 
     The backbone is one of ``models.backbones``, or any Linen module called as ``backbone(images, train=...)``
@@ -106,7 +108,7 @@ class FineTunedCNN(nn.Module):
     """Feature extractor."""
     scaling: InputScaling
     """Input scaling that the weights of the backbone expect."""
-    neurons: int = 2
+    neurons: Annotated[int, Range(1, 2)] = 2
     """Output neurons: 1 encodes the angle, 2 a point on the circle."""
     kappa_head: bool = False
     """Also predict the concentration of a von Mises distribution."""

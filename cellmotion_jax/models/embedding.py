@@ -18,6 +18,9 @@ import jax.numpy as jnp
 from flax.typing import Dtype
 from jaxtyping import Array, Float
 
+from cellmotion_jax.models.network import Network
+from cellmotion_jax.settings import NotNegative, Positive, Width
+
 _MULTIPLE = 4
 """Images are padded to multiples of this: two poolings."""
 
@@ -31,15 +34,15 @@ class EmbeddingMaps(NamedTuple):
     """Log evidence that the centre of any cell lies at the pixel, up to a constant."""
 
 
-class TrackingEmbedding(nn.Module):
+class TrackingEmbedding(Network):
     """A small U-Net with two poolings, without normalisation: features of every pixel of a grid image.
 
     A window that is cut from an image and the image as a whole see the same features, up to the border.
     """
 
-    features: int = 8
+    features: Width = 8
     """Number of feature channels for the filters."""
-    base_width: int = 16
+    base_width: Width = 16
     """Channels of the first level; the others have twice as many."""
     centre: bool = True
     """Whether the network also predicts evidence for the centres of cells."""
@@ -95,16 +98,16 @@ class PairOutputs(NamedTuple):
     """Standard deviation of a cell's position around the predicted one, in grid pixels."""
 
 
-class PairEmbedding(nn.Module):
+class PairEmbedding(Network):
     """Embeds both windows of pairs; holds the three scalar parameters that are trained with the network."""
 
     embedding: TrackingEmbedding
     """The network."""
-    regularization: float = 0.01
+    regularization: Positive = 0.01
     """Lambda before training."""
-    sharpness: float = 10.0
+    sharpness: NotNegative = 10.0
     """Sharpness before training."""
-    spread: float = 6.0
+    spread: Positive = 6.0
     """Spread before training, in grid pixels."""
 
     @nn.compact

@@ -14,7 +14,7 @@ Images are what :func:`cellmotion_jax.ops.intensity.local_contrast` makes of int
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -23,6 +23,8 @@ from flax.typing import Dtype
 from jaxtyping import Array, Float
 
 from cellmotion_jax.models.layers import max_pool_2x2
+from cellmotion_jax.models.network import Network
+from cellmotion_jax.settings import Range, Settings, Width
 
 BOUNDARY, INTERIOR, BACKGROUND = range(3)
 """The classes, in the order of the published weights."""
@@ -32,12 +34,12 @@ EPSILON = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
-class Conv:
+class Conv(Settings):
     """A convolution without padding, and the ReLU after it."""
 
-    kernel: int
+    kernel: Annotated[int, Range(1, 64)]
     """Side of the kernel in pixels."""
-    width: int
+    width: Width
     """Output channels."""
 
 
@@ -75,7 +77,7 @@ class FeatureMaps(NamedTuple):
     """One map per convolution, after its ReLU, the shallowest first."""
 
 
-class FeatureNet(nn.Module):
+class FeatureNet(Network):
     r"""A patch classifier that is also a dense network (Van Valen et al. 2016).
 
     Convolutions without padding and 2 x 2 max-pools reduce a patch of ``receptive_field`` pixels to one,
@@ -101,9 +103,9 @@ class FeatureNet(nn.Module):
 
     layers: tuple[Layer, ...]
     """Convolutions and pools, such as ``FEATURE_NET_31``."""
-    dense_width: int = 200
+    dense_width: Annotated[int, Range(1, 2**16)] = 200
     """Outputs of the first dense layer."""
-    classes: int = 3
+    classes: Annotated[int, Range(2, 1000)] = 3
     """Outputs of the last one."""
     batch_norm: bool = True
     """Normalise between each layer and its ReLU."""

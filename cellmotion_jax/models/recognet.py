@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,6 +10,8 @@ from flax.typing import Dtype
 from jaxtyping import Array, Float
 
 from cellmotion_jax.models.layers import max_pool
+from cellmotion_jax.models.network import Network
+from cellmotion_jax.settings import Range, ShareBelowOne, Width
 
 
 class RecogOutputs(NamedTuple):
@@ -22,7 +24,7 @@ class RecogOutputs(NamedTuple):
     and width are halved, rounded down."""
 
 
-class RecogNet(nn.Module):
+class RecogNet(Network):
     """A classifier of nuclei; its convolutions are used as features that distinguish nuclei.
 
     Six 3 x 3 convolutions with ReLU, a max-pool after each pair, a dense layer of 1,024 neurons and one
@@ -41,15 +43,15 @@ class RecogNet(nn.Module):
         Jackson-Smith, Cell Tracking using Convolutional Neural Networks, Section 6.
     """
 
-    nuclei: int = 256
+    nuclei: Annotated[int, Range(2, 10**6)] = 256
     """Outputs, one per nucleus of the training set."""
-    widths: tuple[int, ...] = (32, 32, 64, 64, 128, 128)
+    widths: tuple[Width, ...] = (32, 32, 64, 64, 128, 128)
     """Channels of the convolutions, two for each pool."""
-    dense_width: int = 1024
+    dense_width: Annotated[int, Range(1, 2**16)] = 1024
     """Neurons of the dense layer."""
-    dropout: float = 0.25
+    dropout: ShareBelowOne = 0.25
     """Share of the activations dropped after each pool in training."""
-    dense_dropout: float = 0.5
+    dense_dropout: ShareBelowOne = 0.5
     """Share of the dense layer's activations dropped in training."""
     dtype: Dtype | None = None
     """Compute type, for example bfloat16; parameters stay float32."""

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
 from cellmotion_jax.ops.angles import heading, signed_difference
+from cellmotion_jax.settings import Count, NotNegative, Range, Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MotionSettings:
+class MotionSettings(Settings):
     """Settings of the measurement of motion."""
 
-    step_frames: int = 1
+    step_frames: Count = 1
     """Number of frames of a step; more frames reduce the noise of centroids from changes of the outline."""
-    persistence_frames: int = 8
+    persistence_frames: Annotated[int, Range(2, 10**6)] = 8
     """Number of frames over which persistence is measured."""
-    shortest_step: float = 0.5
+    shortest_step: NotNegative = 0.5
     """Smallest length in pixels of a step that has a heading."""
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for settings out of range."""
-        if self.step_frames < 1 or self.persistence_frames < 2 or not self.shortest_step >= 0:
-            raise ValueError(
-                f"step_frames is {self.step_frames}, persistence_frames {self.persistence_frames} and "
-                f"shortest_step {self.shortest_step}; at least 1, 2 and 0 are right"
-            )
 
 
 class Motion(NamedTuple):

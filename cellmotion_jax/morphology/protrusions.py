@@ -18,6 +18,7 @@ from cellmotion_jax.morphology.joining import join_pieces
 from cellmotion_jax.morphology.skeleton import skeleton_ends
 from cellmotion_jax.morphology.windows import Window, cell_windows
 from cellmotion_jax.ops.labels import number_cells
+from cellmotion_jax.settings import NotNegative, Positive, Settings
 
 # A skeleton stops about as far before the edge of the image as before the outline; its pixels are whole.
 EDGE_MARGIN = 2.0
@@ -26,16 +27,16 @@ TOUCHING_MARGIN = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProtrusionSettings:
+class ProtrusionSettings(Settings):
     """Definition of a protrusion; ``shortest_relief_um=0`` is the definition of the paper."""
 
-    shortest_um: float = 20.0
+    shortest_um: NotNegative = 20.0
     """Smallest length of the path inside the cell from its centre to a tip, including the cell body, in
     micrometres."""
-    shortest_relief_um: float = 2.0
+    shortest_relief_um: NotNegative = 2.0
     """Smallest distance by which a tip protrudes from a slender part of the cell, in micrometres; 0 accepts
     every end of the skeleton."""
-    widest_um: float = 10.0
+    widest_um: Positive = 10.0
     """Largest width of a part of a cell that counts as slender, in micrometres."""
     to_outline: bool = False
     """Move every tip from the end of the skeleton, its position in the paper, to the outline."""

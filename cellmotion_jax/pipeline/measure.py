@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import pathlib
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,7 +13,6 @@ import tqdm
 from cellmotion_jax.data.centroids import frame_centroids
 from cellmotion_jax.data.label_images import TrackedMasks
 from cellmotion_jax.data.movie import Movie
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.morphology.behaviour import CellTable, cell_table
 from cellmotion_jax.morphology.cell_shapes import CellShapes, cell_shapes
 from cellmotion_jax.morphology.motion import MotionSettings
@@ -24,26 +22,20 @@ from cellmotion_jax.report.cell_behaviour import plot_behaviour, plot_time_cours
 from cellmotion_jax.report.protrusions import plot_protrusions
 from cellmotion_jax.report.tables import write_table
 from cellmotion_jax.report.video import VideoFrame, write_video
+from cellmotion_jax.settings import Positive, Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MeasureSettings:
+class MeasureSettings(Settings):
     """Settings of the measurement of tracked cells."""
 
     protrusions: ProtrusionSettings = ProtrusionSettings()
     """Definition of a protrusion. Protrusions are measured if the pixel size is known."""
-    tip_gate_um: float = 15.0
+    tip_gate_um: Positive = 15.0
     """Largest displacement of a tip from frame to frame, relative to the centre of its cell, in micrometres;
     15 suits frames that are 15 minutes apart."""
     motion: MotionSettings = MotionSettings()
     """Settings of the measurement of motion."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for a gate that is not positive."""
-        if not (math.isfinite(self.tip_gate_um) and self.tip_gate_um > 0):
-            raise InputError(
-                f"tip-gate-um is {self.tip_gate_um}; it is a positive number of micrometres, such as 15."
-            )
 
 
 class Measures(NamedTuple):

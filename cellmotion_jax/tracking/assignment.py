@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,30 +11,26 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from cellmotion_jax.ops.fourier import first_maximum, signed_shifts
+from cellmotion_jax.settings import NotNegative, Positive, Range, Settings
 
 FORBIDDEN = 1e6
 """Cost of a forbidden pair; larger than any sum of allowed costs of one row, and exact in float32."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Exclusion:
+class Exclusion(Settings):
     """Settings of the assignment of positions to tracks by response (Jackson-Smith 2016, Section 7)."""
 
-    radius: float = 8.0
+    radius: Positive = 8.0
     """Two peaks closer than this many pixels count as one cell; half a cell on the grid."""
-    division: float = 16.0
+    division: NotNegative = 16.0
     """Largest distance in pixels from the last position of a dividing cell to its daughters."""
-    peaks: int = 3
+    peaks: Annotated[int, Range(1, 64)] = 3
     """Number of peaks of each cell's map that are candidate positions for all cells."""
-    missing: float = 8.0
+    missing: NotNegative = 8.0
     """Cost of leaving a cell unassigned, as a difference of log probability (natural logarithm) to its best
     position: a cell whose assigned position would be less likely than that counts as not found in this
     frame."""
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for settings out of range."""
-        if not (self.radius > 0 and self.peaks >= 1):
-            raise ValueError(f"radius is {self.radius} and peaks is {self.peaks}; both are positive")
 
 
 class Places(NamedTuple):

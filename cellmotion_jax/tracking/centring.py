@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cellmotion_jax.ops.fourier import signed_shifts
+from cellmotion_jax.settings import NotNegative, Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Centring:
+class Centring(Settings):
     """Settings of the correction of positions to cell centres.
 
     A filter follows the most distinct part of a cell, such as a bright nucleus, and every small error enters
@@ -19,7 +20,7 @@ class Centring:
     depend on earlier frames and does not drift.
     """
 
-    radius: float = 10.0
+    radius: NotNegative = 10.0
     """Radius in pixels around the peak in which the evidence is averaged."""
 
 

@@ -28,6 +28,7 @@ from jaxtyping import Array, Complex, Float
 
 from cellmotion_jax.ops.fourier import gaussian_target_spectrum, half_spectrum_weights, hann_window
 from cellmotion_jax.ops.numerics import map_sums
+from cellmotion_jax.settings import Positive, Settings, Share
 
 State = TypeVar("State")
 
@@ -80,7 +81,7 @@ class LinearState:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LinearFilter:
+class LinearFilter(Settings):
     r"""Ridge regression from all circular shifts of a window to a Gaussian, one filter per channel.
 
     .. math:: W^d = \frac{Y \odot \bar X^d}{\sum_i X^i \odot \bar X^i + \lambda}, \qquad
@@ -92,11 +93,11 @@ class LinearFilter:
     Bolme et al. 2010.
     """
 
-    regularization: float = 0.01
+    regularization: Positive = 0.01
     """Lambda, relative to the mean power of a normalised window over its frequencies."""
-    learning_rate: float = 0.01
+    learning_rate: Share = 0.01
     """Eta, weight of the newest window in the moving averages."""
-    sigma: float = 2.0
+    sigma: Positive = 2.0
     """Standard deviation of the Gaussian target in samples of the window."""
     normalize: bool = True
     """Whether windows are scaled to unit power; without it, the features of largest amplitude dominate."""

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 from cellmotion_jax.ops.fourier import gaussian_target_spectrum, half_spectrum_weights
+from cellmotion_jax.settings import Positive, Settings, Share
 from cellmotion_jax.tracking.correlation_filter import blend, coefficient, spectral_power, window_spectra
 
 
@@ -36,7 +37,7 @@ class KernelState:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class KernelFilter:
+class KernelFilter(Settings):
     r"""Kernel ridge regression with a Gaussian kernel over all circular shifts of a window.
 
     .. math:: k^{xz} = \exp \Big( -\frac{1}{\sigma_k^2 P} \big( \|x\|^2 + \|z\|^2 - 2 \mathcal F^{-1}
@@ -47,13 +48,13 @@ class KernelFilter:
     Numerator and denominator are averaged separately (Danelljan et al. 2014, Section 4.1).
     """
 
-    bandwidth: float = 0.5
+    bandwidth: Positive = 0.5
     """Standard deviation of the kernel, sigma_k, in units of a normalised window's feature."""
-    regularization: float = 1e-4
+    regularization: Positive = 1e-4
     """Lambda."""
-    learning_rate: float = 0.01
+    learning_rate: Share = 0.01
     """Eta, weight of the newest window in the moving averages."""
-    sigma: float = 2.0
+    sigma: Positive = 2.0
     """Standard deviation of the Gaussian target in samples of the window."""
     normalize: bool = True
     """Whether windows are scaled to unit power; without it, the bandwidth is in the unit of the features."""

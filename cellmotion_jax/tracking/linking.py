@@ -7,7 +7,6 @@ valid within its frame. Gaps, divisions and merges are not handled here; see `in
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import NamedTuple, TypeVar
 
 import jax
@@ -16,25 +15,20 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Integer
 
+from cellmotion_jax.settings import Positive, Settings, ShareBelowOne
+
 Values = TypeVar("Values", jax.Array, np.ndarray)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LinkCost:
+class LinkCost(Settings):
     """Cost of a link between two instances; lengths are relative to the cell diameter."""
 
-    similarity: float = 0.5
+    similarity: ShareBelowOne = 0.5
     """Weight of the similarity, in [0, 1); the weight of the distance is 1 minus this."""
-    reach: float = 1.5
+    reach: Positive = 1.5
     """Largest displacement of a cell from frame to frame if its instances do not overlap, in mean diameters
     of the two."""
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for settings out of range."""
-        if not (0 <= self.similarity < 1 and 0 < self.reach < math.inf):
-            raise ValueError(
-                f"similarity is {self.similarity} and reach {self.reach}; [0, 1) and above 0 is right"
-            )
 
     def __call__(self, similarity: Values, distance: Values, diameter: Values) -> Values:
         r"""Cost of every pair; pairs with a cost below 1 may be linked.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from cellmotion_jax.ops.fourier import peak_shifts
+from cellmotion_jax.settings import NotNegative, Range, Settings, Share
 from cellmotion_jax.tracking.correlation_filter import CorrelationFilter
 from cellmotion_jax.tracking.features import Features
 from cellmotion_jax.tracking.hierarchical import respond_levels
@@ -19,15 +20,15 @@ RING = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)], np.float32)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Redetection:
+class Redetection(Settings):
     """Settings of the search for lost cells."""
 
-    tracks: int = 4
+    tracks: Annotated[int, Range(1, 4096)] = 4
     """Number of tracks that are searched per frame, those lost for the longest time first; each needs nine
     windows."""
-    accept: float = 0.4
+    accept: Share = 0.4
     """Smallest response at which a position is accepted as that of the cell."""
-    apart: float = 8.0
+    apart: NotNegative = 8.0
     """Smallest allowed distance in pixels of the new position from every track that is not lost."""
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+import math
+from typing import Annotated, Any, NamedTuple
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from cellmotion_jax.settings import Count, NotNegative, Positive, Range, Settings, Share, Side
 from cellmotion_jax.tracking.assignment import Exclusion
 from cellmotion_jax.tracking.centring import Centring
 from cellmotion_jax.tracking.correlation_filter import CorrelationFilter, LinearFilter
@@ -19,48 +21,43 @@ from cellmotion_jax.tracking.redetection import Redetection
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Motion:
+class Motion(Settings):
     """Motion prior: a Gaussian around the position predicted from past displacements (Section 7)."""
 
-    spread: float = 6.0
+    spread: Annotated[float, Range(0.1, math.inf)] = 6.0
     """Standard deviation of the displacement from the predicted position in pixels; infinite for no prior."""
-    momentum: float = 0.5
+    momentum: Share = 0.5
     """Share of the mean velocity in the prediction; 0 predicts the last position."""
-    smoothing: float = 0.5
+    smoothing: Share = 0.5
     """Weight of the newest displacement in the moving average of the velocity."""
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for a spread below 0.1 pixels."""
-        if not self.spread >= 0.1:
-            raise ValueError(f"spread is {self.spread}; it is at least 0.1 pixels, or infinite")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ConfidenceSettings:
+class ConfidenceSettings(Settings):
     """Thresholds on the confidence and response of a track: when it is lost, when it learns, when it ends."""
 
-    lost: float = 0.2
+    lost: Share = 0.2
     """Confidence below which a track is reported lost. The belief in a frame is the response divided by the
     mean response of the track, minus the penalty of the displacement. The confidence is the lowest belief of
     the track so far, unless ``recovery`` or a re-detection raises it: after a jump to another cell it stays
     low, although the filter soon responds to the new cell. A frame in which the cell was not found is
     reported lost too, and does not change the confidence."""
-    jump: float = 0.05
+    jump: NotNegative = 0.05
     """Reduction of the belief by a displacement of one `Motion.spread` from the last position; it grows with
     the square of the displacement."""
-    smoothing: float = 0.2
+    smoothing: Share = 0.2
     """Weight of the newest response in the moving average of a track's response."""
-    recovery: float = 0.0
+    recovery: Share = 0.0
     """Share of the difference to the present belief by which the confidence rises per frame."""
-    pause: float = 0.1
+    pause: Share = 0.1
     """Response below which the filter does not learn in this frame."""
-    patience: int | None = None
+    patience: Count | None = None
     """Number of consecutive frames in which the cell was not found, or its response was below ``pause``,
     after which a track ends; None for never."""
 
 
 @flax.struct.dataclass
-class Tracker:
+class Tracker(Settings):
     """Configuration of a tracker; a pytree whose leaves are the parameters of the features.
 
     Attributes:
@@ -84,12 +81,12 @@ class Tracker:
     features: Features = Intensity()
     filter: CorrelationFilter = flax.struct.field(pytree_node=False, default=LinearFilter())
     weights: tuple[float, ...] = flax.struct.field(pytree_node=False, default=(1.0,))
-    size: int = flax.struct.field(pytree_node=False, default=48)
-    sharpness: float = flax.struct.field(pytree_node=False, default=10.0)
+    size: Side = flax.struct.field(pytree_node=False, default=48)
+    sharpness: NotNegative = flax.struct.field(pytree_node=False, default=10.0)
     motion: Motion = flax.struct.field(pytree_node=False, default=Motion())
-    scales: tuple[float, ...] = flax.struct.field(pytree_node=False, default=(1.0,))
-    scale_spread: float = flax.struct.field(pytree_node=False, default=0.05)
-    scale_samples: float = flax.struct.field(pytree_node=False, default=30.0)
+    scales: tuple[Positive, ...] = flax.struct.field(pytree_node=False, default=(1.0,))
+    scale_spread: Positive = flax.struct.field(pytree_node=False, default=0.05)
+    scale_samples: Positive = flax.struct.field(pytree_node=False, default=30.0)
     exclusion: Exclusion | None = flax.struct.field(pytree_node=False, default=None)
     centring: Centring | None = flax.struct.field(pytree_node=False, default=Centring())
     redetection: Redetection | None = flax.struct.field(pytree_node=False, default=None)

@@ -7,11 +7,22 @@ import enum
 import itertools
 import pathlib
 from collections.abc import Sequence
+from typing import Annotated
 
 import jax.numpy as jnp
 import optax
 
-from cellmotion_jax.errors import InputError
+from cellmotion_jax.settings import (
+    Count,
+    NotNegative,
+    Positive,
+    Range,
+    Seed,
+    Settings,
+    Share,
+    ShareBelowOne,
+    WholeFromZero,
+)
 
 
 class Precision(enum.Enum):
@@ -22,19 +33,19 @@ class Precision(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Phase:
+class Phase(Settings):
     """A phase of training with one learning-rate schedule and one set of frozen parameters."""
 
-    steps: int | None = None
+    steps: Count | None = None
     """Number of optimiser updates; give either steps or epochs."""
-    epochs: int | None = None
+    epochs: Count | None = None
     """Number of passes over the training samples; where several members train together, over the largest
     training split."""
-    learning_rate: float = 1e-3
+    learning_rate: NotNegative = 1e-3
     """Peak learning rate."""
-    warmup_steps: int = 0
+    warmup_steps: WholeFromZero = 0
     """Updates over which the rate rises linearly from zero to its peak."""
-    final_fraction: float = 1.0
+    final_fraction: Share = 1.0
     """The rate follows a cosine down to this fraction of its peak; 1 keeps it constant."""
     frozen: tuple[str, ...] = ()
     """Paths of parameters that are not trained, for example `backbone` or `head/direction`. Their modules run
@@ -42,26 +53,15 @@ class Phase:
     fixed_statistics: tuple[str, ...] = ()
     """Paths of modules whose parameters are trained, but whose batch-normalisation statistics stay fixed.
     Useful for a pretrained encoder when batches are too small to estimate these statistics."""
-    statistics_momentum: float | None = None
+    statistics_momentum: ShareBelowOne | None = None
     """Momentum of the running statistics of batch normalisation. None uses the value of the network, which
     its authors chose for very many updates (MobileNetV2: 0.999); for a training of a few hundred updates 0.9
     is suitable."""
 
-    def __post_init__(self) -> None:
-        """Raises InputError for a phase without updates, or with both steps and epochs."""
+    def check_together(self) -> None:
+        """Refuses a phase with both steps and epochs, or neither."""
         if (self.steps is None) == (self.epochs is None):
-            raise InputError(
-                f"phases.steps is {self.steps} and phases.epochs is {self.epochs}; give one of them, "
-                "and None for the other."
-            )
-        for name in ("steps", "epochs"):
-            length = getattr(self, name)
-            if length is not None and length < 1:
-                raise InputError(f"phases.{name} is {length}; a phase needs at least 1.")
-        if self.statistics_momentum is not None and not 0 <= self.statistics_momentum < 1:
-            raise InputError(
-                f"phases.statistics-momentum is {self.statistics_momentum}; it must be in [0, 1)."
-            )
+            self.refuse("steps", f"and epochs is {self.epochs}: give one of them, and none for the other")
 
     def in_steps(self, *, samples: int, batch_size: int) -> Phase:
         """The same phase with its length in updates; a batch may contain samples of two epochs."""
@@ -79,16 +79,16 @@ class Phase:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AdamW:
+class AdamW(Settings):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
 
-    b1: float = 0.9
+    b1: ShareBelowOne = 0.9
     """Decay of the first moment."""
-    b2: float = 0.999
+    b2: ShareBelowOne = 0.999
     """Decay of the second moment."""
-    weight_decay: float = 0.0
+    weight_decay: NotNegative = 0.0
     """Decoupled weight decay; 0 is plain Adam."""
-    clip_norm: float = 1.0
+    clip_norm: Positive = 1.0
     """Gradients are scaled down to this global norm."""
 
     def build(self, schedule: optax.Schedule) -> optax.GradientTransformation:
@@ -100,15 +100,15 @@ class AdamW:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AdaDelta:
+class AdaDelta(Settings):
     """AdaDelta: updates scaled by the ratio of past updates to past gradients (Zeiler 2012).
 
     The learning rate of a phase multiplies the updates; 1 is the published method.
     """
 
-    rho: float = 0.95
+    rho: ShareBelowOne = 0.95
     """Decay of both running means."""
-    epsilon: float = 1e-6
+    epsilon: Annotated[float, Range(1e-20, 1)] = 1e-6
     """Constant added to both running means before the square root; it determines the size of the first
     updates."""
 
@@ -121,33 +121,23 @@ Optimizer = AdamW | AdaDelta
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(Settings):
     """Settings of a run: batch size, seed, evaluation, checkpoints, early stopping, folder."""
 
-    batch_size: int = 32
+    batch_size: Annotated[int, Range(1, 2**16)] = 32
     """Samples per update (and per member, where several train together)."""
-    seed: int = 0
+    seed: Seed = 0
     """Random seed of initialisation, sampling order, augmentation and splits."""
-    log_every: int = 20
+    log_every: Count = 20
     """Updates between log rows; metrics stay on the device in between."""
-    evaluate_every: int = 100
+    evaluate_every: Count = 100
     """Updates between evaluations on the validation samples."""
-    checkpoint_every: int = 200
+    checkpoint_every: Count = 200
     """Updates between checkpoints; the last update is always saved."""
-    patience: int | None = None
+    patience: Count | None = None
     """Evaluations without improvement after which the run stops; None trains to the end."""
     folder: pathlib.Path | None = None
     """Where checkpoints, logs and pictures go; runs/EXPERIMENT by default. A run found there is resumed."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for intervals that are not positive."""
-        for name in ("batch_size", "log_every", "evaluate_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise InputError(
-                    f"run.{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1."
-                )
-        if self.patience is not None and self.patience < 1:
-            raise InputError(f"run.patience is {self.patience}; it must be at least 1, or None.")
 
 
 # Fields that may change between a run and its resumption: they do not alter what is computed.

@@ -17,8 +17,8 @@ import jax
 import numpy as np
 
 from cellmotion_jax.data.pipeline import Source, member_batches
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.report.figures import plot_curves
+from cellmotion_jax.settings import Settings
 from cellmotion_jax.training.checkpoint import check_same_configuration
 from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Optimizer, Phase, Precision, Run
 from cellmotion_jax.training.loop import Evaluate, fit
@@ -27,7 +27,7 @@ from cellmotion_jax.training.step import Augment, Objective
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Experiment(abc.ABC):
+class Experiment(Settings, abc.ABC):
     """The settings that all experiments have; a method adds its own, with other defaults."""
 
     optimizer: Optimizer = AdamW()
@@ -39,9 +39,10 @@ class Experiment(abc.ABC):
     run: Run = Run()
     """Settings of the run: batch size, seed, evaluation, checkpoints, folder."""
 
-    def __post_init__(self) -> None:
-        """Raises InputError if there is no phase."""
-        require_some(self, "phases")
+    def check_together(self) -> None:
+        """Refuses a training without a phase."""
+        if not self.phases:
+            self.refuse("phases", "name at least one")
 
     @abc.abstractmethod
     def train(self) -> None:
@@ -167,18 +168,3 @@ def variables_of(best: Best, *, member: int = 0) -> dict[str, Any]:
     """The best ``params`` and ``batch_stats`` of a member, as NumPy arrays."""
     variables = {"params": best.params, "batch_stats": best.batch_stats}
     return jax.tree.map(lambda leaf: np.asarray(leaf[member]), variables)
-
-
-def require_some(experiment: Experiment, *names: str) -> None:
-    """Raises InputError for settings with an empty list where something is required.
-
-    Args:
-        experiment: The settings.
-        names: Names of the tuples that must not be empty.
-
-    Raises:
-        InputError: If one is empty.
-    """
-    for name in names:
-        if getattr(experiment, name) == ():
-            raise InputError(f"{name} is empty; name at least one.")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Int32, Integer
@@ -32,28 +32,24 @@ from cellmotion_jax.inference.linking.frames import (
 from cellmotion_jax.inference.linking.gaps import NO_CANDIDATES, Candidates, gap_candidates, join_segments
 from cellmotion_jax.inference.linking.tracks import number_chains, tracks_of_links
 from cellmotion_jax.ops.labels import NumberedCells, number_cells
+from cellmotion_jax.settings import Range, Settings
 from cellmotion_jax.tracking.linking import LinkCost
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LinkSettings:
+class LinkSettings(Settings):
     """Settings of linking."""
 
     cost: LinkCost = LinkCost()
     """Cost of links from frame to frame, across gaps, and of merges."""
     division: LinkCost = LinkCost(reach=0.5)
     """Cost of divisions; the distance is from the mother to the midpoint of the daughters."""
-    longest_gap: int = 2
+    longest_gap: Annotated[int, Range(0, 10**6)] = 2
     """Largest number of consecutive frames in which a cell may be missed without ending its track."""
     divisions: bool = True
     """Whether a cell that appears may be the daughter of a neighbouring cell."""
     merges: bool = False
     """Whether a cell that disappears may have merged with a neighbouring cell."""
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for a negative ``longest_gap``."""
-        if self.longest_gap < 0:
-            raise ValueError(f"longest_gap is {self.longest_gap}; it is at least 0")
 
 
 class Links(NamedTuple):

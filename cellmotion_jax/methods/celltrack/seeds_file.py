@@ -26,10 +26,11 @@ from cellmotion_jax.methods.celltrack.seeds import (
     typical_diameter,
 )
 from cellmotion_jax.methods.celltrack.track_movie import Detect
+from cellmotion_jax.settings import Positive, Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StartSettings:
+class StartSettings(Settings):
     """Settings for the start of tracks: which cells are tracked, and where they begin."""
 
     start: pathlib.Path | None = None
@@ -46,7 +47,7 @@ class StartSettings:
     segmentation: pathlib.Path | None = None
     """Folder of label images of all frames that are segmented but not tracked, as `cellmotion segment` writes
     them. The result maskT.tif then holds these segments with the ids of the tracks, instead of discs."""
-    cell_diameter: float | None = None
+    cell_diameter: Positive | None = None
     """Diameter of a typical cell in pixels; default is the median over the masks in which tracks begin, which
     is too small if the masks are only markers."""
 

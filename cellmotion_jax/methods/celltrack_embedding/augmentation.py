@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack_embedding.pairs import FARTHEST
 from cellmotion_jax.ops.warp import affine_warp
+from cellmotion_jax.settings import Exponent, NotNegative, Settings
 
 NETWORK_SIDE = 64
 """Rows and columns of the network's input: the window of the filter and its surroundings."""
@@ -21,7 +21,7 @@ down."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PairAugmentation:
+class PairAugmentation(Settings):
     """Random position, scale and brightness, the same for both windows, and random errors of the tracker.
 
     The tracker learns and applies a filter on windows around whole pixels near the estimated position of the
@@ -30,31 +30,22 @@ class PairAugmentation:
 
     turns: bool = True
     """Turn by a random quarter and mirror in half of the cases."""
-    scale: float = 0.2
+    scale: Exponent = 0.2
     """Largest change of scale either way, in half of the pairs: lengths are multiplied by its exponential."""
-    contrast: float = 0.3
+    contrast: Exponent = 0.3
     """Standard deviation of the logarithm of a common factor of both windows."""
-    brightness: float = 0.1
+    brightness: NotNegative = 0.1
     """Standard deviation of a common shift of brightness, in units of the compressed intensity."""
-    bleaching: float = 0.05
+    bleaching: Exponent = 0.05
     """Standard deviation of the logarithm of a further factor of the second window."""
-    noise: float = 0.1
+    noise: NotNegative = 0.1
     """Largest standard deviation of white noise."""
-    place_error: float = 0.7
+    place_error: NotNegative = 0.7
     """Standard deviation, along each axis, of the error of the position at which the filter is learned, in
     grid pixels."""
-    prediction_error: float = 1.5
+    prediction_error: NotNegative = 1.5
     """Standard deviation, along each axis, of the error of the cell's position one frame before, in grid
     pixels."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for ranges that are negative or not finite."""
-        for field in dataclasses.fields(self):
-            if not 0 <= getattr(self, field.name) < float("inf"):
-                raise InputError(
-                    f"augmentation.{field.name.replace('_', '-')} is {getattr(self, field.name)}; it is a "
-                    "number from 0 on."
-                )
 
     def __call__(self, key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
         """Cuts the input of the network from stored pairs [batch, ...] of `records.PairSource`.

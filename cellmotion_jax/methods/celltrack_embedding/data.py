@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
@@ -15,10 +15,11 @@ from cellmotion_jax.data.simulate import Look, Simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack_embedding.pairs import PairSettings
 from cellmotion_jax.methods.celltrack_embedding.records import PairOrigin, PairSource, pair_source
+from cellmotion_jax.settings import Range, Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EmbeddingData:
+class EmbeddingData(Settings):
     """Settings of the sources of pairs; every source gives the same number of pairs."""
 
     movies: tuple[pathlib.Path, ...] = ()
@@ -29,17 +30,15 @@ class EmbeddingData:
     """Settings of simulated movies of whole cells."""
     nuclei: Simulation = Simulation(look=Look.NUCLEI, frames=24, cells=40)
     """Settings of simulated movies of nuclei."""
-    simulated: int = 2
+    simulated: Annotated[int, Range(0, 10**5)] = 2
     """Number of simulated movies of each of the two kinds; 0 for none."""
     pairs: PairSettings = PairSettings()
     """Settings of the pairs: sizes, and number per source."""
 
-    def __post_init__(self) -> None:
-        """Raises InputError for settings without a source."""
-        if self.simulated < 0:
-            raise InputError(f"data.simulated is {self.simulated}; it is a number of movies from 0 on.")
+    def check_together(self) -> None:
+        """Refuses settings without a source."""
         if not (self.movies or self.stills or self.simulated):
-            raise InputError("data.simulated is 0 and neither movies nor stills are given; name a source.")
+            self.refuse("simulated", "without movies and stills it must be at least 1")
 
 
 class EmbeddingSamples(NamedTuple):

@@ -7,7 +7,6 @@ import pathlib
 
 import numpy as np
 
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import write_csv
 from cellmotion_jax.methods.celltrack_embedding.augmentation import PairAugmentation
 from cellmotion_jax.methods.celltrack_embedding.data import (
@@ -24,6 +23,7 @@ from cellmotion_jax.methods.celltrack_embedding.model_file import EmbeddingModel
 from cellmotion_jax.methods.celltrack_embedding.objective import EmbeddingObjective
 from cellmotion_jax.models.embedding import LEARNED_NUMBERS, PairEmbedding, TrackingEmbedding
 from cellmotion_jax.report.tracking_pairs import plot_pairs
+from cellmotion_jax.settings import Settings, Width
 from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
@@ -41,23 +41,15 @@ PICTURES = 12
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EmbeddingNetwork:
+class EmbeddingNetwork(Settings):
     """The size of the network; see `models.embedding.TrackingEmbedding`."""
 
-    features: int = 8
+    features: Width = 8
     """Number of feature channels for the filters."""
-    base_width: int = 16
+    base_width: Width = 16
     """Channels of the first level; the two others have twice as many."""
     centre: bool = True
     """Whether the network also predicts the centres of all cells; off for the ablation."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for sizes that are not positive."""
-        for name in ("features", "base_width"):
-            if getattr(self, name) < 1:
-                raise InputError(
-                    f"network.{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1."
-                )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 from cellmotion_jax.models.embedding import TrackingEmbedding
+from cellmotion_jax.settings import LARGEST, NotNegative, Positive, Range, Settings
 from cellmotion_jax.weights.model_file import ModelFormat, restore
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class EmbeddingModel:
+class EmbeddingModel(Settings):
     """A trained embedding with the settings of its training that a tracker needs."""
 
     network: TrackingEmbedding
     """The network."""
     variables: dict[str, Any]
     """``params`` of the network."""
-    diameter: float
+    diameter: Positive
     """Diameter of a typical cell in grid pixels; see `methods.celltrack.grid.grid_zoom`."""
-    window: int
+    window: Annotated[int, Range(8, 56)]
     """Side of the filter's window in grid pixels."""
-    filter_sigma: float
+    filter_sigma: Positive
     """Standard deviation of the Gaussian target of the filters, in grid pixels."""
-    regularization: float
+    regularization: Positive
     """Lambda of the filters."""
-    sharpness: float
+    sharpness: NotNegative
     """Factor from response to log probability."""
-    spread: float
+    spread: Annotated[float, Range(0.1, LARGEST)]
     """Standard deviation of a cell's position around the predicted one, in grid pixels."""
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.losses import place_cross_entropy
 from cellmotion_jax.models.embedding import LEARNED_NUMBERS, PairOutputs
 from cellmotion_jax.ops.fourier import peak_shifts, signed_shifts
 from cellmotion_jax.ops.numerics import masked_mean, safe_norm
+from cellmotion_jax.settings import Positive, Range, Settings
 from cellmotion_jax.tracking.correlation_filter import LinearFilter
 
 
@@ -28,7 +28,7 @@ class PlaceMaps(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EmbeddingObjective:
+class EmbeddingObjective(Settings):
     """Cross entropy of a cell's position in the second window, with a filter learned in the first one.
 
     The filter is `tracking.correlation_filter.LinearFilter` in closed form, so that the gradient reaches the
@@ -37,23 +37,18 @@ class EmbeddingObjective:
     with learned spread around the predicted position.
     """
 
-    window: int = 48
+    window: Annotated[int, Range(8, 56)] = 48
     """Side of the filter's window in grid pixels; the tracker's must be the same."""
-    filter_sigma: float = 1.5
+    filter_sigma: Positive = 1.5
     """Standard deviation of the Gaussian target of the filter, in grid pixels."""
-    place_sigma: float = 1.0
+    place_sigma: Positive = 1.0
     """Standard deviation of the Gaussian around the true position, the target of the cross entropy, in grid
     pixels."""
 
-    def __post_init__(self) -> None:
-        """Raises InputError for windows that are odd or not 8 to 56 wide, and Gaussians without width."""
-        if not 8 <= self.window <= 56 or self.window % 2:
-            raise InputError(f"objective.window is {self.window}; it must be even, from 8 to 56.")
-        for name in ("filter_sigma", "place_sigma"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(
-                    f"objective.{name.replace('_', '-')} is {getattr(self, name)}; it must be positive."
-                )
+    def check_together(self) -> None:
+        """Refuses odd windows."""
+        if self.window % 2:
+            self.refuse("window", "it must be even")
 
     def maps(self, outputs: PairOutputs, batch: Mapping[str, Array]) -> PlaceMaps:
         """Learns a filter in every first window and returns the maps of the second window."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Real
@@ -14,6 +14,7 @@ from cellmotion_jax.data.ctc import CtcSequence
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack.grid import CELL_DIAMETER, grid_frame, grid_zoom, points_to_grid
 from cellmotion_jax.methods.celltrack.seeds import seeds_from_labels
+from cellmotion_jax.settings import Count, Positive, Range, Settings
 
 FARTHEST = 12.0
 """Largest distance along each axis from the cell to the centre of the second window, in grid pixels."""
@@ -22,27 +23,19 @@ _HELD_OUT = 0.15
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PairSettings:
+class PairSettings(Settings):
     """Size and number of the pairs."""
 
-    diameter: float = CELL_DIAMETER
+    diameter: Positive = CELL_DIAMETER
     """Diameter of a typical cell in grid pixels."""
-    side: int = 80
+    side: Annotated[int, Range(64, 2**12)] = 80
     """Rows and columns of a window, in grid pixels."""
-    train: int = 1500
+    train: Count = 1500
     """Number of training pairs per source."""
-    held_out: int = 96
+    held_out: Count = 96
     """Number of held-out pairs per source, which show other cells."""
-    largest_gap: int = 6
+    largest_gap: Annotated[int, Range(1, 10**6)] = 6
     """Largest number of frames between the two windows of a pair; most pairs are closer."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for settings without pairs or pixels."""
-        for name, least in (("side", 64), ("train", 1), ("held_out", 1), ("largest_gap", 1)):
-            if getattr(self, name) < least:
-                raise InputError(
-                    f"pairs.{name.replace('_', '-')} is {getattr(self, name)}; it must be at least {least}."
-                )
 
 
 class CellPair(NamedTuple):

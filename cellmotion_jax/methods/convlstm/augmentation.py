@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.ops.sampling import draw_pixel
 from cellmotion_jax.ops.warp import affine_warp, similarity_matrix
+from cellmotion_jax.settings import Exponent, NotNegative, Range, Settings
 
 LARGEST_WEIGHT = 1e12
 """Largest allowed weight; its product with the number of pixels of a frame is still a finite float32."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PatchSampling:
+class PatchSampling(Settings):
     """Transforms whole windows of frames at random and cuts a patch around a random pixel (Section 3.1).
 
     Since the transform precedes the cut, pixels from outside of the patch are real image content, not zeros
@@ -28,33 +29,23 @@ class PatchSampling:
     changes are the "no sampling" of Appendix B.4.
     """
 
-    patch: int = 128
+    patch: Annotated[int, Range(32, 2**14)] = 128
     """Rows and columns of a patch in (downsampled) pixels; 512 in the paper."""
-    weight: float = 50_000.0
+    weight: Annotated[float, Range(0, LARGEST_WEIGHT)] = 50_000.0
     """Ratio of the probabilities that a cell pixel and a background pixel become the centre of a patch;
     50,000 in the paper, 500,000 in the authors' configuration, 1 for uniform sampling."""
     mirror: bool = True
     """Mirror in half of the cases."""
-    rotation: float = 1.0
+    rotation: NotNegative = 1.0
     """Largest rotation either way, as a fraction of half a turn."""
-    scale: float = 0.2
+    scale: Exponent = 0.2
     """Largest change of scale either way: lengths are multiplied by the exponential of it."""
-    contrast: float = 0.2
+    contrast: Exponent = 0.2
     """Largest change of contrast either way: the image is multiplied by the exponential of it."""
-    brightness: float = 0.2
+    brightness: NotNegative = 0.2
     """Largest shift of brightness either way; the percentiles of a frame are at -1 and 1."""
-    noise: float = 0.05
+    noise: NotNegative = 0.05
     """Largest standard deviation of white noise, on the same scale."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for values out of range."""
-        for name in ("weight", "rotation", "scale", "contrast", "brightness", "noise"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"sampling.{name} is {getattr(self, name)}; it is a number from 0 on.")
-        if self.weight > LARGEST_WEIGHT:
-            raise InputError(f"sampling.weight is {self.weight}; it is at most {LARGEST_WEIGHT:g}.")
-        if self.patch < 32:
-            raise InputError(f"sampling.patch is {self.patch}; the network needs 32 pixels a side at least.")
 
     def __call__(self, key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
         """Cuts a patch from every window.

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from cellmotion_jax.data.annotated import AnnotatedImage, ImageSplit, median_cell_diameter
 from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.data.image_split import image_split
 from cellmotion_jax.data.pipeline import Source
 from cellmotion_jax.data.simulate import Simulation
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.convlstm.records import window_source
 from cellmotion_jax.models.convlstm_unet import WINDOW
+from cellmotion_jax.settings import Downsample, Range, Settings
 
 NETWORK_DIAMETER = 32.0
 """Cell diameter in pixels after downsampling; small enough to train in minutes on two cores."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ConvLSTMData:
+class ConvLSTMData(Settings):
     """Settings of the sources of movies and of their preprocessing."""
 
     root: pathlib.Path | None = None
@@ -28,19 +28,13 @@ class ConvLSTMData:
     and `masks`, single images that are repeated as frames; None simulates movies."""
     simulation: Simulation = Simulation(frames=12, cells=12, height=512, width=512)
     """Settings of the simulation, if there is no root."""
-    movies: int = 6
+    movies: Annotated[int, Range(3, 10**5)] = 6
     """Number of simulated movies; the last is for testing, the one before it for validation."""
-    window: int = WINDOW
+    window: Annotated[int, Range(1, 1000)] = WINDOW
     """Number of frames in the input of the network, which segments the last of them."""
-    downsample: int | None = None
+    downsample: Downsample | None = None
     """Frames are averaged over blocks of this side before anything else; None: the whole number that brings
     the median cell nearest to 32 pixels; 1 in the paper."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for windows without frames and blocks without pixels."""
-        for name in ("window", "downsample"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise InputError(f"data.{name} is {getattr(self, name)}; it must be at least 1.")
 
 
 class ConvLSTMSamples(NamedTuple):

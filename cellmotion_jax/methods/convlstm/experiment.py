@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import pathlib
-from typing import Any
+from typing import Annotated, Any
 
 import flax.traverse_util
 
@@ -21,12 +21,12 @@ from cellmotion_jax.methods.convlstm.objective import ConvLSTMObjective
 from cellmotion_jax.methods.convlstm.results import write_results
 from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet, Table1
+from cellmotion_jax.settings import Range, Settings, ShareBelowOne, Width, named
 from cellmotion_jax.training.config import Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
     Experiment,
     open_run,
-    require_some,
     train_network,
     training_data,
     variables_of,
@@ -39,26 +39,17 @@ ENCODER = "mobilenet-v2-0.35"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ConvLSTMNetwork:
+class ConvLSTMNetwork(Settings):
     """The size of the network; see `models.convlstm_unet.ConvLSTMUNet`."""
 
-    base_filters: int = 16
+    base_filters: Width = 16
     """Filters of the finest level and of the ConvLSTM; 16, 25 or 50 in the paper."""
-    levels: int = 4
+    levels: Annotated[int, Range(1, 5)] = 4
     """Levels of the encoder, 3 to 5 in the paper."""
     recurrent: bool = True
     """Whether there is a ConvLSTM; without it every frame is segmented independently."""
-    dropout: float = 0.05
+    dropout: ShareBelowOne = 0.05
     """Dropout rate in the decoder."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for sizes out of range."""
-        if self.base_filters < 1:
-            raise InputError(f"network.base-filters is {self.base_filters}; it must be at least 1.")
-        if not 1 <= self.levels <= 5:
-            raise InputError(f"network.levels is {self.levels}; the encoder has 1 to 5.")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"network.dropout is {self.dropout}; it is a share in [0, 1).")
 
 
 SHORT_TWO_STEPS = (
@@ -101,17 +92,19 @@ class ConvLSTMExperiment(Experiment):
     """Tiling of whole frames for the test."""
     run: Run = Run(batch_size=2, evaluate_every=50, checkpoint_every=100)
 
-    def __post_init__(self) -> None:
-        """Raises InputError for settings that leave nothing to do or contradict each other."""
-        super().__post_init__()
-        require_some(self, "memory")
+    def check_together(self) -> None:
+        """Refuses settings that leave nothing to do or contradict each other."""
+        super().check_together()
+        if not self.memory:
+            self.refuse("memory", "name at least one")
         multiple = self._module().multiple
         if self.sampling.patch % multiple:
-            raise InputError(
-                f"sampling.patch is {self.sampling.patch}; with network.levels {self.network.levels} it must "
-                f"be a multiple of {multiple}."
+            self.refuse(
+                "sampling.patch",
+                f"with network.levels {self.network.levels} it must be a multiple of {multiple}",
             )
-        self.tiling.stride_for(SMALLEST_IMAGE)
+        with named("tiling"):
+            self.tiling.stride_for(SMALLEST_IMAGE)
 
     def train(self) -> None:
         """See `Experiment`."""

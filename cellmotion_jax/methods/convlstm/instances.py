@@ -14,6 +14,7 @@ from skimage.segmentation import watershed
 from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.metrics import match_frame, segmentation_score
+from cellmotion_jax.settings import Count, NotNegative, Settings, Share, WholeFromZero
 
 SMALLEST_SHARE = 0.1
 """Smallest area of a cell and of a hole, as a share of the area of a disc with the median diameter."""
@@ -25,19 +26,19 @@ MOST_FRAMES = 40
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class InstanceSettings:
+class InstanceSettings(Settings):
     """Settings of the conversion of foreground probabilities to cells."""
 
-    threshold: float = 0.5
+    threshold: Share = 0.5
     """Probability above which a pixel is foreground."""
-    smallest_area: int = 50
+    smallest_area: Count = 50
     """Smallest area of a cell in pixels, including filled holes; smaller regions become background."""
-    largest_hole: int = 100
+    largest_hole: WholeFromZero = 100
     """Largest area in pixels of a hole that is filled; 0 fills none."""
-    split_depth: float | None = None
+    split_depth: NotNegative | None = None
     """Depth, in pixels of the distance to the background, at which touching cells are split: two maxima of
-    this distance are two cells if both exceed the neck between them by more than this, e.g. 2. None splits
-    none, and cells that touch are one."""
+    this distance are two cells if both exceed the neck between them by more than this, e.g. 2. None, or
+    0, splits none, and cells that touch are one."""
 
 
 def find_instances(
@@ -74,12 +75,11 @@ def find_instances(
     """
     if foreground.ndim != 2 or not foreground.size:
         raise ValueError(f"foreground must be an image [y, x], got shape {foreground.shape}")
-    check_instance_settings(settings)
     if np.isnan(foreground).any():
         raise InputError("foreground holds NaN; probabilities from 0 to 1 are right.")
     cells = _without_holes(foreground > settings.threshold, settings.largest_hole)
     labels = _components(cells)
-    if settings.split_depth is not None:
+    if settings.split_depth:
         labels = _split(labels, settings.split_depth)
     return _large(labels, settings.smallest_area)
 
@@ -143,26 +143,6 @@ def _large(labels: Int32[np.ndarray, "y x"], smallest: int) -> Int32[np.ndarray,
     number = np.zeros(len(areas), np.int32)
     number[kept[np.argsort(first[kept])]] = np.arange(1, len(kept) + 1)
     return number[labels]
-
-
-def check_instance_settings(settings: InstanceSettings) -> None:
-    """Checks that settings are in range.
-
-    Args:
-        settings: Settings for `find_instances`.
-
-    Raises:
-        InputError: If one is out of range.
-    """
-    if not 0 <= settings.threshold < 1:
-        raise InputError(f"threshold is {settings.threshold}; a probability from 0 to below 1 is right.")
-    if settings.smallest_area < 1 or settings.largest_hole < 0:
-        raise InputError(
-            f"smallest_area is {settings.smallest_area} and largest_hole {settings.largest_hole}; at least "
-            "1 and 0 pixels are right."
-        )
-    if settings.split_depth is not None and not 0 < settings.split_depth < np.inf:
-        raise InputError(f"split_depth is {settings.split_depth}; a positive number of pixels is right.")
 
 
 def fit_instances(images: Sequence[AnnotatedImage], *, diameter: float) -> InstanceSettings:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 from cellmotion_jax.methods.convlstm.instances import InstanceSettings
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet
+from cellmotion_jax.settings import Downsample, Positive, Range, Settings
 from cellmotion_jax.weights.model_file import ModelFormat, restore
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class ConvLSTMModel:
+class ConvLSTMModel(Settings):
     """A trained network with all settings that its use on a movie needs."""
 
     network: ConvLSTMUNet
     """The module."""
     variables: dict[str, Any]
     """``params`` and ``batch_stats``."""
-    window: int
+    window: Annotated[int, Range(1, 1000)]
     """Frames of a window in training."""
-    downsample: int
+    downsample: Downsample
     """Frames are averaged over blocks of ``downsample x downsample`` pixels before the network sees them."""
-    cell_diameter: float
+    cell_diameter: Positive
     """Median equivalent diameter of the training cells, in downsampled pixels."""
     instances: InstanceSettings
     """Settings of the conversion of probabilities to cells, fitted to the training cells."""
@@ -31,13 +32,6 @@ class ConvLSTMModel:
     def image_diameter(self) -> float:
         """Median equivalent diameter of the training cells, in pixels of the image."""
         return self.cell_diameter * self.downsample
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for lengths that are not positive."""
-        for name in ("window", "downsample"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value}; it is a whole number from 1 on")
 
 
 MODEL_FORMAT = ModelFormat(

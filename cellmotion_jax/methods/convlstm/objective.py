@@ -8,33 +8,25 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.losses import softmax_cross_entropy
 from cellmotion_jax.metrics import jaccard_index
 from cellmotion_jax.models.convlstm_unet import SegmentationOutputs
 from cellmotion_jax.ops.numerics import masked_mean
+from cellmotion_jax.settings import NotNegative, Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ConvLSTMObjective:
+class ConvLSTMObjective(Settings):
     """Weighted softmax cross-entropy of cell and background (Gomez-de-Mariscal et al. 2021, Eq. 1).
 
     The weight of contacts is not in the paper; as in Ronneberger et al. 2015 it helps to separate neighbours.
     """
 
-    cell: float = 1.0
+    cell: NotNegative = 1.0
     """Weight of cell pixels; that of the background is 1. The sampling of patches already increases their
     frequency."""
-    contact: float = 5.0
+    contact: NotNegative = 5.0
     """Additional weight of pixels where two cells touch or nearly touch."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for weights out of range."""
-        for name in ("cell", "contact"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(
-                    f"objective.{name} is {getattr(self, name)}; a weight is a number from 0 on."
-                )
 
     def __call__(
         self, outputs: SegmentationOutputs, batch: Mapping[str, Array]

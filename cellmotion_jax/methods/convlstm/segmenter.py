@@ -15,15 +15,15 @@ from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.convlstm.foreground import VIDEO_TILING, Memory, foreground_maps
 from cellmotion_jax.methods.convlstm.instances import (
     InstanceSettings,
-    check_instance_settings,
     find_instances,
 )
 from cellmotion_jax.methods.convlstm.model_file import ConvLSTMModel, load_model
 from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
+from cellmotion_jax.settings import Settings, named
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ConvLSTMSettings:
+class ConvLSTMSettings(Settings):
     """Settings of a trained network that need no new training."""
 
     instances: InstanceSettings = InstanceSettings()
@@ -45,14 +45,9 @@ class ConvLSTMSegmenter:
     """Settings of its use."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for settings out of range and tiles that do not fit the network."""
-        check_instance_settings(self._instances)
-        self.settings.tiling.stride_for(SMALLEST_IMAGE)
-
-    @property
-    def _instances(self) -> InstanceSettings:
-        instances = self.settings.instances
-        return dataclasses.replace(instances, split_depth=instances.split_depth or None)
+        """Refuses tiles that do not fit the network."""
+        with named("tiling"):
+            self.settings.tiling.stride_for(SMALLEST_IMAGE)
 
     @property
     def channels(self) -> int:
@@ -81,7 +76,7 @@ class ConvLSTMSegmenter:
     def segment(self, frames: Iterable[Num[np.ndarray, "y x channel"]]) -> Iterator[FrameCells]:
         """Finds the cells of every frame."""
         grey = (frame[..., 0] for frame in frames)
-        instances, memory, tiling = self._instances, self.settings.memory, self.settings.tiling
+        instances, memory, tiling = self.settings.instances, self.settings.memory, self.settings.tiling
         for foreground in foreground_maps(self.model, grey, memory=memory, tiling=tiling):
             yield cells_of_labels(find_instances(foreground, settings=instances), foreground)
 

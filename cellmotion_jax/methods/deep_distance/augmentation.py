@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.ops.warp import affine_warp, similarity_matrix, turn_square
+from cellmotion_jax.settings import Exponent, NotNegative, Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TileAugmentation:
+class TileAugmentation(Settings):
     """Random rotation, mirroring and scale of a tile with all its maps, and random brightness and contrast.
 
     Quarter turns and mirroring only move pixels. Other rotations and scaling resample; scaling changes the
@@ -27,24 +27,18 @@ class TileAugmentation:
 
     turns: bool = True
     """Turn by a random quarter and mirror in half of the cases."""
-    rotation: float = 0.1
+    rotation: NotNegative = 0.1
     """Largest further rotation either way, as a fraction of half a turn."""
-    scale: float = 0.2
+    scale: Exponent = 0.2
     """Largest change of scale either way: lengths are multiplied by the exponential of it."""
-    contrast: float = 0.3
+    contrast: Exponent = 0.3
     """Largest change of contrast either way: the image is multiplied by the exponential of it."""
-    brightness: float = 0.3
+    brightness: NotNegative = 0.3
     """Largest shift of brightness either way, in standard deviations of the image."""
-    noise: float = 0.1
+    noise: NotNegative = 0.1
     """Largest standard deviation of white noise, in standard deviations of the image."""
 
     MAPS: ClassVar = ("image", "inner", "outer", "classification", "boundary", "annotated")
-
-    def __post_init__(self) -> None:
-        """Raises InputError for values out of range."""
-        for name in ("rotation", "scale", "contrast", "brightness", "noise"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"augmentation.{name} is {getattr(self, name)}; it is a number from 0 on.")
 
     def __call__(self, key: Array, batch: Mapping[str, Array], *, squared: bool = False) -> dict[str, Array]:
         """Transforms square tiles [batch, y, x, ...]: ``image`` together with its maps.

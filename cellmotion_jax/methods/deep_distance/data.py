@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from cellmotion_jax.data.annotated import AnnotatedImage, ImageSplit, median_cell_diameter, open_annotated
 from cellmotion_jax.data.downsampling import downsampling_for
@@ -12,6 +12,7 @@ from cellmotion_jax.data.image_split import image_split
 from cellmotion_jax.data.simulate import Simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deep_distance.records import TileSettings, TileSource, tile_source
+from cellmotion_jax.settings import Downsample, NotNegative, Positive, Range, Settings, Side
 
 NETWORK_DIAMETER = 30.0
 """Cell diameter in pixels after downsampling: such a cell fits into the receptive field of a network of three
@@ -19,7 +20,7 @@ poolings."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DeepDistanceData:
+class DeepDistanceData(Settings):
     """Settings of the sources of images and of the targets."""
 
     root: pathlib.Path | None = None
@@ -30,29 +31,28 @@ class DeepDistanceData:
     downsampled according to their own cell diameter."""
     simulation: Simulation = Simulation(frames=8, cells=14, height=512, width=512)
     """Settings of the simulation, if there is no root."""
-    movies: int = 8
+    movies: Annotated[int, Range(3, 10**5)] = 8
     """Number of simulated movies; the last is for testing, the one before it for validation."""
-    tile: int = 128
+    tile: Side = 128
     """Rows and columns of a tile in (downsampled) pixels; 512 in the paper, with larger cells. Small tiles
     allow more updates in the same time."""
-    stride: int = 96
+    stride: Side = 96
     """Pixels from one tile to the next; 256 in the paper."""
-    downsample: int | None = None
+    downsample: Downsample | None = None
     """Images are averaged over blocks of this side before anything else; None: the whole number that brings
     the median cell nearest to 30 pixels, 1 in the paper."""
-    alpha: float = 0.1
+    alpha: Positive = 0.1
     """Decay of the inner distance per (downsampled) pixel, Eq. (1)."""
     squared: bool = False
     """Square the distances, as printed in Eq. (1) and (2)."""
-    boundary_width: float = 2.0
+    boundary_width: NotNegative = 2.0
     """Width, in (downsampled) pixels, of the boundary that is removed from every cell in the classification
     map."""
 
-    def __post_init__(self) -> None:
-        """Raises InputError for tiles without pixels."""
-        for name in ("tile", "stride", "downsample"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise InputError(f"data.{name} is {getattr(self, name)}; it must be at least 1.")
+    def check_together(self) -> None:
+        """Refuses tiles that leave gaps."""
+        if self.stride > self.tile:
+            self.refuse("stride", f"tiles of {self.tile} pixels must not leave gaps")
 
 
 class IndependentImages(NamedTuple):

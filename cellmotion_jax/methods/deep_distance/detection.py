@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int32
 
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.models.deep_distance import DistanceMaps
 from cellmotion_jax.ops.labels import number_cells
 from cellmotion_jax.ops.peaks import h_maxima, label_components, peak_centroids
+from cellmotion_jax.settings import NotNegative, OneOf, Positive, Settings
 
 FEWEST_SLOTS = 1024  # For peaks; if there are more, the next power of two, so that few sizes are compiled.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DetectionSettings:
+class DetectionSettings(Settings):
     """Settings of the detection of peaks."""
 
-    h: float = 0.2
+    h: Positive = 0.2
     """Height h of the h-maxima transform, in units of the map (Section 3.3)."""
-    floor: float = 0.2
+    floor: NotNegative = 0.2
     """Smallest value of the top of a peak. The paper uses h only, which on a background of 0 has the same
     effect; where cells touch and a small h is best, this suppresses small peaks of the background."""
-    connectivity: int = 8
+    connectivity: Annotated[int, OneOf((4, 8))] = 8
     """Number of neighbours of a pixel: 4 (shared side) or 8 (shared side or corner)."""
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.h) and self.h > 0):
-            raise InputError(f"detection.h is {self.h}; it is a height above 0, 0.2 in the paper.")
-        if not (math.isfinite(self.floor) and self.floor >= 0):
-            raise InputError(f"detection.floor is {self.floor}; it is a value of the map, 0 or more.")
-        if self.connectivity not in (4, 8):
-            raise InputError(f"detection.connectivity is {self.connectivity}; a pixel has 4 or 8 neighbours.")
 
 
 class Detections(NamedTuple):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
-from typing import Any
+from typing import Annotated, Any
 
 from cellmotion_jax.data.downsampling import downsampling_for
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.tiling import PAPER_TILING, Tiling
 from cellmotion_jax.methods.deep_distance.augmentation import TileAugmentation
 from cellmotion_jax.methods.deep_distance.data import DeepDistanceData, DeepDistanceSamples, load_tiles
@@ -18,12 +17,12 @@ from cellmotion_jax.methods.deep_distance.model_file import DeepDistanceModel, s
 from cellmotion_jax.methods.deep_distance.objective import DeepDistanceObjective
 from cellmotion_jax.methods.deep_distance.results import ModelResult, write_model_results, write_results
 from cellmotion_jax.models.deep_distance import DeepDistance, Table2
+from cellmotion_jax.settings import Range, Settings, ShareBelowOne, Width, named
 from cellmotion_jax.training.config import AdaDelta, AdamW, Optimizer, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
     Experiment,
     open_run,
-    require_some,
     train_network,
     training_data,
     variables_of,
@@ -32,14 +31,14 @@ from cellmotion_jax.training.validation import make_validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DeepDistanceNetwork:
+class DeepDistanceNetwork(Settings):
     """The size of the encoder and of every decoder; see `models.deep_distance.DeepDistance`."""
 
-    base_width: int = 16
+    base_width: Width = 16
     """Channels of the first level; 64 in the paper. 16 train in minutes on two cores."""
-    depth: int = 3
+    depth: Annotated[int, Range(1, 8)] = 3
     """Number of poolings; 4 in the paper, whose cells are larger than the downsampled cells here."""
-    dropout: float = 0.0
+    dropout: ShareBelowOne = 0.0
     """Dropout rate; 0.2 in the paper, whose network is wide and has no batch normalisation. With dropout, the
     batch-normalisation statistics of training differ from those in evaluation."""
     batch_norm: bool = True
@@ -47,16 +46,6 @@ class DeepDistanceNetwork:
     compress: bool = True
     """Apply arcsinh to the standardised image, which reduces the contrast of very bright cells; not in the
     paper."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for sizes out of range."""
-        for name in ("base_width", "depth"):
-            if getattr(self, name) < 1:
-                raise InputError(
-                    f"network.{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1."
-                )
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"network.dropout is {self.dropout}; it is a share in [0, 1).")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,17 +68,18 @@ class DeepDistanceExperiment(Experiment):
     """Tiling of whole images for the test."""
     run: Run = Run(batch_size=4, evaluate_every=200, checkpoint_every=200)
 
-    def __post_init__(self) -> None:
-        """Raises InputError for settings that leave nothing to do or contradict each other."""
-        super().__post_init__()
-        require_some(self, "models")
+    def check_together(self) -> None:
+        """Refuses settings that leave nothing to do or contradict each other."""
+        super().check_together()
+        if not self.models:
+            self.refuse("models", "name at least one")
         multiple = self._network(self.models[0]).multiple
         if self.data.tile % multiple:
-            raise InputError(
-                f"data.tile is {self.data.tile}; with network.depth {self.network.depth} it must be a "
-                f"multiple of {multiple}."
+            self.refuse(
+                "data.tile", f"with network.depth {self.network.depth} it must be a multiple of {multiple}"
             )
-        self.tiling.stride_for(multiple)
+        with named("tiling"):
+            self.tiling.stride_for(multiple)
 
     def train(self) -> None:
         """See `Experiment`."""

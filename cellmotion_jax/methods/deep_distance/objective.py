@@ -8,17 +8,17 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.losses import (
     probability_squared_error,
     rectified_squared_error,
 )
 from cellmotion_jax.models.deep_distance import DistanceOutputs, Task
 from cellmotion_jax.ops.numerics import masked_mean
+from cellmotion_jax.settings import NotNegative, Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DeepDistanceObjective:
+class DeepDistanceObjective(Settings):
     """Weighted sum of the mean squared errors of all tasks of a network (Koyuncu et al. 2020, Section 3.2).
 
     The weight of the classification is small, because its map is 1 on the whole cell whereas the distances
@@ -26,21 +26,14 @@ class DeepDistanceObjective:
     boundary; the two classifications of that model have the same weight, which then only scales the loss.
     """
 
-    inner: float = 1.0
+    inner: NotNegative = 1.0
     """Weight of the inner distance."""
-    outer: float = 1.0
+    outer: NotNegative = 1.0
     """Weight of the normalised outer distance."""
-    classification: float = 0.1
+    classification: NotNegative = 0.1
     """Weight of the cell pixels."""
-    boundary: float = 0.1
+    boundary: NotNegative = 0.1
     """Weight of the widened boundaries."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for weights out of range."""
-        for task in Task:
-            weight = getattr(self, task.value)
-            if not 0 <= weight < float("inf"):
-                raise InputError(f"objective.{task.value} is {weight}; a weight is a number from 0 on.")
 
     def __call__(
         self, outputs: DistanceOutputs, batch: Mapping[str, Array]

@@ -19,34 +19,33 @@ from cellmotion_jax.data.records import RecordBuilder, digest, fingerprint, prep
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.morphology.distance_targets import distance_targets
 from cellmotion_jax.ops.intensity import standardize
+from cellmotion_jax.settings import Downsample, NotNegative, Positive, Settings, Side
 
 # What a pixel is, in the one byte that is stored of it.
 _BOUNDARY, _INSIDE, _NOT_ANNOTATED = 1, 2, 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TileSettings:
+class TileSettings(Settings):
     """How tiles and their targets are made; all lengths but the first factor are in downsampled pixels."""
 
-    downsample: int
+    downsample: Downsample
     """Side of the blocks over which images are averaged; 1 leaves images as they are."""
-    tile: int
+    tile: Side
     """Side of a tile."""
-    stride: int
+    stride: Side
     """Distance between neighbouring tiles, at most their side."""
-    alpha: float
+    alpha: Positive
     """Decay of the inner distance per pixel, see `morphology.distance_targets`."""
     squared: bool
     """Whether distances are squared."""
-    boundary_width: float
+    boundary_width: NotNegative
     """Pixels taken off every cell."""
 
-    def __post_init__(self) -> None:
-        """Raises InputError for tiles that are empty or leave gaps."""
-        if not 1 <= self.stride <= self.tile:
-            raise InputError(
-                f"stride is {self.stride} and tile {self.tile}; both are positive, and tiles leave no gaps."
-            )
+    def check_together(self) -> None:
+        """Refuses tiles that leave gaps."""
+        if self.stride > self.tile:
+            self.refuse("stride", f"tiles of {self.tile} pixels must not leave gaps")
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -15,10 +15,11 @@ from cellmotion_jax.inference.tiling import DEFAULT_TILING, Tiling
 from cellmotion_jax.methods.deep_distance.cells import find_cells
 from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
 from cellmotion_jax.methods.deep_distance.model_file import DeepDistanceModel, load_model
+from cellmotion_jax.settings import Settings, named
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DeepDistanceSettings:
+class DeepDistanceSettings(Settings):
     """Settings of a trained network that need no new training."""
 
     detection: DetectionSettings = DetectionSettings()
@@ -38,8 +39,9 @@ class DeepDistanceSegmenter:
     """Settings of its use."""
 
     def __post_init__(self) -> None:
-        """Raises InputError for tiles that do not fit the network."""
-        self.settings.tiling.stride_for(self.model.network.multiple)
+        """Refuses tiles that do not fit the network."""
+        with named("tiling"):
+            self.settings.tiling.stride_for(self.model.network.multiple)
 
     @property
     def channels(self) -> int:

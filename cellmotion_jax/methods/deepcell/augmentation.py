@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.ops.warp import turn_square
+from cellmotion_jax.settings import Exponent, Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PixelAugmentation:
+class PixelAugmentation(Settings):
     """Random quarter turns and mirroring of a crop with its pixel classes, and random contrast.
 
     The authors of DeepCell also rotate by any angle and shear; this is left out, since classes cannot be
@@ -23,14 +23,9 @@ class PixelAugmentation:
 
     turns: bool = True
     """Turn by a random quarter and mirror in half of the cases."""
-    contrast: float = 0.3
+    contrast: Exponent = 0.3
     """Largest change of contrast either way: the image is multiplied by the exponential of it. The image is
     in units of its background, and the ratio of stain to background differs between movies."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for a negative contrast."""
-        if not 0 <= self.contrast < float("inf"):
-            raise InputError(f"augmentation.contrast is {self.contrast}; it is a number from 0 on.")
 
     def __call__(self, key: Array, batch: Mapping[str, Array]) -> dict[str, Array]:
         """Transforms square crops [batch, y, x, ...]: ``image``, ``target`` and ``annotated`` together."""

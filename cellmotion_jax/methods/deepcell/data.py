@@ -6,13 +6,12 @@ import dataclasses
 import enum
 import functools
 import pathlib
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from cellmotion_jax.data.annotated import ImageSplit, median_cell_diameter
 from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.data.image_split import image_split
 from cellmotion_jax.data.simulate import Look, Simulation
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deepcell.nuclei import nuclei_contrast
 from cellmotion_jax.methods.deepcell.pixel_classes import (
     CLASSES,
@@ -22,6 +21,7 @@ from cellmotion_jax.methods.deepcell.pixel_classes import (
     classed_images,
     tile_crops,
 )
+from cellmotion_jax.settings import Count, Downsample, OneOf, Range, Settings, Side
 
 NETWORK_DIAMETER = 24.0
 """Diameter of a nucleus in pixels after downsampling: it fits into the receptive field of 31 pixels."""
@@ -37,7 +37,7 @@ class Sampling(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DeepCellData:
+class DeepCellData(Settings):
     """Settings of the sources of images and of the sampling."""
 
     root: pathlib.Path | None = None
@@ -45,32 +45,23 @@ class DeepCellData:
     and `masks`; None simulates movies of nuclei."""
     simulation: Simulation = Simulation(look=Look.NUCLEI, frames=8, cells=14)
     """Settings of the simulation, if there is no root."""
-    movies: int = 8
+    movies: Annotated[int, Range(3, 10**5)] = 8
     """Number of simulated movies; the last is for testing, the one before it for validation."""
-    downsample: int | None = None
+    downsample: Downsample | None = None
     """Images are averaged over blocks of this side before anything else; None: the whole number that brings
     the median nucleus nearest to 24 pixels."""
-    boundary_width: float = 2.0
+    boundary_width: Annotated[float, Range(1, 2**14)] = 2.0
     """Width, in (downsampled) pixels, of the boundary class along the rim of every nucleus."""
     sampling: Sampling = Sampling.dense
     """Kind of samples: tiles, or balanced pixels as in the paper."""
-    tile: int = 64
+    tile: Side = 64
     """Rows and columns of the output of a dense sample."""
-    stride: int = 2
+    stride: Annotated[int, OneOf((1, 2, 4, 8))] = 2
     """A dense sample has outputs at every pixel (1), or at every second or fourth along y and x: neighbouring
     pixels carry nearly the same information, and the computing time of the deep layers is proportional to the
     number of outputs."""
-    pixels_per_class: int = 50_000
+    pixels_per_class: Count = 50_000
     """Largest number of balanced pixels of each class."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for samples without pixels."""
-        for name in ("tile", "downsample", "pixels_per_class"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"data.{name.replace('_', '-')} is {value}; it must be at least 1.")
-        if not self.boundary_width >= 1:
-            raise InputError(f"data.boundary-width is {self.boundary_width}; it must be at least 1.")
 
 
 class DeepCellSamples(NamedTuple):

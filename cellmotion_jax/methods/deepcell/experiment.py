@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import enum
 import pathlib
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deepcell.augmentation import PixelAugmentation
 from cellmotion_jax.methods.deepcell.data import DeepCellData, DeepCellSamples, Sampling, load_crops
 from cellmotion_jax.methods.deepcell.evaluation import (
@@ -24,6 +23,7 @@ from cellmotion_jax.methods.deepcell.model_file import DeepCellModel, save_model
 from cellmotion_jax.methods.deepcell.nuclei import DeepCellEnsemble, NucleiSettings
 from cellmotion_jax.methods.deepcell.objective import DeepCellObjective
 from cellmotion_jax.models.feature_net import FEATURE_NET_31, FEATURE_NET_61, FeatureMaps, FeatureNet
+from cellmotion_jax.settings import Range
 from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
@@ -71,7 +71,7 @@ class DeepCellExperiment(Experiment):
 
     field: Field = Field.px31
     """Receptive field of the network."""
-    replicates: int = 1
+    replicates: Annotated[int, Range(1, 1000)] = 1
     """Number of networks that differ in their random seed, trained one after another; five in the paper."""
     batch_norm: bool = True
     """Batch normalisation between each layer and its ReLU."""
@@ -83,16 +83,12 @@ class DeepCellExperiment(Experiment):
     phases: tuple[Phase, ...] = (Phase(steps=1000, learning_rate=1e-3, warmup_steps=20, final_fraction=0.01),)
     run: Run = Run(batch_size=8, evaluate_every=100, checkpoint_every=100)
 
-    def __post_init__(self) -> None:
-        """Raises InputError for settings that leave nothing to do or contradict each other."""
-        super().__post_init__()
-        if self.replicates < 1:
-            raise InputError(f"replicates is {self.replicates}; it must be at least 1.")
+    def check_together(self) -> None:
+        """Refuses settings that leave nothing to do or contradict each other."""
+        super().check_together()
         coarsest = FeatureNet(self.field.value).coarsest
-        if self.data.stride not in [2**n for n in range(coarsest.bit_length())]:
-            raise InputError(
-                f"data.stride is {self.data.stride}; it is a power of two up to {coarsest} for this field."
-            )
+        if self.data.stride > coarsest:
+            self.refuse("data.stride", f"it is at most {coarsest} for this field")
 
     def train(self) -> None:
         """See `Experiment`."""

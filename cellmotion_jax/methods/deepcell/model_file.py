@@ -13,11 +13,12 @@ import jax.numpy as jnp
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deepcell.nuclei import DeepCellEnsemble, NucleiSettings
 from cellmotion_jax.models.feature_net import Conv, FeatureNet, Layer, Pool
+from cellmotion_jax.settings import Settings
 from cellmotion_jax.weights.model_file import ModelFormat, restore
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class DeepCellModel:
+class DeepCellModel(Settings):
     """One trained network."""
 
     network: FeatureNet

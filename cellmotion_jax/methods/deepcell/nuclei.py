@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ from cellmotion_jax.morphology.marker_growth import flood_markers
 from cellmotion_jax.ops.intensity import local_contrast
 from cellmotion_jax.ops.labels import number_cells
 from cellmotion_jax.ops.peaks import label_components
+from cellmotion_jax.settings import Count, Downsample, OneOf, Settings, ShareBelowOne
 from cellmotion_jax.weights.catalogue import CATALOGUE
 from cellmotion_jax.weights.convert import load_weights
 
@@ -46,36 +47,30 @@ class DeepCellEnsemble:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NucleiSettings:
+class NucleiSettings(Settings):
     """Settings of the segmentation of nuclei. Sizes are in pixels of the downsampled image."""
 
-    downsample: int = 1
+    downsample: Downsample = 1
     """Average blocks of ``downsample x downsample`` pixels first. The published networks find nuclei with a
     diameter of 20 to 30 pixels."""
     offset: float | None = None
     """Intensity of the dark image. The default is 32,768 if no pixel is below that, as in Fluo-N2DL-HeLa, and
     0 otherwise."""
-    stride: int = 2
+    stride: Annotated[int, OneOf((1, 2, 4, 8))] = 2
     """Predict every ``stride``-th pixel along y and x, a power of two up to 8, and interpolate between them;
     2 needs a quarter of the computing time."""
-    seed: float = 0.85
+    seed: ShareBelowOne = 0.85
     """Probability of the interior above which a connected component is a nucleus."""
-    extent: float = 0.25
+    extent: ShareBelowOne = 0.25
     """Probability of the interior down to which nuclei are grown, because they include a part of their
     boundary."""
-    smallest: int = 20
+    smallest: Count = 20
     """Smallest area of a nucleus in pixels before it is grown."""
 
-    def __post_init__(self) -> None:
-        if self.downsample < 1 or self.smallest < 1:
-            raise InputError(
-                f"downsample and smallest are at least 1, got {self.downsample} and {self.smallest}."
-            )
-        if not 0 <= self.extent <= self.seed < 1:
-            raise InputError(
-                f"nuclei grow from probabilities of {self.seed} down to {self.extent}; the second must not "
-                "exceed the first, and both lie between 0 and 1."
-            )
+    def check_together(self) -> None:
+        """Refuses nuclei that would shrink instead of grow."""
+        if self.extent > self.seed:
+            self.refuse("extent", f"nuclei grow from probabilities of {self.seed} (seed) down to it")
 
 
 class Nuclei(NamedTuple):

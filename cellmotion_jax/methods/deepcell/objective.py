@@ -11,17 +11,18 @@ from jaxtyping import Array
 from cellmotion_jax.losses import softmax_cross_entropy
 from cellmotion_jax.models.feature_net import FeatureMaps
 from cellmotion_jax.ops.numerics import masked_mean, select
+from cellmotion_jax.settings import Count, NotNegative, Settings, WholeFromZero
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DeepCellObjective:
+class DeepCellObjective(Settings):
     """Softmax cross-entropy over the pixel classes, with weights so that rare classes have influence."""
 
-    margin: int
+    margin: WholeFromZero
     """Width in pixels of the border of an image for which the network has no output."""
-    stride: int
+    stride: Count
     """The network has an output at every ``stride``-th pixel of the rest."""
-    weights: tuple[float, ...]
+    weights: tuple[NotNegative, ...]
     """Weight of each class; with a mean of 1 over the pixels the loss has the scale of the unweighted one."""
 
     def __call__(self, outputs: FeatureMaps, batch: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:

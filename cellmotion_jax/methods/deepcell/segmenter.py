@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Num
 
 from cellmotion_jax.data.downsampling import upsample_map
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.segmenter import FrameCells, cells_of_labels
 from cellmotion_jax.methods.deepcell.model_file import load_ensemble
 from cellmotion_jax.methods.deepcell.nuclei import (
@@ -20,20 +19,15 @@ from cellmotion_jax.methods.deepcell.nuclei import (
     load_published_ensemble,
 )
 from cellmotion_jax.models.feature_net import INTERIOR
+from cellmotion_jax.settings import Side
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeepCellSettings(NucleiSettings):
     """Settings of the segmentation that need no new training."""
 
-    tile: int = 640
+    tile: Side = 640
     """Largest side of a tile, in downsampled pixels; it limits the memory."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for settings out of range."""
-        super().__post_init__()
-        if self.tile < 1:
-            raise InputError(f"tile is {self.tile}; it is at least 1 pixel.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,20 +12,21 @@ from jaxtyping import Array
 from cellmotion_jax.ops.angles import mirror_heading_horizontal, mirror_heading_vertical, rotate_heading
 from cellmotion_jax.ops.intensity import standardize
 from cellmotion_jax.ops.warp import affine_warp, similarity_matrix
+from cellmotion_jax.settings import NotNegative, Settings, Share, ShareBelowOne
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DirectionAugmentation:
+class DirectionAugmentation(Settings):
     """Random rotation, shift, scale and mirroring of a cell and its heading (Bruns et al., Section 3.1).
 
     Images are standardised first, so that the border uncovered by a shift is filled with their mean.
     """
 
-    rotation: float = 1.0
+    rotation: NotNegative = 1.0
     """Largest rotation either way, as a fraction of half a turn; 1 is any angle, 0 none."""
-    shift: float = 0.2
+    shift: Share = 0.2
     """Largest shift along y and along x, as a fraction of the image size."""
-    scale: float = 0.1
+    scale: ShareBelowOne = 0.1
     """Largest relative change of scale, up or down."""
     mirror: bool = True
     """Mirror horizontally and vertically, each in half of the cases."""

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from cellmotion_jax.data.pipeline import member_batches
 from cellmotion_jax.data.simulate import Simulation
 from cellmotion_jax.methods.direction.records import CropSettings, DirectionSource, direction_source
 from cellmotion_jax.methods.direction.splits import Split, split_by_group, split_by_image
+from cellmotion_jax.settings import MicronsPerPixel, Positive, Range, Settings
 from cellmotion_jax.training.config import Run
 from cellmotion_jax.training.experiment import TrainingData
 
@@ -32,23 +33,23 @@ class Protocol(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DirectionData:
+class DirectionData(Settings):
     """Settings of the sources of cells and of the definition of their direction."""
 
     root: pathlib.Path | None = None
     """Cell Tracking Challenge folder (with 01, 01_GT, ...); None simulates movies."""
     simulation: Simulation = Simulation(frames=16, cells=9, height=640, width=640)
     """Settings of the simulation, if there is no root."""
-    movies: int = 30
+    movies: Annotated[int, Range(1, 10**5)] = 30
     """Number of simulated movies."""
-    threshold_um: float = 5.0
+    threshold_um: Positive = 5.0
     """The direction of a cell is that of its net displacement the first time this exceeds the threshold
     (5 um in Bruns et al., 18 um in Nishimoto et al. 2019)."""
-    crop_um: float = 110.5
+    crop_um: Positive = 110.5
     """Side of the square crop around a cell in micrometres (170 px at 0.65 um/px in Nishimoto et al.)."""
-    image_size: int = 128
+    image_size: Annotated[int, Range(8, 2**12)] = 128
     """Pixels to which a crop is resized by area interpolation."""
-    pixel_size_um: float | None = None
+    pixel_size_um: MicronsPerPixel | None = None
     """Pixel size; None takes it from the TIFF files or from the name of a known CTC data set."""
 
 

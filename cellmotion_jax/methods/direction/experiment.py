@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import pathlib
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
@@ -37,12 +37,12 @@ from cellmotion_jax.methods.direction.objective import (
 )
 from cellmotion_jax.methods.direction.results import write_results
 from cellmotion_jax.models.direction import FineTunedCNN, ProbingCNN
+from cellmotion_jax.settings import Count, Range
 from cellmotion_jax.training.config import AdamW, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
     Experiment,
     open_run,
-    require_some,
     train_network,
 )
 from cellmotion_jax.weights.catalogue import CATALOGUE
@@ -64,24 +64,22 @@ class DirectionExperiment(Experiment):
     """Sources of the cells."""
     protocols: tuple[Protocol, ...] | None = None
     """Protocols of the split; None: by movie for simulated data, by image and by track for real data."""
-    folds: int | None = None
+    folds: Count | None = None
     """Number of random splits per protocol; None: 1 for simulated data, 4 (as in the paper) for real data."""
     augmentation: DirectionAugmentation = DirectionAugmentation(shift=0.05)
     """Random similarity transforms of the training images. Crops are centred on their cells; shifts as large
     as the 0.2 of the paper mainly show more of the neighbours."""
     optimizer: AdamW = AdamW(weight_decay=1e-4)
     phases: tuple[Phase, ...] = (Phase(steps=600, warmup_steps=50, final_fraction=0.02),)
-    test_time_rotations: int = 14
+    test_time_rotations: Annotated[int, Range(1, 3600)] = 14
     """Number of rotated versions of a test image, including the original, for test-time augmentation (Table
     5); 1 for none."""
 
-    def __post_init__(self) -> None:
-        """Raises InputError for settings that leave nothing to do."""
-        super().__post_init__()
-        require_some(self, "objectives")
-        for name in ("test_time_rotations", "folds"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise InputError(f"{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
+    def check_together(self) -> None:
+        """Refuses settings that leave nothing to do."""
+        super().check_together()
+        if not self.objectives:
+            self.refuse("objectives", "name at least one")
 
     def train(self) -> None:
         """See `Experiment`."""

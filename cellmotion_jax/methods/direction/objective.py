@@ -23,6 +23,7 @@ from cellmotion_jax.metrics.angular import mean_angular_error_deg
 from cellmotion_jax.models.direction import DirectionOutputs
 from cellmotion_jax.ops import angles
 from cellmotion_jax.ops.numerics import masked_mean
+from cellmotion_jax.settings import Settings
 
 
 class AngleLoss(enum.Enum):
@@ -60,7 +61,7 @@ class DirectionEstimate(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AngleObjective:
+class AngleObjective(Settings):
     """One output neuron, converted to an angle by x mod 2 pi."""
 
     neurons: ClassVar[int] = 1
@@ -84,7 +85,7 @@ class AngleObjective:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CircleObjective:
+class CircleObjective(Settings):
     """Two output neurons, a point on the circle. The defaults are the paper's choice (Table 3)."""
 
     neurons: ClassVar[int] = 2
@@ -110,7 +111,7 @@ class CircleObjective:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VonMisesObjective:
+class VonMisesObjective(Settings):
     """Two output neurons for the mean direction, one for the concentration: von Mises likelihood, Eq. (9)."""
 
     neurons: ClassVar[int] = 2

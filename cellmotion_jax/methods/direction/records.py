@@ -21,6 +21,7 @@ from cellmotion_jax.data.records import (
 )
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.direction.crops import direction_crops, direction_targets
+from cellmotion_jax.settings import Positive, Settings, Side
 
 _COLUMNS = {
     "angle": np.float32,
@@ -33,16 +34,16 @@ _COLUMNS = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CropSettings:
+class CropSettings(Settings):
     """How crops and their directions are made; see `methods.direction.crops`."""
 
-    threshold_um: float
+    threshold_um: Positive
     """Displacement above which a direction is defined."""
     pixel_size_um: float | None = None
     """Side of a pixel in micrometres, for all movies; None takes the value of each movie."""
-    crop_um: float
+    crop_um: Positive
     """Side of the crops."""
-    image_size: int
+    image_size: Side
     """Rows and columns of the stored images."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from jaxtyping import Float16, Int
@@ -14,6 +14,7 @@ from cellmotion_jax.data.image_split import simulated_movies
 from cellmotion_jax.data.simulate import Look, Simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.recognet.windows import NucleusWindows, nucleus_windows
+from cellmotion_jax.settings import Downsample, Range, Settings
 
 VALIDATION_SHARE = 0.1
 """13,500 samples for training and 1,500 for validation in the paper."""
@@ -23,32 +24,23 @@ the scale."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RecogNetData:
+class RecogNetData(Settings):
     """Settings of the sources of nuclei and of the windows."""
 
     root: pathlib.Path | None = None
     """Cell Tracking Challenge dataset, or one sequence of it (01, 01_GT/TRA); None simulates a movie."""
     simulation: Simulation = Simulation(look=Look.NUCLEI, frames=40, cells=32)
     """Settings of the simulation, if there is no root."""
-    identities: int = 256
+    identities: Annotated[int, Range(2, 10**6)] = 256
     """Number of nuclei to classify, those with the longest tracks; also the number of outputs of the network.
     If there are fewer nuclei, the last outputs are not used."""
-    window: int = 40
+    window: Annotated[int, Range(8, 2**12)] = 40
     """Rows and columns of a window in (downsampled) pixels."""
-    downsample: int | None = None
+    downsample: Downsample | None = None
     """Frames are averaged over blocks of this side; None: the whole number that lets the median nucleus span
     about three quarters of the window, at least 1. Required if the tracking masks are only markers."""
-    later: float = 0.2
+    later: Annotated[float, Range(0, 1, above=True, below=True)] = 0.2
     """Share of every track, at its end, that is used neither for training nor for validation."""
-
-    def __post_init__(self) -> None:
-        """Raises InputError for settings out of range."""
-        for name, least in (("identities", 2), ("window", 8), ("downsample", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"data.{name} is {value}; it must be at least {least}.")
-        if not 0 < self.later < 1:
-            raise InputError(f"data.later is {self.later}; it is a share between 0 and 1.")
 
 
 class WindowSplit(NamedTuple):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Annotated
 
 from jaxtyping import Array
 
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.recognet.data import RecogNetData, load_windows
 from cellmotion_jax.methods.recognet.model_file import RecogNetModel, save_model
 from cellmotion_jax.methods.recognet.objective import RecogNetObjective
 from cellmotion_jax.methods.recognet.results import write_results
 from cellmotion_jax.models.recognet import RecogNet
+from cellmotion_jax.settings import Range, Settings, ShareBelowOne, Width
 from cellmotion_jax.training.config import Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
@@ -26,29 +27,22 @@ from cellmotion_jax.training.validation import make_validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RecogNetNetwork:
+class RecogNetNetwork(Settings):
     """The size of RecogNet; the paper states only the number of layers and of dense neurons."""
 
-    widths: tuple[int, ...] = (32, 32, 64, 64, 128, 128)
+    widths: tuple[Width, ...] = (32, 32, 64, 64, 128, 128)
     """Channels of the convolutions, two per pooling."""
-    dense_width: int = 1024
+    dense_width: Annotated[int, Range(1, 2**16)] = 1024
     """Neurons of the dense layer."""
-    dropout: float = 0.25
+    dropout: ShareBelowOne = 0.25
     """Dropout rate after each pooling."""
-    dense_dropout: float = 0.5
+    dense_dropout: ShareBelowOne = 0.5
     """Dropout rate of the dense layer."""
 
-    def __post_init__(self) -> None:
-        """Raises InputError for sizes out of range."""
-        if not self.widths or len(self.widths) % 2 or min(self.widths) < 1:
-            raise InputError(f"network.widths is {self.widths}; give pairs of positive numbers.")
-        if self.dense_width < 1:
-            raise InputError(f"network.dense-width is {self.dense_width}; it must be at least 1.")
-        for name in ("dropout", "dense_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(
-                    f"network.{name.replace('_', '-')} is {getattr(self, name)}; it is in [0, 1)."
-                )
+    def check_together(self) -> None:
+        """Refuses a convolution without its partner before a pooling."""
+        if not self.widths or len(self.widths) % 2:
+            self.refuse("widths", "give pairs of numbers, two convolutions per pooling")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,15 +64,13 @@ class RecogNetExperiment(Experiment):
     phases: tuple[Phase, ...] = (Phase(epochs=20, warmup_steps=50, final_fraction=0.02),)
     run: Run = Run(batch_size=32)
 
-    def __post_init__(self) -> None:
-        """Raises InputError for settings that leave nothing to do or contradict each other."""
-        super().__post_init__()
-        smallest = 2 ** (len(self.network.widths) // 2)
+    def check_together(self) -> None:
+        """Refuses windows that are too small for the network."""
+        super().check_together()
+        convolutions = len(self.network.widths)
+        smallest = 2 ** (convolutions // 2)
         if self.data.window < smallest:
-            raise InputError(
-                f"data.window is {self.data.window}; the pools of {len(self.network.widths)} convolutions "
-                f"need at least {smallest}."
-            )
+            self.refuse("data.window", f"the pools of {convolutions} convolutions need at least {smallest}")
 
     def train(self) -> None:
         """See `Experiment`."""

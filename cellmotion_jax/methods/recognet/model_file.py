@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 from cellmotion_jax.models.recognet import RecogNet
+from cellmotion_jax.settings import Downsample, Positive, Range, Settings
 from cellmotion_jax.weights.model_file import ModelFormat, restore
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class RecogNetModel:
+class RecogNetModel(Settings):
     """A trained network with the preprocessing of frames.
 
     The frame is averaged over blocks of ``downsample`` pixels, standardised, and becomes
@@ -23,11 +24,11 @@ class RecogNetModel:
     """Variables of the network."""
     mean: float
     """Mean over the training windows, in standard deviations of a frame."""
-    scale: float
+    scale: Positive
     """Divisor that scaled the training windows to values between -1 and 1."""
-    window: int
+    window: Annotated[int, Range(8, 2**12)]
     """Side of the windows that the head was trained on."""
-    downsample: int
+    downsample: Downsample
     """Side of the blocks over which frames are averaged."""
     names: tuple[str, ...]
     """Movie and track of the nucleus of each class; further outputs of the network are not used."""

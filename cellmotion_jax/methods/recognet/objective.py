@@ -11,10 +11,11 @@ from jaxtyping import Array
 from cellmotion_jax.losses import softmax_cross_entropy
 from cellmotion_jax.models.recognet import RecogOutputs
 from cellmotion_jax.ops.numerics import masked_mean
+from cellmotion_jax.settings import Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RecogNetObjective:
+class RecogNetObjective(Settings):
     """Softmax cross-entropy over the nuclei (Jackson-Smith, CellTrack, Section 6)."""
 
     def __call__(self, outputs: RecogOutputs, batch: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:

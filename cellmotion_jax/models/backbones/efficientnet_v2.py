@@ -14,6 +14,8 @@ from jaxtyping import Array, Float
 
 from cellmotion_jax.models.backbones.inputs import check_images
 from cellmotion_jax.models.layers import DepthwiseConv, PointwiseConv
+from cellmotion_jax.models.network import Network
+from cellmotion_jax.settings import ShareBelowOne
 
 SMALLEST_IMAGE = 32  # Five halvings.
 TOP_CHANNELS = 1280
@@ -91,7 +93,7 @@ class EfficientNetV2Features(NamedTuple):
     """Output of the last 1 x 1 convolution, the input of a classifier's pooling."""
 
 
-class EfficientNetV2(nn.Module):
+class EfficientNetV2(Network):
     """Fused and depth-wise inverted residuals with squeeze and excitation.
 
     Every submodule has the name of its layer in Keras, for example ``block4a_se_reduce``; the classifier and
@@ -106,7 +108,7 @@ class EfficientNetV2(nn.Module):
 
     variant: EfficientNetV2Variant = EfficientNetV2Variant.B0
     """Network of the family."""
-    drop_connect_rate: float = 0.2
+    drop_connect_rate: ShareBelowOne = 0.2
     """Stochastic depth: in training, block k = 0, 1, ... of n is skipped with probability ``drop_connect_rate
     * k / n``."""
     dtype: Dtype | None = None

@@ -11,6 +11,8 @@ from flax.typing import Dtype
 from jaxtyping import Array, Float
 
 from cellmotion_jax.models.layers import PointwiseConv
+from cellmotion_jax.models.network import Network
+from cellmotion_jax.settings import Width
 
 
 class FPNFeatures(NamedTuple):
@@ -24,7 +26,7 @@ class FPNFeatures(NamedTuple):
     """Every second pixel of ``p5``, for the largest anchors."""
 
 
-class FPN(nn.Module):
+class FPN(Network):
     """Feature pyramid: adds the semantic features of a backbone's coarse maps to its fine maps.
 
     From coarse to fine, every level of the backbone passes a 1 x 1 convolution, ``inner_5`` to ``inner_2``,
@@ -44,7 +46,7 @@ class FPN(nn.Module):
     backbone: nn.Module
     """Returns features ``conv2`` to ``conv5``, each half the size of the one before, rounded upwards: a
     ``ResNet50``."""
-    channels: int = 256
+    channels: Width = 256
     """Channels of every level."""
     dtype: Dtype | None = None
     """Compute type of the pyramid; parameters stay float32."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -12,6 +12,8 @@ from jaxtyping import Array, Float
 
 from cellmotion_jax.models.backbones.inputs import check_images
 from cellmotion_jax.models.layers import DepthwiseConv, PointwiseConv
+from cellmotion_jax.models.network import Network
+from cellmotion_jax.settings import Range
 
 SMALLEST_IMAGE = 32  # Five halvings.
 # Output channels at alpha 1 and stride of blocks 1 to 16 (Table 2 of the paper, unrolled).
@@ -42,7 +44,7 @@ class MobileNetV2Features(NamedTuple):
     """Output of the last layer, the input of a classifier's pooling."""
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Network):
     """Inverted residuals with linear bottlenecks, of any width.
 
     An odd side is halved upwards, as with the padding ``SAME``; Keras does the same, except in a model built
@@ -54,9 +56,9 @@ class MobileNetV2(nn.Module):
         keras.applications.MobileNetV2, whose names and defaults of batch normalisation these are.
     """
 
-    alpha: float = 0.35
+    alpha: Annotated[float, Range(0.05, 4)] = 0.35
     """Width: factor on the channels of every layer, rounded to multiples of 8."""
-    levels: int = 6
+    levels: Annotated[int, Range(1, 6)] = 6
     """Levels of features wanted, 1 to 6; only these are computed and have parameters."""
     bare_projection: bool = False
     """Of five levels, give the last before its batch normalisation, where a Keras model is cut by the name

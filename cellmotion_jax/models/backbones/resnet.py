@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import flax.linen as nn
 from flax.typing import Dtype
@@ -13,6 +13,8 @@ from jaxtyping import Array, Float
 
 from cellmotion_jax.models.backbones.inputs import check_images
 from cellmotion_jax.models.layers import PointwiseConv, max_pool
+from cellmotion_jax.models.network import Network
+from cellmotion_jax.settings import Range
 
 SMALLEST_IMAGE = 32  # Five halvings.
 STAGES = {2: (64, 3), 3: (128, 4), 4: (256, 6), 5: (512, 3)}
@@ -54,7 +56,7 @@ class ResNetFeatures(NamedTuple):
     """Output of the last layer, the input of a classifier's pooling."""
 
 
-class ResNet50(nn.Module):
+class ResNet50(Network):
     """Bottleneck blocks with shortcuts, 50 layers without the classifier.
 
     An odd side is halved upwards. Parameters bear the names of Keras in both variants. In torchvision, block
@@ -73,7 +75,7 @@ class ResNet50(nn.Module):
 
     variant: ResNetVariant
     """Variant of the network; weights of one variant cannot be used in the other."""
-    epsilon: float | None = None
+    epsilon: Annotated[float, Range(0, 1)] | None = None
     """Added to the variance in batch normalisation, None for that of the variant. It is 0 in Mask R-CNN and
     the other detectors of torchvision that were trained on COCO with ``FrozenBatchNorm2d``, which added
     nothing then (``overwrite_eps``); those named ``v2`` have the epsilon of the variant."""
