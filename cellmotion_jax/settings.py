@@ -22,6 +22,7 @@ import functools
 import math
 import numbers
 import os
+import pathlib
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -37,16 +38,16 @@ LARGEST = 1e9
 class Range:
     """What a number may be, as an annotation: ``Annotated[float, Range(0, 1, below=True)]``."""
 
-    least: float = -LARGEST
+    least: float | int = -LARGEST
     """The smallest number; minus infinity allows an infinite one."""
-    most: float = LARGEST
+    most: float | int = LARGEST
     """The largest number; infinity allows an infinite one."""
     above: bool = False
     """Whether the number is above ``least``, not equal to it."""
     below: bool = False
     """Whether the number is below ``most``, not equal to it."""
 
-    def holds(self, value: float) -> bool:
+    def holds(self, value: float | int) -> bool:
         """Whether a number lies in the range; NaN does not."""
         bottom = value > self.least if self.above else value >= self.least
         return bottom and (value < self.most if self.below else value <= self.most)
@@ -61,9 +62,9 @@ class Range:
 class OneOf:
     """The numbers that a setting may have, as an annotation."""
 
-    values: tuple[float, ...]
+    values: tuple[float | int, ...]
 
-    def holds(self, value: float) -> bool:
+    def holds(self, value: float | int) -> bool:
         """Whether a number is one of them."""
         return value in self.values
 
@@ -71,7 +72,7 @@ class OneOf:
         return f"one of {', '.join(map(_number, self.values))}"
 
 
-def _number(value: float) -> str:
+def _number(value: float | int) -> str:
     if math.isinf(value):
         return "infinity" if value > 0 else "minus infinity"
     return f"{value:,.0f}" if value == round(value) else f"{value:g}"
@@ -184,12 +185,26 @@ def check_own(settings: object) -> None:
     Raises:
         SettingError: If a field is not allowed; it is named with the class.
     """
-    for name, (holds, rule) in _rules(type(settings)).items():
-        value = getattr(settings, name)
-        if not holds(value):
-            raise SettingError((name,), value, f"it must be {rule}.", owner=type(settings).__name__)
+    for name in _rules(type(settings)):
+        check_field(type(settings), name, getattr(settings, name))
     if isinstance(settings, Settings):
         settings.check_together()
+
+
+def check_field(settings: type, name: str, value: object) -> None:
+    """Checks a value for a field of a dataclass.
+
+    Args:
+        settings: The class.
+        name: Name of the field.
+        value: The value.
+
+    Raises:
+        SettingError: If it is not allowed.
+    """
+    rule = _rules(settings).get(name)
+    if rule is not None and not rule[0](value):
+        raise SettingError((name,), value, f"it must be {rule[1]}.", owner=settings.__name__)
 
 
 def allowed(hint: Any) -> str | None:
@@ -290,7 +305,7 @@ def _plain(hint: Any) -> tuple[Callable[[Any], bool], str] | None:
         return None
     if issubclass(hint, enum.Enum):
         return (lambda value: isinstance(value, hint)), f"one of {', '.join(hint.__members__)}"
-    if issubclass(hint, os.PathLike):
+    if issubclass(hint, pathlib.PurePath):
         return (lambda value: isinstance(value, str | os.PathLike)), "a path"
     if dataclasses.is_dataclass(hint):
         return (lambda value: isinstance(value, hint)), f"a {hint.__name__}"

@@ -125,10 +125,11 @@ def _parse(
         arguments = ["--help"]
     elif set(HELP) & set(arguments):
         arguments = ["--help"]
-        shown, hidden = _without_groups(options, default, first)
+        shown, values, hidden = _without_groups(options, default, first, UNPREFIXED)
+        default = None if default is None else shown(**values)
         if hidden:
             description += f"\n\nFurther settings, which {FULL_HELP} lists: {', '.join(hidden)}."
-    given = {} if default is None or shown is not options else {"default": default}
+    given: dict[str, Any] = {} if default is None else {"default": default}
     with told_in_a_sentence(options, arguments, prog=prog), made_together():
         found = tyro.cli(
             shown,
@@ -142,21 +143,36 @@ def _parse(
     return found
 
 
-def _without_groups(options: type, default: object, first: Sequence[str]) -> tuple[type, list[str]]:
-    """A class like ``options`` that hides its groups of settings, but for ``first``; and their names."""
+def _without_groups(
+    options: type, default: object, first: Sequence[str], unprefixed: Sequence[str] = ()
+) -> tuple[type, dict[str, Any], list[str]]:
+    """Hides the groups of settings in a class, for its help.
+
+    Args:
+        options: The class.
+        default: Its default values, None for those of the class.
+        first: Groups that are shown, but for the groups in them.
+        unprefixed: Groups that are shown whole.
+
+    Returns:
+        A class whose help is shorter, values of its fields as in ``default``, and the names of the groups
+        that it hides.
+    """
     hints = typing.get_type_hints(options, include_extras=True)
-    fields, hidden = [], []
+    fields, values, hidden = [], {}, []
     for field in dataclasses.fields(options):
-        value = getattr(default, field.name) if default is not None else _default(field)
-        kept = field.name in (*first, *UNPREFIXED)
-        if not kept and _is_group(value):
+        value = _default(field) if default is None else getattr(default, field.name)
+        if field.name in first:
+            inner, inside, more = _without_groups(type(value), value, ())
+            value = inner(**inside)
+            fields.append((field.name, inner, dataclasses.field(default=value)))
+            hidden += [f"{field.name}.{name}" for name in more]
+        elif field.name not in unprefixed and _is_group(value):
+            suppressed: Any = tyro.conf.Suppress
+            fields.append((field.name, suppressed[hints[field.name]], dataclasses.field(default=value)))
             hidden.append(field.name.replace("_", "-"))
-            fields.append(
-                (field.name, tyro.conf.Suppress[hints[field.name]], dataclasses.field(default=value))
-            )
-        elif default is not None:
-            fields.append((field.name, hints[field.name], dataclasses.field(default=value)))
-    return _with_fields(options, fields), hidden
+        values[field.name] = value
+    return _with_fields(options, fields), values, hidden
 
 
 def _is_group(value: object) -> bool:

@@ -119,7 +119,7 @@ def _option_names(options: Any, prefix: str = "") -> list[str]:
         parts = [part for part in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(part)]
         name = prefix + field.replace("_", "-")
         for part in parts:
-            names += _option_names(part, prefix if field in UNPREFIXED else f"{name}.")
+            names += _option_names(part, "" if name in UNPREFIXED else f"{name}.")
         if not parts:
             names.append(name)
     return names

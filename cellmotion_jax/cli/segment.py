@@ -8,7 +8,7 @@ from typing import Any
 
 import tyro
 
-from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
+from cellmotion_jax.cli.backend import prepare_backend
 from cellmotion_jax.cli.options import parse_early, parse_options
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.drift.correct import CorrectedMovie, Correction, drift_corrected, write_drift
@@ -69,6 +69,7 @@ def segment_cells(arguments: list[str]) -> None:
     if not early.model:
         more_help = "--model FILE --help lists the settings of a model."
         parse_options(_SegmentOptions, arguments, prog=PROG, more_help=more_help)
+    prepare_backend()
     segmenter = open_segmenter(early.model, cell_diameter=early.cell_diameter)
     options = parse_options(
         _SegmentOptions,
@@ -84,7 +85,6 @@ def segment_cells(arguments: list[str]) -> None:
         if movie.channels != 1:
             raise InputError(f"drift is measured in grey movies, and {movie.path} is RGB; leave it out.")
         movie = drift_corrected(movie, correction=options.drift)
-    enable_compilation_cache()
     with written_beside(options.out) as partial:
         partial.mkdir()
         result = segment_movie(movie, segmenter, partial)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import tyro
 
-from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
+from cellmotion_jax.cli.backend import prepare_backend
 from cellmotion_jax.cli.options import parse_early, parse_options
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.movie import Movie, open_movie
@@ -121,16 +121,16 @@ class _FilterOptions(StartSettings):
 def follow_cells(arguments: list[str]) -> None:
     """Tracks the cells of a movie and writes the result."""
     path = parse_early(_ModelOption, arguments, prog=PROG)[0].model
-    model = None if path is None else open_tracking_model(path)
+    model = None if path is None else _open_model(path)
     options = parse_options(_FilterOptions, arguments, prog=PROG, defaults=_as_trained(model))
     require_empty_folder(options.out)
+    prepare_backend()
     movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
     seeds, diameter, segmentation, detect = read_start(options, movie)
     if options.live is not None and options.live not in seeds.ids:
         raise InputError(f"live is {options.live}, which is none of the {len(seeds)} cells to follow.")
     tracker = _tracker(options, model, movie)
     wanted = CELL_DIAMETER if model is None else model.diameter or diameter
-    enable_compilation_cache()
     with written_beside(options.out) as partial:
         result = track_movie(
             movie,
@@ -169,6 +169,11 @@ def follow_cells(arguments: list[str]) -> None:
         f"Wrote {options.out}: {len(tracks)} tracks in {len(movie)} frames, "
         f"{share:.1%} of their places reported lost"
     )
+
+
+def _open_model(path: pathlib.Path) -> TrackingModel:
+    prepare_backend()
+    return open_tracking_model(path)
 
 
 def _as_trained(model: TrackingModel | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import tyro
 from jaxtyping import Integer
 
-from cellmotion_jax.cli.compilation_cache import enable_compilation_cache
+from cellmotion_jax.cli.backend import prepare_backend
 from cellmotion_jax.cli.options import parse_early, parse_options
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.label_images import open_labels
@@ -76,6 +76,7 @@ def link_cells(arguments: list[str]) -> None:
     early, _ = parse_early(_SegmentationOptions, arguments, prog=PROG)
     segmenter = None
     if early.segmentation and not _is_labels(early.segmentation[0]):
+        prepare_backend()
         segmenter = open_segmenter(early.segmentation, cell_diameter=early.cell_diameter)
     options = parse_options(
         _LinkOptions,
@@ -96,7 +97,6 @@ def link_cells(arguments: list[str]) -> None:
         segmenter = segmenter.with_settings(options.settings)
         movie = open_movie_for(segmenter, options.movie, pixel_size_um=options.pixel_size_um)
         segmentations = _fresh_labels(movie, segmenter)
-    enable_compilation_cache()
     with written_beside(options.out) as partial:
         tracks, places = link_movie(
             segmentations,

@@ -1,4 +1,4 @@
-"""Checkpoints that stay valid when a run is killed, and the check of the configuration they belong to.
+"""Checkpoints that stay valid when a run is killed.
 
 A checkpoint is an Orbax folder ``checkpoints/STEP`` with a record ``checkpoints/STEP.json`` of the
 size and CRC-32 of every file in it, written last and renamed into place: a folder without a record
@@ -8,20 +8,16 @@ manifest but not every truncated file.
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import json
 import logging
 import pathlib
 import shutil
 import zlib
-from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import write_text
 
 Tree = TypeVar("Tree")
@@ -71,61 +67,6 @@ def restore_latest(folder: pathlib.Path, like: Tree) -> tuple[int, Tree] | None:
         _log.warning("The checkpoint at step %d is damaged (%s): %s.", step, damage, fallback)
         _remove(folder, step)
     return None
-
-
-def check_same_configuration(path: pathlib.Path, config: Any, *, may_differ: Sequence[str]) -> None:
-    """Writes the configuration of a new run, or compares it with the one a run was started with.
-
-    A run without a checkpoint has nothing to resume: its configuration is replaced.
-
-    Args:
-        path: JSON file in the folder of the run.
-        config: Frozen dataclass, the whole experiment.
-        may_differ: Dotted names of fields that do not change the result.
-
-    Raises:
-        InputError: If a field differs; the message names every such field with its old and new value.
-    """
-    now = flat_configuration(config)
-    if not path.exists() or not any(path.parent.rglob("checkpoints/*.json")):
-        write_text(path, json.dumps(now, indent=1))
-        return
-    then = json.loads(path.read_text())
-    differing = [
-        f"{name} (was {then.get(name, 'absent')}, now {now.get(name, 'absent')})"
-        for name in sorted(then.keys() | now.keys())
-        if then.get(name) != now.get(name) and name not in may_differ
-    ]
-    if differing:
-        raise InputError(
-            f"The run in {path.parent} was started with other settings and cannot be resumed: "
-            f"{', '.join(differing)}; restore them or choose another --run.folder."
-        )
-
-
-def flat_configuration(config: Any) -> dict[str, str]:
-    """Every setting of a configuration as ``{"optimizer.b1": "0.9", ...}``, modules and enums included."""
-    flat: dict[str, str] = {}
-
-    def visit(name: str, value: Any) -> None:
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            flat[f"{name}.type" if name else "type"] = type(value).__name__
-            fields = [
-                f.name for f in dataclasses.fields(value) if f.init and f.name not in ("parent", "name")
-            ]
-            children = {field: getattr(value, field) for field in fields}
-        elif isinstance(value, Mapping):
-            children = dict(value)
-        elif isinstance(value, tuple | list):
-            children = dict(enumerate(value))
-        else:
-            flat[name] = value.name if isinstance(value, enum.Enum) else str(value)
-            return
-        for child, inner in children.items():
-            visit(f"{name}.{child}" if name else str(child), inner)
-
-    visit("", config)
-    return flat
 
 
 def _steps(folder: pathlib.Path) -> list[int]:

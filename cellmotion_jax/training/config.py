@@ -118,6 +118,8 @@ class AdaDelta(Settings):
 
 
 Optimizer = AdamW | AdaDelta
+OPTIMIZERS: dict[str, type[AdamW] | type[AdaDelta]] = {"adamw": AdamW, "adadelta": AdaDelta}
+"""The optimisers by the names of ``--optimizer``."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

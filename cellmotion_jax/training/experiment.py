@@ -19,8 +19,8 @@ import numpy as np
 from cellmotion_jax.data.pipeline import Source, member_batches
 from cellmotion_jax.report.figures import plot_curves
 from cellmotion_jax.settings import Settings
-from cellmotion_jax.training.checkpoint import check_same_configuration
 from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Optimizer, Phase, Precision, Run
+from cellmotion_jax.training.configuration import write_or_compare
 from cellmotion_jax.training.loop import Evaluate, fit
 from cellmotion_jax.training.state import Best
 from cellmotion_jax.training.step import Augment, Objective
@@ -82,7 +82,7 @@ def open_run(experiment: Experiment, *, name: str) -> pathlib.Path:
     """
     folder = (experiment.run.folder or pathlib.Path("runs") / name).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    check_same_configuration(folder / "config.json", experiment, may_differ=RESUMABLE_CHANGES)
+    write_or_compare(folder / "config.json", experiment, may_differ=RESUMABLE_CHANGES)
     return folder
 
 

@@ -1,18 +1,10 @@
 """Checkpoints and the configuration they belong to."""
 
-import dataclasses
-import json
-
 import chex
 import jax
 import jax.numpy as jnp
-import pytest
 
-from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.direction.objective import AngleLoss, AngleObjective
-from cellmotion_jax.models.direction import ProbingCNN
 from cellmotion_jax.training import checkpoint
-from cellmotion_jax.training.config import AdamW, Phase, Run
 
 
 def tree(value: float):
@@ -49,45 +41,3 @@ def test_without_an_intact_checkpoint_there_is_none(tmp_path, caplog):
     (tmp_path / "00000010.json").write_text("{")
     assert checkpoint.restore_latest(tmp_path, tree(0)) is None
     assert "starting from the beginning" in caplog.text
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    model: ProbingCNN = ProbingCNN()
-    objectives: tuple = (AngleObjective(),)
-    optimizer: AdamW = AdamW()
-    phases: tuple = (Phase(steps=5),)
-    run: Run = Run()
-
-
-def test_a_configuration_is_flattened_to_every_setting():
-    flat = checkpoint.flat_configuration(Config())
-    assert flat["model.type"] == "ProbingCNN"
-    assert flat["model.neurons"] == "2"
-    assert flat["objectives.0.loss"] == "cosine"
-    assert flat["phases.0.steps"] == "5"
-    assert not any("parent" in name for name in flat)
-
-
-def test_once_there_is_a_checkpoint_changed_settings_are_named_unless_harmless(tmp_path):
-    path = tmp_path / "config.json"
-    checkpoint.check_same_configuration(path, Config(), may_differ=("run.log_every",))
-    assert json.loads(path.read_text())["optimizer.b1"] == "0.9"
-    replaced = Config(run=Run(seed=5))
-    checkpoint.check_same_configuration(path, replaced, may_differ=())
-    checkpoint.check_same_configuration(path, Config(), may_differ=())
-    checkpoint.save(tmp_path / "checkpoints", 1, tree(1))
-    harmless = Config(run=Run(log_every=3))
-    checkpoint.check_same_configuration(path, harmless, may_differ=("run.log_every",))
-    changed = Config(
-        model=ProbingCNN(neurons=1),
-        optimizer=AdamW(b1=0.8),
-        objectives=(AngleObjective(loss=AngleLoss.linear),),
-    )
-    with pytest.raises(InputError) as refusal:
-        checkpoint.check_same_configuration(path, changed, may_differ=())
-    message = str(refusal.value)
-    assert "model.neurons (was 2, now 1)" in message
-    assert "optimizer.b1 (was 0.9, now 0.8)" in message
-    assert "objectives.0.loss (was cosine, now linear)" in message
-    assert "run." not in message.split("cannot be resumed")[1].split("; restore")[0]

@@ -38,7 +38,7 @@ from cellmotion_jax.methods.direction.objective import (
 from cellmotion_jax.methods.direction.results import write_results
 from cellmotion_jax.models.direction import FineTunedCNN, ProbingCNN
 from cellmotion_jax.settings import Count, Range
-from cellmotion_jax.training.config import AdamW, Phase, Run
+from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
     Experiment,
@@ -69,7 +69,7 @@ class DirectionExperiment(Experiment):
     augmentation: DirectionAugmentation = DirectionAugmentation(shift=0.05)
     """Random similarity transforms of the training images. Crops are centred on their cells; shifts as large
     as the 0.2 of the paper mainly show more of the neighbours."""
-    optimizer: AdamW = AdamW(weight_decay=1e-4)
+    optimizer: Optimizer = AdamW(weight_decay=1e-4)
     phases: tuple[Phase, ...] = (Phase(steps=600, warmup_steps=50, final_fraction=0.02),)
     test_time_rotations: Annotated[int, Range(1, 3600)] = 14
     """Number of rotated versions of a test image, including the original, for test-time augmentation (Table
