@@ -47,10 +47,10 @@ class Range:
     below: bool = False
     """Whether the number is below ``most``, not equal to it."""
 
-    def holds(self, value: float | int) -> bool:
+    def holds(self, value: Any) -> bool:
         """Whether a number lies in the range; NaN does not."""
         bottom = value > self.least if self.above else value >= self.least
-        return bottom and (value < self.most if self.below else value <= self.most)
+        return bool(bottom and (value < self.most if self.below else value <= self.most))
 
     def __str__(self) -> str:
         bottom = f"{'above' if self.above else 'from'} {_number(self.least)}"
@@ -64,7 +64,7 @@ class OneOf:
 
     values: tuple[float | int, ...]
 
-    def holds(self, value: float | int) -> bool:
+    def holds(self, value: Any) -> bool:
         """Whether a number is one of them."""
         return value in self.values
 

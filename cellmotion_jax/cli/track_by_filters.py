@@ -81,7 +81,7 @@ class _FilterOptions(StartSettings):
     embedding (default 1)."""
     layer_weights: tuple[float, ...] | None = None
     """Weight of the response of each layer; default 1.0 0.5 0.2 0.2, for an embedding 1.0 1.0."""
-    live: int | None = None
+    live: Count | None = None
     """Id of a cell whose window and filter response are shown in live.gif."""
     pixel_size_um: MicronsPerPixel | None = None
     """Side of a pixel in micrometres; needed where the movie's files do not state it, or state a wrong

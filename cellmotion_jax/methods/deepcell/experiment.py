@@ -23,7 +23,7 @@ from cellmotion_jax.methods.deepcell.model_file import DeepCellModel, save_model
 from cellmotion_jax.methods.deepcell.nuclei import DeepCellEnsemble, NucleiSettings
 from cellmotion_jax.methods.deepcell.objective import DeepCellObjective
 from cellmotion_jax.models.feature_net import FEATURE_NET_31, FEATURE_NET_61, FeatureMaps, FeatureNet
-from cellmotion_jax.settings import Range
+from cellmotion_jax.settings import OneOf, Range
 from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
@@ -48,7 +48,7 @@ class Field(enum.Enum):
 class StridedFeatureNet(FeatureNet):
     """A feature net in training, with outputs at every ``stride``-th pixel."""
 
-    stride: int = 1
+    stride: Annotated[int, OneOf((1, 2, 4, 8))] = 1
     """1, 2, 4, ... up to ``coarsest``."""
 
     def __call__(  # type: ignore[override]  # The stride is a field here.

@@ -21,7 +21,7 @@ from cellmotion_jax.data.records import (
 )
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.direction.crops import direction_crops, direction_targets
-from cellmotion_jax.settings import Positive, Settings, Side
+from cellmotion_jax.settings import MicronsPerPixel, Positive, Settings, Side
 
 _COLUMNS = {
     "angle": np.float32,
@@ -39,7 +39,7 @@ class CropSettings(Settings):
 
     threshold_um: Positive
     """Displacement above which a direction is defined."""
-    pixel_size_um: float | None = None
+    pixel_size_um: MicronsPerPixel | None = None
     """Side of a pixel in micrometres, for all movies; None takes the value of each movie."""
     crop_um: Positive
     """Side of the crops."""
