@@ -267,7 +267,7 @@ def test_protrusions_can_be_switched_off():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"frames": 0}, "frames is 0; it should be at least 1"),
+        ({"frames": 0}, "frames is 0; it must be a whole number from 1"),
         ({"height": -5}, "height is -5"),
         ({"width": 99999}, "width is 99999; it should be at most"),
         ({"cells": -1}, "cells is -1"),

@@ -28,7 +28,7 @@ class ConvLSTMData(Settings):
     and `masks`, single images that are repeated as frames; None simulates movies."""
     simulation: Simulation = Simulation(frames=12, cells=12, height=512, width=512)
     """Settings of the simulation, if there is no root."""
-    movies: Annotated[int, Range(3, 10**5)] = 6
+    movies: Annotated[int, Range(1, 10**5)] = 6
     """Number of simulated movies; the last is for testing, the one before it for validation."""
     window: Annotated[int, Range(1, 1000)] = WINDOW
     """Number of frames in the input of the network, which segments the last of them."""

@@ -31,7 +31,7 @@ class DeepDistanceData(Settings):
     downsampled according to their own cell diameter."""
     simulation: Simulation = Simulation(frames=8, cells=14, height=512, width=512)
     """Settings of the simulation, if there is no root."""
-    movies: Annotated[int, Range(3, 10**5)] = 8
+    movies: Annotated[int, Range(1, 10**5)] = 8
     """Number of simulated movies; the last is for testing, the one before it for validation."""
     tile: Side = 128
     """Rows and columns of a tile in (downsampled) pixels; 512 in the paper, with larger cells. Small tiles

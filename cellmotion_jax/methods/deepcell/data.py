@@ -45,7 +45,7 @@ class DeepCellData(Settings):
     and `masks`; None simulates movies of nuclei."""
     simulation: Simulation = Simulation(look=Look.NUCLEI, frames=8, cells=14)
     """Settings of the simulation, if there is no root."""
-    movies: Annotated[int, Range(3, 10**5)] = 8
+    movies: Annotated[int, Range(1, 10**5)] = 8
     """Number of simulated movies; the last is for testing, the one before it for validation."""
     downsample: Downsample | None = None
     """Images are averaged over blocks of this side before anything else; None: the whole number that brings

@@ -90,5 +90,5 @@ def test_light_changes_both_windows_alike_but_for_bleaching():
 
 
 def test_numbers_out_of_range_are_refused():
-    with pytest.raises(InputError, match=r"augmentation.place-error is -1"):
+    with pytest.raises(InputError, match=r"place_error is -1"):
         PairAugmentation(place_error=-1.0)

@@ -137,7 +137,7 @@ def test_weights_of_another_network_are_refused(tmp_path, encoder):
 
 def test_a_frozen_encoder_without_weights_is_warned_of(tmp_path, caplog):
     made = experiment(tmp_path, data=ConvLSTMData(simulation=MOVIE, movies=1))
-    with pytest.raises(InputError, match=r"data\.movies is 1"):
+    with pytest.raises(InputError, match=r"movies is 1"):
         made.train()
     assert "No --weights" in caplog.text
 
@@ -145,12 +145,12 @@ def test_a_frozen_encoder_without_weights_is_warned_of(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: ConvLSTMNetwork(base_filters=0), "network.base-filters is 0"),
-        (lambda: ConvLSTMNetwork(levels=6), "network.levels is 6"),
-        (lambda: ConvLSTMNetwork(dropout=1.0), "network.dropout is 1.0"),
-        (lambda: ConvLSTMData(window=0), "data.window is 0"),
-        (lambda: ConvLSTMObjective(contact=-1.0), "objective.contact is -1.0"),
-        (lambda: ConvLSTMExperiment(phases=()), "phases is empty"),
+        (lambda: ConvLSTMNetwork(base_filters=0), "base_filters is 0"),
+        (lambda: ConvLSTMNetwork(levels=6), "levels is 6"),
+        (lambda: ConvLSTMNetwork(dropout=1.0), "dropout is 1.0"),
+        (lambda: ConvLSTMData(window=0), "window is 0"),
+        (lambda: ConvLSTMObjective(contact=-1.0), "contact is -1.0"),
+        (lambda: ConvLSTMExperiment(phases=()), "phases is .*name at least one"),
         (
             lambda: ConvLSTMExperiment(sampling=PatchSampling(patch=40)),
             "sampling.patch is 40.*multiple of 16",

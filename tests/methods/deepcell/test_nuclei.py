@@ -148,7 +148,7 @@ def test_what_cannot_be_used_is_refused():
         predict_probabilities(bright(), image, settings=NucleiSettings(stride=3))
     with pytest.raises(InputError, match=r"from probabilities of 0\.3 down to 0\.5"):
         NucleiSettings(seed=0.3, extent=0.5)
-    with pytest.raises(InputError, match="smallest are at least 1, got 1 and 0"):
+    with pytest.raises(InputError, match="smallest is 0; it must be a whole number from 1"):
         NucleiSettings(smallest=0)
     with pytest.raises(InputError, match="at least one network"):
         load_published_ensemble([])
