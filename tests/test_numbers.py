@@ -4,7 +4,6 @@ The functions are found by walking the exports (`test_api.py` refuses one withou
 as users call them, without the checks of annotations that tests have otherwise.
 """
 
-import inspect
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,6 +22,10 @@ EXAMPLES = {
     **{f"ops.{name}": example for name, example in {**OPS, **OF_SHAPES}.items()},
     **{f"metrics.{name}": example for name, example in METRICS.items()},
 }
+# Without those whose columns a function of the tests puts together.
+DIRECT = [
+    name for name, example in EXAMPLES.items() if example.function.__module__.startswith("cellmotion_jax")
+]
 
 
 class Form(NamedTuple):
@@ -132,6 +135,16 @@ def _assert_same(found: list[np.ndarray], right: list[np.ndarray]) -> None:
         np.testing.assert_allclose(one.astype(other.dtype), other, rtol=1e-6, atol=1e-6)
 
 
+def _right(example: Example, whole: dict[str, np.ndarray]) -> list[np.ndarray] | str:
+    return _outcome(example._replace(arrays=_right_types(whole)))
+
+
+def _assert_same_or_refused(found: list[np.ndarray] | str, right: list[np.ndarray] | str) -> None:
+    if not isinstance(found, str):
+        assert not isinstance(right, str)
+        _assert_same(found, right)
+
+
 @pytest.fixture
 def unchecked(monkeypatch):
     """Annotations are not enforced, as for users."""
@@ -141,7 +154,7 @@ def unchecked(monkeypatch):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_numbers_of_any_type_give_what_float32_gives(name, unchecked):
     example, whole = EXAMPLES[name], _whole(EXAMPLES[name])
-    right = _outcome(example._replace(arrays=_right_types(whole)))
+    right = _right(example, whole)
     assert not isinstance(right, str), right
     for form in FORMS.values():
         found = _outcome(_arguments(example, form, whole))
@@ -150,63 +163,46 @@ def test_numbers_of_any_type_give_what_float32_gives(name, unchecked):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_annotations_admit_what_is_taken(name):
+def test_annotations_admit_arrays_of_any_type_and_lists(name):
     example, whole = EXAMPLES[name], _whole(EXAMPLES[name])
     for form in ("uint8", "lists of whole numbers"):
-        call(given := _arguments(example, FORMS[form], whole), given.arrays)
+        call(example, _arguments(example, FORMS[form], whole).arrays)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_what_is_no_such_number_is_taken_as_one_or_refused(name, unchecked):
+@pytest.mark.parametrize("name", DIRECT)
+def test_what_is_not_quite_such_a_number_is_taken_as_one_or_refused(name, unchecked):
     example, whole = EXAMPLES[name], _whole(EXAMPLES[name])
-    for form, bound in DOUBTFUL.values():
-        numbers = {
-            name: np.minimum(array, bound) if array.dtype.kind in "if" else array
-            for name, array in whole.items()
-        }
-        right = _outcome(example._replace(arrays=_right_types(numbers)))
-        found = _outcome(_arguments(example, form, numbers))
-        if not isinstance(found, str):
-            _assert_same(found, right)
+    for form, largest in DOUBTFUL.values():
+        numbers = {n: np.minimum(a, largest) if a.dtype.kind in "if" else a for n, a in whole.items()}
+        _assert_same_or_refused(_outcome(_arguments(example, form, numbers)), _right(example, numbers))
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_single_numbers_are_those_of_python_and_numpy(name, unchecked):
-    """Where an array without axes has a meaning; else both are refused."""
+@pytest.mark.parametrize("name", DIRECT)
+def test_single_numbers_are_taken_where_arrays_without_axes_are(name, unchecked):
     example = EXAMPLES[name]
-    whole = {name: array.ravel()[0] for name, array in _whole(example).items()}
-    right = _outcome(
-        example._replace(arrays={n: np.asarray(array) for n, array in _right_types(whole).items()})
-    )
-    for form in ("lists of whole numbers", "numbers of NumPy", "lists of floats"):
-        found = _outcome(
-            _arguments(example, FORMS[form], {n: np.asarray(array) for n, array in whole.items()})
-        )
+    whole = {n: np.asarray(array.ravel()[0]) for n, array in _whole(example).items()}
+    right = _right(example, whole)
+    for form in ("lists of whole numbers", "numbers of NumPy"):
+        found = _outcome(_arguments(example, FORMS[form], whole))
         assert isinstance(found, str) == isinstance(right, str)
-        if not isinstance(found, str):
-            _assert_same(found, right)
+        _assert_same_or_refused(found, right)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", DIRECT)
 def test_whole_numbers_of_64_bits_keep_their_upper_half(name, unchecked):
     example, whole = EXAMPLES[name], _whole(EXAMPLES[name])
     large = {n: array * 2.0**40 if array.dtype.kind == "f" else array for n, array in whole.items()}
-    right = _outcome(example._replace(arrays=_right_types(large)))
+    right = _right(example, large)
     for form in ("int64", "lists of whole numbers"):
         found = _outcome(_arguments(example, FORMS[form], large))
-        if not isinstance(found, str):
-            _assert_same(found, right)
-        else:
-            assert isinstance(right, str) or " holds " in found
+        assert not isinstance(found, str) or isinstance(right, str) or " is not between " in found
+        _assert_same_or_refused(found, right)
 
 
-@pytest.mark.parametrize("nonsense", ["1", None, [[1.0], [1.0, 2.0]], 1j], ids=repr)
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("nonsense", ["1", [[1.0], [1.0, 2.0]], {1: 2}], ids=repr)
+@pytest.mark.parametrize("name", DIRECT)
 def test_what_is_no_number_is_refused_by_name(name, nonsense, unchecked):
     example = EXAMPLES[name]
     sample = _right_types(_whole(example))
-    optional = {n for n, p in inspect.signature(example.function).parameters.items() if p.default is None}
-    for argument, array in sample.items():
-        if (argument in optional and nonsense is None) or (array.dtype.kind == "c" and nonsense == 1j):
-            continue
+    for argument in sample:
         assert isinstance(_outcome(example._replace(arrays={**sample, argument: nonsense})), str)

@@ -16,7 +16,7 @@ def place_cross_entropy(
     logits: Number[ArrayLike, "*batch y x"] | Sequence,
     places: Number[ArrayLike, "..."] | Sequence,
     *,
-    sigma: float,
+    sigma: Number[ArrayLike, ""],
     where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*batch"]:
     r"""Cross entropy between a Gaussian around the true position and a map of log probabilities.

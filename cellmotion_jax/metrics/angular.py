@@ -62,7 +62,9 @@ class QuadrantBaseline(NamedTuple):
     """``maximal`` as printed in the paper, where one of the two neighbouring quadrants is left out."""
 
 
-def quadrant_baseline_deg(accuracy: float, *, each_wrong: float | None = None) -> QuadrantBaseline:
+def quadrant_baseline_deg(
+    accuracy: Number[ArrayLike, ""], *, each_wrong: Number[ArrayLike, ""] | None = None
+) -> QuadrantBaseline:
     r"""Angular errors of a four-quadrant classifier of known accuracy (Section 3.3).
 
     With the share :math:`a` of right answers, the share :math:`w` of each of the three wrong quadrants
@@ -104,7 +106,7 @@ def quadrant_baseline_deg(accuracy: float, *, each_wrong: float | None = None) -
     )
 
 
-def maximum_error_estimate_deg(mean: float, std: float) -> float:
+def maximum_error_estimate_deg(mean: Number[ArrayLike, ""], std: Number[ArrayLike, ""]) -> float:
     """The paper's estimate of the largest error, mean plus three standard deviations (Section 3.2).
 
     Both are taken over the folds, so the estimate bounds the mean error of a fold and not, as its name

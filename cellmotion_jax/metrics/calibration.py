@@ -125,7 +125,7 @@ def coverage_table(
     errors: Number[ArrayLike, " cell"] | Sequence,
     kappa: Number[ArrayLike, "..."] | Sequence,
     *,
-    levels: Sequence[float] = (0.5, 0.8, 0.95),
+    levels: Number[ArrayLike, " level"] | Sequence = (0.5, 0.8, 0.95),
 ) -> Coverage:
     """Nominal and observed coverage of the central arcs of the predicted von Mises distributions.
 

@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int, Integer
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.metrics.segmentation import cell_overlaps
+from cellmotion_jax.metrics.segmentation import overlaps_by_name
 from cellmotion_jax.ops.arguments import Number
 from cellmotion_jax.ops.host_arguments import host_floats, host_integers, one_integer
 
@@ -71,7 +71,7 @@ def match_frame(
     """
     reference, result = host_integers("reference", reference), host_integers("result", result)
     margin = one_integer("margin", margin)
-    overlaps = cell_overlaps(result, reference)
+    overlaps = overlaps_by_name(result=result, reference=reference)
     truth, found = overlaps.true_label.astype(np.int64), overlaps.predicted_label.astype(np.int64)
     in_truth = _in_field(truth, reference, margin)
     in_found = _in_field(found, result, margin)

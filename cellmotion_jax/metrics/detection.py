@@ -43,7 +43,7 @@ def one_to_one_matches(
     detections: Number[ArrayLike, "..."] | Sequence,
     markers: Number[ArrayLike, "..."] | Sequence,
     *,
-    radius: float,
+    radius: Number[ArrayLike, ""],
 ) -> PointMatches:
     """Matches points by the paper's rule: a pair counts if each is the only one near the other.
 
@@ -80,7 +80,7 @@ def optimal_matches(
     detections: Number[ArrayLike, "..."] | Sequence,
     markers: Number[ArrayLike, "..."] | Sequence,
     *,
-    radius: float,
+    radius: Number[ArrayLike, ""],
 ) -> PointMatches:
     """Matches as many points less than ``radius`` apart as possible, with the smallest sum of distances.
 
@@ -122,7 +122,9 @@ def _points(name: str, points: Number[ArrayLike, "..."] | Sequence) -> Float[np.
 
 
 def _within(
-    detections: Float[np.ndarray, "detection 2"], markers: Float[np.ndarray, "marker 2"], radius: float
+    detections: Float[np.ndarray, "detection 2"],
+    markers: Float[np.ndarray, "marker 2"],
+    radius: Number[ArrayLike, ""],
 ) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarray, " pair"], Float[np.ndarray, " pair"]]:
     """All pairs less than ``radius`` apart, by detection, and their distances."""
     radius = one_number("radius", radius)

@@ -102,7 +102,7 @@ def precision_curve(
     errors: Number[ArrayLike, "..."] | Sequence,
     where: Mask[ArrayLike, "..."] | Sequence | None = None,
     *,
-    thresholds: Sequence[float] = PRECISION_THRESHOLDS,
+    thresholds: Number[ArrayLike, " threshold"] | Sequence = PRECISION_THRESHOLDS,
 ) -> PrecisionCurve:
     """Share of frames with a centre error of at most t pixels, for every threshold t (Wu et al., Section 3).
 
@@ -134,7 +134,7 @@ def success_curve(
     overlaps: Number[ArrayLike, "..."] | Sequence,
     where: Mask[ArrayLike, "..."] | Sequence | None = None,
     *,
-    thresholds: Sequence[float] = SUCCESS_THRESHOLDS,
+    thresholds: Number[ArrayLike, " threshold"] | Sequence = SUCCESS_THRESHOLDS,
 ) -> SuccessCurve:
     """Share of frames with an overlap above t, for every threshold t (Wu et al., Section 3).
 
@@ -199,7 +199,7 @@ def lost_curve(
     confidence: Number[ArrayLike, "..."] | Sequence,
     where: Mask[ArrayLike, "..."] | Sequence | None = None,
     *,
-    thresholds: Sequence[float],
+    thresholds: Number[ArrayLike, " threshold"] | Sequence,
     distance: Number[ArrayLike, ""] = HEADLINE_THRESHOLD,
 ) -> LostReport:
     """:func:`lost_report` for a flag that is raised where a confidence is below t, at every threshold t.
@@ -255,7 +255,7 @@ def _counted(
     return jnp.ones(next(iter(values.values())).shape, bool) if mask is None else mask
 
 
-def _thresholds(thresholds: Sequence[float]) -> Float[Array, " threshold"]:
+def _thresholds(thresholds: Number[ArrayLike, " threshold"] | Sequence) -> Float[Array, " threshold"]:
     at = to_floats("thresholds", thresholds, "threshold").astype(jnp.float32)
     if not at.size:
         raise ValueError("thresholds must hold at least one number")

@@ -88,10 +88,17 @@ def cell_overlaps(
     >>> overlaps.predicted_label[overlaps.predicted].tolist(), overlaps.shared.tolist()
     ([1], [1])
     """
-    predictions, targets = host_integers("predictions", predictions), host_integers("targets", targets)
+    return overlaps_by_name(predictions=predictions, targets=targets)
+
+
+def overlaps_by_name(**images: Number[ArrayLike, "..."] | Sequence) -> CellOverlaps:
+    """`cell_overlaps` of two label images under the names by which the caller's user knows them."""
+    (name, predictions), (other, targets) = [(n, host_integers(n, image)) for n, image in images.items()]
     if predictions.shape != targets.shape:
-        raise ValueError(f"predictions has shape {predictions.shape}, but targets has {targets.shape}")
-    first, second = number_cells(predictions, name="predictions"), number_cells(targets, name="targets")
+        raise ValueError(
+            f"{name} has shape {predictions.shape}, but {other} has {targets.shape}; they must be equal"
+        )
+    first, second = number_cells(predictions, name=name), number_cells(targets, name=other)
     both = (first.number > 0) & (second.number > 0)
     shape = len(first.labels) - 1, len(second.labels) - 1
     positions = first.number[both] - 1, second.number[both] - 1
@@ -113,7 +120,7 @@ def cell_matches(
     predictions: Number[ArrayLike, "y x"] | Sequence,
     targets: Number[ArrayLike, "..."] | Sequence,
     *,
-    threshold: float = 0.5,
+    threshold: Number[ArrayLike, ""] = 0.5,
 ) -> CellMatches:
     """Matches as many cells with an IoU of at least ``threshold`` as possible, with the largest sum of IoU.
 
@@ -149,7 +156,7 @@ def segmentation_counts(
     predictions: Number[ArrayLike, "y x"] | Sequence,
     targets: Number[ArrayLike, "..."] | Sequence,
     *,
-    thresholds: Sequence[float] = IOU_THRESHOLDS,
+    thresholds: Number[ArrayLike, " threshold"] | Sequence = IOU_THRESHOLDS,
 ) -> Counts:
     """True and false positives and false negatives of one image at each threshold of IoU.
 
@@ -187,7 +194,7 @@ def _pairs(overlaps: CellOverlaps, threshold: float) -> Int[np.ndarray, " pair"]
     return enough[chosen]
 
 
-def _thresholds(thresholds: Sequence[float]) -> list[float]:
+def _thresholds(thresholds: Number[ArrayLike, " threshold"] | Sequence) -> list[float]:
     numbers = host_floats("thresholds", thresholds, "threshold").tolist()
     for threshold in numbers:
         if not 0 < threshold <= 1:

@@ -12,7 +12,7 @@ from cellmotion_jax.ops.arguments import Mask, Number, to_floats, to_numbers, to
 from cellmotion_jax.ops.host_arguments import check_axis
 
 
-def check_same_shape(**arrays: ArrayLike | None) -> None:
+def check_same_shape(**arrays: ArrayLike | Sequence | None) -> None:
     """Raises ValueError for arrays whose shapes differ, so that they do not broadcast by mistake.
 
     Shapes are static, so under ``jax.jit`` the check costs nothing and fails while tracing.
