@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.ops.host_arguments import host_integers
+from cellmotion_jax.ops.host_arguments import host_int64
 
 
 class Counts(NamedTuple):
@@ -55,7 +56,7 @@ class Counts(NamedTuple):
 
     def _columns(self) -> list[Int[np.ndarray, "*threshold"]]:
         """The three in a type whose sums do not overflow; counts may be given as lists or small integers."""
-        return [host_integers(name, column).astype(np.int64) for name, column in self._asdict().items()]
+        return [host_int64(name, column) for name, column in self._asdict().items()]
 
 
 def total_counts(counts: Iterable[Counts]) -> Counts:
@@ -83,5 +84,5 @@ def total_counts(counts: Iterable[Counts]) -> Counts:
     )
 
 
-def _share(part: Int[np.ndarray, "..."], whole: Int[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+def _share(part: Int[ArrayLike, "..."], whole: Int[ArrayLike, "..."]) -> Float[np.ndarray, "..."]:
     return np.where(whole == 0, 1.0, part / np.maximum(whole, 1))

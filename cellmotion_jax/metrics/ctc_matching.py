@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int, Integer
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.metrics.segmentation import overlaps_by_name
 from cellmotion_jax.ops.arguments import Number
-from cellmotion_jax.ops.host_arguments import host_floats, host_integers, one_integer
+from cellmotion_jax.ops.host_arguments import host_floats, host_int64, host_integers, one_integer
 
 
 class FrameMatches(NamedTuple):
@@ -72,7 +72,8 @@ def match_frame(
     reference, result = host_integers("reference", reference), host_integers("result", result)
     margin = one_integer("margin", margin)
     overlaps = overlaps_by_name(result=result, reference=reference)
-    truth, found = overlaps.true_label.astype(np.int64), overlaps.predicted_label.astype(np.int64)
+    truth = host_int64("reference", overlaps.true_label)
+    found = host_int64("result", overlaps.predicted_label)
     in_truth = _in_field(truth, reference, margin)
     in_found = _in_field(found, result, margin)
     matched = 2 * overlaps.shared > overlaps.true_area[overlaps.true]
@@ -101,9 +102,9 @@ def read_matches(frames: Iterable[FrameMatches]) -> list[FrameMatches]:
         raise TypeError("frames must be a list of FrameMatches, one per frame")
     return [
         FrameMatches(
-            host_integers("reference", frame.reference, "cell").astype(np.int64),
-            host_integers("result", frame.result, "cell").astype(np.int64),
-            host_integers("partner", frame.partner, "cell").astype(np.int64),
+            host_int64("reference", frame.reference, "cell"),
+            host_int64("result", frame.result, "cell"),
+            host_int64("partner", frame.partner, "cell"),
             host_floats("iou", frame.iou, "cell"),
         )
         for frame in listed

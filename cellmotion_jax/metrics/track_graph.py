@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.ops.host_arguments import host_integers
+from cellmotion_jax.ops.host_arguments import host_int64
 
 
 @runtime_checkable
@@ -67,7 +67,7 @@ def track_columns(tracks: Lineage, *, name: str) -> TrackColumns:
         )
     columns = TrackColumns(
         *(
-            host_integers(f"{column} of the {name} tracks", getattr(tracks, column), "track").astype(np.int64)
+            host_int64(f"{column} of the {name} tracks", getattr(tracks, column), "track")
             for column in TrackColumns._fields
         )
     )

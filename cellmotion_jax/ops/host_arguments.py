@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float64, Integer, Shaped
+from jaxtyping import Float64, Int64, Integer, Shaped
 
 
 def host_array(name: str, values: ArrayLike | Sequence) -> Shaped[np.ndarray, "..."]:
@@ -131,7 +131,7 @@ def host_integers(name: str, values: ArrayLike | Sequence, axes: str = "...") ->
         The numbers; an integer type is kept, others become int64.
 
     Raises:
-        ValueError: If the axes are others, or a number is not whole or beyond int64.
+        ValueError: If the axes are others, or a number is not whole.
         TypeError: If it holds anything but real numbers.
 
     >>> host_integers("labels", [[0.0, 7.0]]).tolist()
@@ -147,9 +147,29 @@ def host_integers(name: str, values: ArrayLike | Sequence, axes: str = "...") ->
         if not whole.all():
             raise ValueError(f"{name} must hold whole numbers, got {array[~whole][0]:g}")
         return array.astype(np.int64)
-    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
-        raise ValueError(f"{name} holds {array.max()}; the largest number is {np.iinfo(np.int64).max}")
     return array
+
+
+def host_int64(name: str, values: ArrayLike | Sequence, axes: str = "...") -> Int64[np.ndarray, "..."]:
+    """`host_integers` in one type, in which sums and differences of small unsigned numbers are right.
+
+    Args:
+        name: Name of the argument in error messages.
+        values: Whole numbers.
+        axes: The axes that it must have, as in `check_axes`.
+
+    Returns:
+        The numbers.
+
+    Raises:
+        ValueError: If the axes are others, or a number is not whole or beyond int64.
+        TypeError: If it holds anything but real numbers.
+    """
+    array = host_integers(name, values, axes)
+    largest = np.iinfo(np.int64).max
+    if array.dtype == np.uint64 and array.size and array.max() > largest:
+        raise ValueError(f"{name} holds {array.max()}; it must be at most {largest}")
+    return array.astype(np.int64, copy=False)
 
 
 def one_number(name: str, value: ArrayLike) -> float:
