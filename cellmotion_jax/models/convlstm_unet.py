@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from cellmotion_jax.models.backbones.mobilenet_v2 import MobileNetV2
 from cellmotion_jax.models.convlstm import ConvLSTM, ConvLSTMState
 from cellmotion_jax.models.layers import DepthwiseConv, PointwiseConv
+from cellmotion_jax.ops.host_arguments import check_axes
 
 WINDOW = 5
 """Number of input frames of the paper's network, which segments the last of them."""
@@ -128,6 +129,7 @@ class ConvLSTMUNet(nn.Module):
         Raises:
             ValueError: A frame is not grey, has a side below 32 pixels, or is not of the size of the state.
         """
+        check_axes("frames", frames.shape, "batch y x channel")
         state = self.remember(frames[:, None], state, train=False)
         return self._classified(state), state
 
@@ -139,7 +141,7 @@ class ConvLSTMUNet(nn.Module):
         train: bool,
     ) -> ConvLSTMState:
         """The state after some frames; without a ConvLSTM, the maps of the last frame."""
-        if windows.shape[1] == 0 or windows.shape[4] != 1:
+        if windows.ndim != 5 or windows.shape[1] == 0 or windows.shape[4] != 1:
             raise ValueError(
                 f"windows of shape {windows.shape} must be [batch, time, y, x, channel] "
                 "with at least one frame, of one channel"

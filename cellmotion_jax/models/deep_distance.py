@@ -12,6 +12,7 @@ from flax.typing import Dtype
 from jaxtyping import Array, Float
 
 from cellmotion_jax.models.layers import PointwiseConv, max_pool_2x2
+from cellmotion_jax.ops.host_arguments import check_axes
 
 
 class Task(enum.Enum):
@@ -124,9 +125,10 @@ class DeepDistance(nn.Module):
             One map per task, of the size of the images.
 
         Raises:
-            ValueError: Sides that are no multiples of ``2**depth``, no task, the same task twice, or a
-                cascade of fewer than two tasks.
+            ValueError: Images without these axes, sides that are no multiples of ``2**depth``, no task, the
+                same task twice, or a cascade of fewer than two tasks.
         """
+        check_axes("images", images.shape, "batch y x channel")
         if any(side % self.multiple for side in images.shape[1:3]):
             raise ValueError(
                 f"images of shape {images.shape} have sides that are no multiples of {self.multiple}, "

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 from flax.typing import Dtype
 from jaxtyping import Array, Float
 
+from cellmotion_jax.ops.host_arguments import check_axes
+
 _MULTIPLE = 4
 """Images are padded to multiples of this: two poolings."""
 
@@ -56,8 +58,12 @@ class TrackingEmbedding(nn.Module):
 
         Returns:
             Maps of the size of the images, float32.
+
+        Raises:
+            ValueError: Images without these axes.
         """
         del train
+        check_axes("images", images.shape, "batch y x 1")
         y, x = images.shape[1:3]
         borders = ((0, 0), (0, -y % _MULTIPLE), (0, -x % _MULTIPLE), (0, 0))
         padded = jnp.pad(images, borders, mode="edge")
@@ -110,6 +116,7 @@ class PairEmbedding(nn.Module):
     @nn.compact
     def __call__(self, images: Float[Array, "batch 2 y x"], *, train: bool) -> PairOutputs:
         """Maps of both windows, computed in one batch; ``train`` is passed to the network."""
+        check_axes("images", images.shape, "batch 2 y x")
         batch = images.shape[0]
         maps = self.embedding(jnp.concatenate([images[:, 0], images[:, 1]])[..., None], train=train)
         first, second = (
