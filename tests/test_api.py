@@ -12,11 +12,15 @@ import pytest
 
 import cellmotion_jax.losses
 import cellmotion_jax.metrics
+import cellmotion_jax.morphology
 import cellmotion_jax.ops
 from tests.cases import LOSSES, OF_SHAPES, OPS, Example, call
 from tests.metric_cases import METRICS
+from tests.morphology_cases import MORPHOLOGY
 
 EXAMPLES = {**OPS, **LOSSES}
+# They take and return what other functions of morphology made.
+OF_STATES = {"follow_tips", "forget_tips"}
 
 
 def _sample(example: Example, index: int):
@@ -29,6 +33,7 @@ def _sample(example: Example, index: int):
         (cellmotion_jax.ops, {**OPS, **OF_SHAPES}),
         (cellmotion_jax.losses, LOSSES),
         (cellmotion_jax.metrics, METRICS),
+        (cellmotion_jax.morphology, {**MORPHOLOGY, **dict.fromkeys(OF_STATES)}),
     ],
 )
 def test_every_public_function_has_an_example_and_every_example_a_function(package, examples):

@@ -16,11 +16,13 @@ import pytest
 
 from tests.cases import LOSSES, OF_SHAPES, OPS, Example, call
 from tests.metric_cases import METRICS
+from tests.morphology_cases import MORPHOLOGY
 
 EXAMPLES = {
     **{f"losses.{name}": example for name, example in LOSSES.items()},
     **{f"ops.{name}": example for name, example in {**OPS, **OF_SHAPES}.items()},
     **{f"metrics.{name}": example for name, example in METRICS.items()},
+    **{f"morphology.{name}": example for name, example in MORPHOLOGY.items()},
 }
 # Without those whose columns a function of the tests puts together.
 DIRECT = [

@@ -1,14 +1,20 @@
 """Smoothing of a label image by a majority filter."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Bool, Int, Integer
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.morphology.windows import cell_windows
+from cellmotion_jax.ops.arguments import Number
 from cellmotion_jax.ops.labels import number_cells
 
 
-def majority_filter(labels: Integer[np.ndarray, "y x"], *, size: int = 25) -> Integer[np.ndarray, "y x"]:
+def majority_filter(
+    labels: Number[ArrayLike, "y x"] | Sequence, *, size: int = 25
+) -> Integer[np.ndarray, "y x"]:
     """Gives each pixel the label that is most frequent in the window around it, background included.
 
     Of equally frequent labels the pixel keeps its own, else takes background, else the smallest label.

@@ -19,7 +19,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import AbstractDtype, Array, Bool, Complex, Float, Int, Integer, Real, Shaped
 
-from cellmotion_jax.ops.host_arguments import check_axes, check_real, host_array
+from cellmotion_jax.ops.host_arguments import check_axes, check_mask, check_real, host_array
 
 if TYPE_CHECKING:
     from typing import Annotated as Mask
@@ -132,12 +132,9 @@ def to_mask(name: str, values: ArrayLike | Sequence, axes: str = "...") -> Bool[
     [False, True]
     """
     given = _given(name, values)
+    check_mask(name, given)
     check_axes(name, given.shape, axes)
-    if given.dtype == bool:
-        return jnp.asarray(given)
-    if given.size and not jnp.issubdtype(given.dtype, jnp.integer):
-        raise TypeError(f"{name} must be a mask of true and false (1 and 0), got {given.dtype.name}")
-    return jnp.asarray(given != 0)
+    return jnp.asarray(given if given.dtype == bool else given != 0)
 
 
 def to_where(where: ArrayLike | Sequence | None) -> Bool[Array, "..."] | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float64, Int64, Integer, Shaped
+from jaxtyping import Array, Bool, Float64, Int64, Integer, Shaped
 
 
 def host_array(name: str, values: ArrayLike | Sequence) -> Shaped[np.ndarray, "..."]:
@@ -170,6 +170,41 @@ def host_int64(name: str, values: ArrayLike | Sequence, axes: str = "...") -> In
     if array.dtype == np.uint64 and array.size and array.max() > largest:
         raise ValueError(f"{name} holds {array.max()}; it must be at most {largest}")
     return array.astype(np.int64, copy=False)
+
+
+def host_mask(name: str, values: ArrayLike | Sequence, axes: str = "...") -> Bool[np.ndarray, "..."]:
+    """Reads an argument as a mask: what is not 0 is true, in masks of 0 and 1 as in those of 0 and 255.
+
+    Args:
+        name: Name of the argument in error messages.
+        values: Booleans or whole numbers. Floats are refused, as by `ops.arguments.to_mask`.
+        axes: The axes that it must have, as in `check_axes`.
+
+    Returns:
+        The mask.
+
+    Raises:
+        ValueError: If the axes are others.
+        TypeError: If it holds anything but booleans and whole numbers.
+    """
+    array = host_array(name, values)
+    check_mask(name, array)
+    check_axes(name, array.shape, axes)
+    return array if array.dtype == bool else array != 0
+
+
+def check_mask(name: str, array: Array | np.ndarray) -> None:
+    """Raises TypeError for an array that is neither boolean nor of whole numbers.
+
+    Args:
+        name: Name of the argument in error messages.
+        array: What was given; an empty list has no type of its own, and passes.
+
+    Raises:
+        TypeError: If it holds floats or complex numbers.
+    """
+    if array.size and array.dtype != bool and not jnp.issubdtype(array.dtype, jnp.integer):
+        raise TypeError(f"{name} must be a mask of true and false (1 and 0), got {array.dtype.name}")
 
 
 def one_number(name: str, value: ArrayLike) -> float:
