@@ -51,13 +51,12 @@ MORPHOLOGY: Mapping[str, Example] = {
     "segment_from_markers": Example(
         morphology.segment_from_markers, _GROWTH, options={"threshold": 0.5, "smallest": 2, "majority": 3}
     ),
+    # A single row, whose distances are whole numbers.
     "shortest_way": Example(
         morphology.shortest_way,
         {
-            "distance": np.stack([morphology.geodesic_distance(_MASK[:9, :9], (2, 2))] * 2).astype(
-                np.float32
-            ),
-            "pixel": np.array([[2, 8]] * 2),
+            "distance": np.stack([np.arange(9, dtype=np.float32)[None]] * 2),
+            "pixel": np.array([[0, 8]] * 2),
         },
     ),
     "widen_markers": Example(

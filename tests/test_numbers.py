@@ -17,11 +17,13 @@ import pytest
 from tests.cases import LOSSES, OF_SHAPES, OPS, Example, call
 from tests.metric_cases import METRICS
 from tests.morphology_cases import MORPHOLOGY
+from tests.tracking_cases import TRACKING
 
 EXAMPLES = {
     **{f"losses.{name}": example for name, example in LOSSES.items()},
     **{f"ops.{name}": example for name, example in {**OPS, **OF_SHAPES}.items()},
     **{f"metrics.{name}": example for name, example in METRICS.items()},
+    **{f"tracking.{name}": example for name, example in TRACKING.items()},
     **{f"morphology.{name}": example for name, example in MORPHOLOGY.items()},
 }
 # Without those whose columns a function of the tests puts together.

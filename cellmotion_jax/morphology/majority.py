@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int, Integer
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.morphology.windows import cell_windows
 from cellmotion_jax.ops.arguments import Number
+from cellmotion_jax.ops.host_arguments import one_integer
 from cellmotion_jax.ops.labels import number_cells
 
 
@@ -36,6 +37,7 @@ def majority_filter(
     >>> majority_filter(np.array([[0, 0, 5, 0, 5, 5, 0, 5]]), size=3).tolist()
     [[0, 0, 0, 5, 5, 5, 5, 5]]
     """
+    size = one_integer("size", size)
     if size < 1 or size % 2 == 0:
         raise InputError(f"the size of a majority filter must be odd and positive, got {size}")
     reach = size // 2

@@ -17,7 +17,7 @@ from skimage.segmentation import watershed
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.morphology.majority import majority_filter
 from cellmotion_jax.ops.arguments import Mask, Number
-from cellmotion_jax.ops.host_arguments import check_real, host_array, host_integers, host_mask
+from cellmotion_jax.ops.host_arguments import check_real, host_array, host_integers, host_mask, one_integer
 from cellmotion_jax.ops.labels import NumberedCells, number_cells
 
 
@@ -156,6 +156,7 @@ def segment_from_markers(
         InputError: If a label is negative, ``outer`` is not finite, or ``majority`` not odd and positive.
     """
     outer, foreground = _as_floats(outer), host_mask("foreground", foreground)
+    majority = one_integer("majority", majority)
     widened = widen_markers(markers, outer, threshold=threshold, smallest=smallest)
     return majority_filter(grow(widened, outer, foreground), size=majority)
 
