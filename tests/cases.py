@@ -4,6 +4,7 @@
 there. ``ANGLES`` and ``POINTS`` are the nasty set.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -115,6 +116,19 @@ def _half_spectra(*shape: int) -> np.ndarray:
 def _peak_points_and_heights(responses: Array) -> Array:
     shifts, heights = ops.peak_shifts(responses)
     return jnp.concatenate([shifts, heights[:, None]], axis=1)
+
+
+def call(example: Example, arrays: Mapping[str, Any]) -> Any:
+    """Calls with arrays in the order of the example, by keyword where the function wants that."""
+    arrays = {name: arrays[name] for name in example.arrays}  # jax sorts the keys of a dictionary
+    parameters = inspect.signature(example.function).parameters
+    by_keyword = {n: a for n, a in arrays.items() if parameters[n].kind is inspect.Parameter.KEYWORD_ONLY}
+    by_position = [a for n, a in arrays.items() if n not in by_keyword]
+    return example.function(*by_position, **by_keyword, **example.options)
+
+
+def _check_same_shape(a: Any, b: Any) -> None:
+    ops.check_same_shape(a=a, b=b)
 
 
 def _pair(loss: Callable, make: Callable[..., np.ndarray], *shape: int, **more: np.ndarray) -> Example:
@@ -254,4 +268,11 @@ OPS: Mapping[str, Example] = {
     ),
     "standardize": Example(ops.standardize, {"images": _normal(4, 5, 1)}),
     "wrap": Example(ops.wrap, {"angle": 9 * _normal(3)}),
+}
+
+OF_SHAPES: Mapping[str, Example] = {
+    "check_same_shape": Example(_check_same_shape, {"a": _normal(3), "b": _normal(3)}),
+    "half_spectrum_weights": Example(ops.half_spectrum_weights, {}, options={"width": 5}),
+    "hann_window": Example(ops.hann_window, {}, options={"shape": (4, 5)}),
+    "signed_shifts": Example(ops.signed_shifts, {}, options={"size": 5}),
 }

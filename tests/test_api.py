@@ -11,32 +11,34 @@ import numpy as np
 import pytest
 
 import cellmotion_jax.losses
+import cellmotion_jax.metrics
+import cellmotion_jax.morphology
 import cellmotion_jax.ops
-from tests.cases import LOSSES, OPS, Example
+from tests.cases import LOSSES, OF_SHAPES, OPS, Example, call
+from tests.metric_cases import METRICS
+from tests.morphology_cases import MORPHOLOGY
 
 EXAMPLES = {**OPS, **LOSSES}
-# They take shapes alone.
-WITHOUT_EXAMPLE = {"check_same_shape", "half_spectrum_weights", "hann_window", "signed_shifts"}
-
-
-def _call(example: Example, arrays):
-    """Calls with arrays in the order of the example, by keyword where the function wants that."""
-    arrays = {name: arrays[name] for name in example.arrays}  # jax sorts the keys of a dictionary
-    parameters = inspect.signature(example.function).parameters
-    by_keyword = {n: a for n, a in arrays.items() if parameters[n].kind is inspect.Parameter.KEYWORD_ONLY}
-    by_position = [a for n, a in arrays.items() if n not in by_keyword]
-    return example.function(*by_position, **by_keyword, **example.options)
+# They take and return what other functions of morphology made.
+OF_STATES = {"follow_tips", "forget_tips"}
 
 
 def _sample(example: Example, index: int):
     return {name: jax.numpy.asarray(array[index]) for name, array in example.arrays.items()}
 
 
-@pytest.mark.parametrize("package", [cellmotion_jax.ops, cellmotion_jax.losses])
-def test_every_public_function_has_an_example_and_every_example_a_function(package):
+@pytest.mark.parametrize(
+    ("package", "examples"),
+    [
+        (cellmotion_jax.ops, {**OPS, **OF_SHAPES}),
+        (cellmotion_jax.losses, LOSSES),
+        (cellmotion_jax.metrics, METRICS),
+        (cellmotion_jax.morphology, {**MORPHOLOGY, **dict.fromkeys(OF_STATES)}),
+    ],
+)
+def test_every_public_function_has_an_example_and_every_example_a_function(package, examples):
     public = {name for name in package.__all__ if inspect.isfunction(getattr(package, name))}
-    examples = OPS if package is cellmotion_jax.ops else LOSSES
-    assert public - WITHOUT_EXAMPLE == set(examples)
+    assert public == set(examples)
 
 
 @pytest.mark.parametrize("package", [cellmotion_jax.ops, cellmotion_jax.losses])
@@ -62,14 +64,14 @@ def test_eager_jit_and_vmap_agree_and_one_trace_serves_one_shape(name):
     @jax.jit
     def compiled(arrays):
         traces.append(name)
-        return _call(example, arrays)
+        return call(example, arrays)
 
     samples = [_sample(example, i) for i in range(2)]
     stacked = {name: jax.numpy.asarray(array) for name, array in example.arrays.items()}
-    eager = np.stack([_call(example, sample) for sample in samples])
+    eager = np.stack([call(example, sample) for sample in samples])
     np.testing.assert_allclose([compiled(sample) for sample in samples], eager, rtol=2e-6, atol=2e-6)
     assert traces == [name]
-    mapped = jax.jit(jax.vmap(lambda arrays: _call(example, arrays)))(stacked)
+    mapped = jax.jit(jax.vmap(lambda arrays: call(example, arrays)))(stacked)
     np.testing.assert_allclose(mapped, eager, rtol=2e-6, atol=2e-6)
 
 
@@ -83,7 +85,7 @@ def test_differing_shapes_are_refused_by_name_and_shape(name, argument):
     right = arrays[argument].shape
     arrays[argument] = arrays[argument][..., None]
     with pytest.raises(ValueError, match=re.escape(f"{argument} has {(*right, 1)}")) as refusal:
-        jax.eval_shape(lambda arrays: _call(example, arrays), arrays)
+        jax.eval_shape(lambda arrays: call(example, arrays), arrays)
     others = [f"{other} has {arrays[other].shape}" for other in example.same_shape if other != argument]
     assert any(other in str(refusal.value) for other in others)
 
@@ -94,7 +96,7 @@ def test_a_mask_of_another_shape_is_refused(name):
     arrays = _sample(example, 0)
     arrays["where"] = arrays["where"][:, None]
     with pytest.raises(ValueError, match=re.escape("where has (3, 1)")):
-        jax.eval_shape(lambda arrays: _call(example, arrays), arrays)
+        jax.eval_shape(lambda arrays: call(example, arrays), arrays)
 
 
 _IMPORT = """

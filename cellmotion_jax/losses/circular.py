@@ -1,24 +1,27 @@
 r"""Distances between directions as losses, for angles and for points on the circle.
 
 The equations are those of Bruns et al., *Single Image Estimation of Cell Migration Direction by Deep
-Circular Regression*, 2024. All functions are element-wise, return what :func:`ops.masked_mean` is to
-reduce, and take the same ``where``: elements outside the mask are 0, with zero gradient, whatever the
-arguments hold there, so that a missing label may be NaN.
+Circular Regression*, 2024. All functions are element-wise, take real numbers of any type (`ops.arguments`)
+and return floats for :func:`ops.masked_mean` to reduce. All have the same ``where``: elements outside the
+mask are 0, with zero gradient, whatever the arguments hold there, so that a missing label may be NaN.
 """
+
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
 from cellmotion_jax.ops.angles import absolute_difference, signed_difference
+from cellmotion_jax.ops.arguments import Mask, Number, to_floats, to_where
 from cellmotion_jax.ops.numerics import check_same_shape, safe_abs, select
 
 
 def linear(
-    predictions: Float[ArrayLike, "*batch"],
-    targets: Float[ArrayLike, "..."],
+    predictions: Number[ArrayLike, "*batch"] | Sequence,
+    targets: Number[ArrayLike, "..."] | Sequence,
     *,
-    where: Bool[ArrayLike, "..."] | None = None,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*batch"]:
     r"""Absolute difference of two angles as if they were numbers, :math:`|\alpha - \beta|` (Eq. 3).
 
@@ -45,10 +48,10 @@ def linear(
 
 
 def linear_squared(
-    predictions: Float[ArrayLike, "*batch"],
-    targets: Float[ArrayLike, "..."],
+    predictions: Number[ArrayLike, "*batch"] | Sequence,
+    targets: Number[ArrayLike, "..."] | Sequence,
     *,
-    where: Bool[ArrayLike, "..."] | None = None,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*batch"]:
     r"""Square of :func:`linear`, :math:`(\alpha - \beta)^2` (Eq. 3). Not periodic either.
 
@@ -71,10 +74,10 @@ def linear_squared(
 
 
 def cyclic(
-    predictions: Float[ArrayLike, "*batch"],
-    targets: Float[ArrayLike, "..."],
+    predictions: Number[ArrayLike, "*batch"] | Sequence,
+    targets: Number[ArrayLike, "..."] | Sequence,
     *,
-    where: Bool[ArrayLike, "..."] | None = None,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*batch"]:
     r"""Length of the shorter arc, :math:`\min(|\alpha - \beta|, 2\pi - |\alpha - \beta|)` (Eq. 4).
 
@@ -100,10 +103,10 @@ def cyclic(
 
 
 def cyclic_squared(
-    predictions: Float[ArrayLike, "*batch"],
-    targets: Float[ArrayLike, "..."],
+    predictions: Number[ArrayLike, "*batch"] | Sequence,
+    targets: Number[ArrayLike, "..."] | Sequence,
     *,
-    where: Bool[ArrayLike, "..."] | None = None,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*batch"]:
     r"""Square of :func:`cyclic`, the length of the shorter arc (Eq. 5).
 
@@ -128,10 +131,10 @@ def cyclic_squared(
 
 
 def cosine(
-    predictions: Float[ArrayLike, "*batch"],
-    targets: Float[ArrayLike, "..."],
+    predictions: Number[ArrayLike, "*batch"] | Sequence,
+    targets: Number[ArrayLike, "..."] | Sequence,
     *,
-    where: Bool[ArrayLike, "..."] | None = None,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*batch"]:
     r"""Negative cosine of the difference, :math:`-\cos(\alpha - \beta)` (Eq. 6).
 
@@ -158,10 +161,10 @@ def cosine(
 
 
 def circle_distance(
-    predictions: Float[ArrayLike, "*batch xy"],
-    targets: Float[ArrayLike, "..."],
+    predictions: Number[ArrayLike, "*batch xy"] | Sequence,
+    targets: Number[ArrayLike, "..."] | Sequence,
     *,
-    where: Bool[ArrayLike, "..."] | None = None,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*batch"]:
     r"""L1 distance of two points in the plane, :math:`|x_1 - x_2| + |y_1 - y_2|` (Eq. 7).
 
@@ -183,22 +186,23 @@ def circle_distance(
     >>> float(circle_distance(jnp.array([1.0, 0.0]), jnp.array([0.0, -1.0])))
     2.0
     """
+    predictions, targets = to_floats("predictions", predictions), to_floats("targets", targets)
     check_same_shape(predictions=predictions, targets=targets)
-    if jnp.shape(predictions)[-1] != 2:
-        shape = jnp.shape(predictions)
+    if predictions.shape[-1:] != (2,):
         raise ValueError(
-            f"predictions and targets must hold (x, y) along an axis of length 2, last; got shape {shape}"
+            "predictions and targets must hold (x, y) along an axis of length 2, last; got shape "
+            f"{predictions.shape}"
         )
-    vector_where = _mask_of_vectors(predictions, where)
+    vector_where = _mask_of_vectors(predictions, to_where(where))
     difference = select(vector_where, predictions) - select(vector_where, targets)
     return jnp.sum(safe_abs(difference), axis=-1)
 
 
 def circle_distance_squared(
-    predictions: Float[ArrayLike, "*batch xy"],
-    targets: Float[ArrayLike, "..."],
+    predictions: Number[ArrayLike, "*batch xy"] | Sequence,
+    targets: Number[ArrayLike, "..."] | Sequence,
     *,
-    where: Bool[ArrayLike, "..."] | None = None,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*batch"]:
     r"""Square of :func:`circle_distance`, :math:`(|x_1 - x_2| + |y_1 - y_2|)^2` (Eq. 8).
 
@@ -223,24 +227,26 @@ def circle_distance_squared(
 
 
 def _selected(
-    predictions: Float[ArrayLike, "..."],
-    targets: Float[ArrayLike, "..."],
-    where: Bool[ArrayLike, "..."] | None,
+    predictions: Number[ArrayLike, "..."] | Sequence,
+    targets: Number[ArrayLike, "..."] | Sequence,
+    where: Mask[ArrayLike, "..."] | Sequence | None,
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Both arguments with zeros where the mask is false; refuses differing shapes."""
+    """Both arguments as floats with zeros where the mask is false; refuses differing shapes."""
+    predictions, targets = to_floats("predictions", predictions), to_floats("targets", targets)
+    where = to_where(where)
     check_same_shape(predictions=predictions, targets=targets, where=where)
     return select(where, predictions), select(where, targets)
 
 
 def _mask_of_vectors(
-    vectors: Float[ArrayLike, "..."], where: Bool[ArrayLike, "..."] | None
+    vectors: Float[Array, "..."], where: Bool[Array, "..."] | None
 ) -> Bool[Array, "... 1"] | None:
     """The mask with a last axis of length 1, to select whole vectors."""
     if where is None:
         return None
-    if jnp.shape(vectors)[:-1] != jnp.shape(where):
+    if vectors.shape[:-1] != where.shape:
         raise ValueError(
-            f"where must have the shape of the result: "
-            f"where has {jnp.shape(where)}, the arguments have {jnp.shape(vectors)}"
+            f"where must have the shape of the result: where has {where.shape}, "
+            f"the arguments have {vectors.shape}"
         )
-    return jnp.asarray(where)[..., None]
+    return where[..., None]

@@ -1,18 +1,21 @@
 """Element-wise cross-entropy of classes."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Integer
 
+from cellmotion_jax.ops.arguments import Mask, Number, to_floats, to_integers, to_where
 from cellmotion_jax.ops.numerics import check_same_shape, select
 
 
 def softmax_cross_entropy(
-    logits: Float[ArrayLike, "*shape label"],
-    labels: Int[ArrayLike, "..."],
+    logits: Number[ArrayLike, "*shape label"] | Sequence,
+    labels: Integer[ArrayLike, "..."] | Sequence,
     *,
-    where: Bool[ArrayLike, "..."] | None = None,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*shape"]:
     r"""Softmax cross-entropy of each element.
 
@@ -23,7 +26,7 @@ def softmax_cross_entropy(
 
     Args:
         logits: One per class, before the softmax.
-        labels: The right class, from 0 on, of the shape of the logits without their last axis.
+        labels: The right class, a whole number from 0 on, of the shape of the logits without their last axis.
         where: Mask of the elements that count, likewise; everything if absent.
 
     Returns:
@@ -36,9 +39,10 @@ def softmax_cross_entropy(
     >>> [round(float(loss), 3) for loss in losses]
     [0.693, 90.0]
     """
-    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
+    logits, labels = to_floats("logits", logits, "... label"), to_integers("labels", labels)
+    where = to_where(where)
     check_same_shape(labels=labels, logits=logits[..., 0], where=where)
     if where is not None:
-        logits, labels = select(jnp.asarray(where)[..., None], logits), select(where, labels)
+        logits, labels = select(where[..., None], logits), select(where, labels)
     of_label = jnp.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
     return select(where, jax.nn.logsumexp(logits, axis=-1) - of_label)

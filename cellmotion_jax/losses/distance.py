@@ -6,19 +6,22 @@ Images*, 2020, Sections 3.1.2 and 3.2: the mean squared error for every task, wi
 network's output before its activation; ``where`` leaves out pixels that are not annotated.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
+from cellmotion_jax.ops.arguments import Mask, Number, to_floats, to_where
 from cellmotion_jax.ops.numerics import check_same_shape, select
 
 
 def rectified_squared_error(
-    raw: Float[ArrayLike, "*shape"],
-    targets: Float[ArrayLike, "..."],
+    raw: Number[ArrayLike, "*shape"] | Sequence,
+    targets: Number[ArrayLike, "..."] | Sequence,
     *,
-    where: Bool[ArrayLike, "..."] | None = None,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*shape"]:
     r"""Squared error of a distance after a ReLU, with a gradient also where the ReLU is zero.
 
@@ -45,22 +48,23 @@ def rectified_squared_error(
     >>> rectified_squared_error(jnp.array([-2.0, -2.0]), jnp.array([0.0, 1.0])).tolist()
     [0.0, 9.0]
     """
+    raw, targets, where = to_floats("raw", raw), to_floats("targets", targets), to_where(where)
     check_same_shape(raw=raw, targets=targets, where=where)
     raw, targets = select(where, raw), select(where, targets)
     return jnp.square(jnp.where(targets > 0, raw - targets, jax.nn.relu(raw)))
 
 
 def probability_squared_error(
-    logits: Float[ArrayLike, "*shape"],
-    labels: Float[ArrayLike, "..."],
+    logits: Number[ArrayLike, "*shape"] | Sequence,
+    labels: Number[ArrayLike, "..."] | Sequence,
     *,
-    where: Bool[ArrayLike, "..."] | None = None,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*shape"]:
     r"""Squared error of a probability, the Brier score :math:`(\sigma(z) - y)^2`.
 
     Args:
         logits: Output of the network before its sigmoid.
-        labels: 0 or 1, or a probability, of the same shape.
+        labels: 0 or 1 (or a boolean), or a probability, of the same shape.
         where: Mask of the elements that count, of the same shape; everything if absent.
 
     Returns:
@@ -72,6 +76,7 @@ def probability_squared_error(
     >>> probability_squared_error(jnp.array([0.0, 100.0]), jnp.array([1.0, 1.0])).tolist()
     [0.25, 0.0]
     """
+    logits, labels, where = to_floats("logits", logits), to_floats("labels", labels), to_where(where)
     check_same_shape(logits=logits, labels=labels, where=where)
     logits, labels = select(where, logits), select(where, labels)
     # A pixel that does not count has logit and label 0, and would have an error of 1/4.

@@ -1,20 +1,23 @@
 """Cross entropy of a cell's position under a map of log probabilities."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
+from cellmotion_jax.ops.arguments import Mask, Number, to_floats, to_where
 from cellmotion_jax.ops.fourier import gaussian_target
 from cellmotion_jax.ops.numerics import check_same_shape, select
 
 
 def place_cross_entropy(
-    logits: Float[ArrayLike, "*batch y x"],
-    places: Float[ArrayLike, "..."],
+    logits: Number[ArrayLike, "*batch y x"] | Sequence,
+    places: Number[ArrayLike, "..."] | Sequence,
     *,
-    sigma: float,
-    where: Bool[ArrayLike, "..."] | None = None,
+    sigma: Number[ArrayLike, ""],
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*batch"]:
     r"""Cross entropy between a Gaussian around the true position and a map of log probabilities.
 
@@ -40,10 +43,10 @@ def place_cross_entropy(
     >>> round(float(jnp.exp(place_cross_entropy(nothing_known, jnp.zeros(2), sigma=1.0))))
     16
     """
-    logits, places = jnp.asarray(logits), jnp.asarray(places)
+    logits, places = to_floats("logits", logits, "... y x"), to_floats("places", places, "... 2")
+    where = to_where(where)
     check_same_shape(logits=logits[..., 0, 0], places=places[..., 0], where=where)
     if where is not None:
-        where = jnp.asarray(where)
         logits, places = select(where[..., None, None], logits), select(where[..., None], places)
     target = gaussian_target(places, shape=(logits.shape[-2], logits.shape[-1]), sigma=sigma)
     target = target / jnp.sum(target, axis=(-2, -1), keepdims=True)

@@ -2,27 +2,29 @@ r"""Negative log likelihoods of a direction, which also train the confidence of 
 
 Element-wise, to be reduced with :func:`ops.masked_mean`. Elements outside ``where`` are 0, with zero
 gradient, whatever the arguments hold there. Computed in float32 at least, returned in the type of the
-angles, or in float32 for whole numbers.
+angles, or in float32 for whole numbers (`ops.arguments`).
 """
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from cellmotion_jax.ops.angles import signed_difference
+from cellmotion_jax.ops.arguments import Mask, Number, to_floats, to_where
 from cellmotion_jax.ops.bessel import log_bessel_i0e
 from cellmotion_jax.ops.numerics import check_same_shape, select
 
 
 def von_mises_nll(
-    predictions: Float[ArrayLike, "*batch"],
-    targets: Float[ArrayLike, "..."],
+    predictions: Number[ArrayLike, "*batch"] | Sequence,
+    targets: Number[ArrayLike, "..."] | Sequence,
     *,
-    kappa: Float[ArrayLike, "..."],
-    where: Bool[ArrayLike, "..."] | None = None,
+    kappa: Number[ArrayLike, "..."] | Sequence,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*batch"]:
     r"""Negative log likelihood of a direction under a von Mises distribution (Eq. 9).
 
@@ -59,21 +61,23 @@ def von_mises_nll(
     >>> f"{von_mises_nll(1.0, 1.0, kappa=0.0):.4f}"  # ln(2 pi)
     '1.8379'
     """
+    predictions, targets = to_floats("predictions", predictions), to_floats("targets", targets)
+    kappa, where = to_floats("kappa", kappa), to_where(where)
     check_same_shape(predictions=predictions, targets=targets, where=where)
-    if jnp.ndim(kappa):
+    if kappa.ndim:
         check_same_shape(predictions=predictions, kappa=kappa)
         kappa = select(where, kappa)
-    nll = _von_mises_nll(select(where, predictions), select(where, targets), jnp.asarray(kappa))
-    return select(where, nll).astype(jnp.result_type(predictions, targets, float))
+    nll = _von_mises_nll(select(where, predictions), select(where, targets), kappa)
+    return select(where, nll).astype(jnp.result_type(predictions, targets))
 
 
 def von_mises_mixture_nll(
-    means: Float[ArrayLike, "*batch component"],
-    kappas: Float[ArrayLike, "..."],
-    logits: Float[ArrayLike, "..."],
-    targets: Float[ArrayLike, "..."],
+    means: Number[ArrayLike, "*batch component"] | Sequence,
+    kappas: Number[ArrayLike, "..."] | Sequence,
+    logits: Number[ArrayLike, "..."] | Sequence,
+    targets: Number[ArrayLike, "..."] | Sequence,
     *,
-    where: Bool[ArrayLike, "..."] | None = None,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, "*batch"]:
     r"""Negative log likelihood of a direction under a mixture of von Mises distributions.
 
@@ -104,19 +108,21 @@ def von_mises_mixture_nll(
     >>> f"{von_mises_mixture_nll(means, kappas, logits, 3.0):.4f}"
     '0.8357'
     """
+    means, targets = to_floats("means", means), to_floats("targets", targets)
+    kappas, logits, where = to_floats("kappas", kappas), to_floats("logits", logits), to_where(where)
     check_same_shape(means=means, kappas=kappas, logits=logits)
-    if jnp.shape(means)[:-1] != jnp.shape(targets):
+    if means.shape[:-1] != targets.shape or not means.ndim:
         raise ValueError(
             f"means must have the shape of targets and an axis of components behind it: "
-            f"means has {jnp.shape(means)}, targets has {jnp.shape(targets)}"
+            f"means has {means.shape}, targets has {targets.shape}"
         )
     check_same_shape(targets=targets, where=where)
-    where_all = None if where is None else jnp.asarray(where)[..., None]
-    spread_targets = jnp.broadcast_to(select(where, targets)[..., None], jnp.shape(means))
+    where_all = None if where is None else where[..., None]
+    spread_targets = jnp.broadcast_to(select(where, targets)[..., None], means.shape)
     nlls = _von_mises_nll(select(where_all, means), spread_targets, select(where_all, kappas))
     log_weights = jax.nn.log_softmax(select(where_all, logits).astype(nlls.dtype), axis=-1)
     nll = -jax.nn.logsumexp(log_weights - nlls, axis=-1)
-    return select(where, nll).astype(jnp.result_type(means, targets, float))
+    return select(where, nll).astype(jnp.result_type(means, targets))
 
 
 def _von_mises_nll(

@@ -4,6 +4,7 @@ Angles are in radians, errors in degrees. The sections and equations are those o
 al., *Single Image Estimation of Cell Migration Direction by Deep Circular Regression*, 2024.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -12,13 +13,16 @@ from jaxtyping import Array, Float
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.ops.angles import absolute_difference
+from cellmotion_jax.ops.arguments import Number, to_floats
+from cellmotion_jax.ops.host_arguments import one_number
+from cellmotion_jax.ops.numerics import check_same_shape
 
 UNIFORM_GUESS_DEG = 90.0
 """Expected error of a uniformly random direction: the mean of a uniform error in [0, 180] degrees."""
 
 
 def mean_angular_error_deg(
-    predictions: Float[ArrayLike, "..."], targets: Float[ArrayLike, "..."]
+    predictions: Number[ArrayLike, "..."] | Sequence, targets: Number[ArrayLike, "..."] | Sequence
 ) -> Float[Array, ""]:
     r"""The paper's :math:`E_{deg}`: mean length of the shorter arc (Section 3.2, Eq. 13), in degrees.
 
@@ -39,6 +43,8 @@ def mean_angular_error_deg(
     >>> f"{mean_angular_error_deg(jnp.array([0.1, 6.2]), jnp.array([6.2, 6.2])):.2f}"
     '5.25'
     """
+    predictions, targets = to_floats("predictions", predictions), to_floats("targets", targets)
+    check_same_shape(predictions=predictions, targets=targets)
     errors = absolute_difference(predictions, targets)
     if not errors.size:
         raise ValueError(f"predictions and targets hold no angle to average: shape {errors.shape}")
@@ -56,7 +62,9 @@ class QuadrantBaseline(NamedTuple):
     """``maximal`` as printed in the paper, where one of the two neighbouring quadrants is left out."""
 
 
-def quadrant_baseline_deg(accuracy: float, *, each_wrong: float | None = None) -> QuadrantBaseline:
+def quadrant_baseline_deg(
+    accuracy: Number[ArrayLike, ""], *, each_wrong: Number[ArrayLike, ""] | None = None
+) -> QuadrantBaseline:
     r"""Angular errors of a four-quadrant classifier of known accuracy (Section 3.3).
 
     With the share :math:`a` of right answers, the share :math:`w` of each of the three wrong quadrants
@@ -86,7 +94,8 @@ def quadrant_baseline_deg(accuracy: float, *, each_wrong: float | None = None) -
     >>> [f"{value:.2f}" for value in quadrant_baseline_deg(0.8789, each_wrong=0.0404)]
     ['33.41', '57.73', '52.28']
     """
-    wrong = (1 - accuracy) / 3 if each_wrong is None else each_wrong
+    accuracy = one_number("accuracy", accuracy)
+    wrong = (1 - accuracy) / 3 if each_wrong is None else one_number("each_wrong", each_wrong)
     for name, share in {"accuracy": accuracy, "each_wrong": wrong}.items():
         if not 0 <= share <= 1:
             raise InputError(f"{name} must be a share between 0 and 1, got {share:g}")
@@ -97,7 +106,7 @@ def quadrant_baseline_deg(accuracy: float, *, each_wrong: float | None = None) -
     )
 
 
-def maximum_error_estimate_deg(mean: float, std: float) -> float:
+def maximum_error_estimate_deg(mean: Number[ArrayLike, ""], std: Number[ArrayLike, ""]) -> float:
     """The paper's estimate of the largest error, mean plus three standard deviations (Section 3.2).
 
     Both are taken over the folds, so the estimate bounds the mean error of a fold and not, as its name
@@ -113,4 +122,4 @@ def maximum_error_estimate_deg(mean: float, std: float) -> float:
     >>> f"{maximum_error_estimate_deg(17.27, 2.26):.2f}"  # NIH3T3, as printed
     '24.05'
     """
-    return mean + 3 * std
+    return one_number("mean", mean) + 3 * one_number("std", std)

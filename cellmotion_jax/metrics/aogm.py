@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cellmotion_jax.metrics.ctc_matching import FrameMatches
-from cellmotion_jax.metrics.track_graph import Lineage, track_edges, track_nodes
+from cellmotion_jax.metrics.ctc_matching import FrameMatches, read_matches
+from cellmotion_jax.metrics.track_graph import Lineage, track_columns, track_edges, track_nodes
 
 SPLIT_WEIGHT = 5.0
 MISSED_NODE_WEIGHT = 10.0
@@ -93,7 +93,7 @@ def node_errors(frames: Sequence[FrameMatches]) -> NodeErrors:
         The counts.
     """
     splits = missed = spurious = reference = 0
-    for frame in frames:
+    for frame in read_matches(frames):
         matched = frame.partner[frame.partner > 0]
         partners = len(np.unique(matched))
         splits += len(matched) - partners
@@ -125,6 +125,8 @@ def edge_errors(
         InputError: If a table has a label twice, an impossible span or a parent that it does not list, or a
             frame has a label that its table does not let live there.
     """
+    frames = read_matches(frames)
+    reference, result = track_columns(reference, name="reference"), track_columns(result, name="result")
     true = track_nodes([frame.reference for frame in frames], reference, first_frame, name="reference")
     found = track_nodes([frame.result for frame in frames], result, first_frame, name="result")
     true_edges, found_edges = track_edges(true, reference), track_edges(found, result)
@@ -163,6 +165,11 @@ def aogm_score(*errors: NodeErrors | EdgeErrors) -> float:
     Returns:
         In [0, 1]: 1 for a perfect result, 0 for one that is not better than an empty result. NaN if the
         reference has no nodes or edges.
+
+    Raises:
+        TypeError: If they are anything else.
     """
+    if not all(isinstance(part, (NodeErrors, EdgeErrors)) for part in errors):
+        raise TypeError("errors must be the results of node_errors and edge_errors")
     cost, scratch = sum(part.aogm for part in errors), sum(part.aogm_from_scratch for part in errors)
     return 1 - min(cost, scratch) / scratch if scratch else float("nan")

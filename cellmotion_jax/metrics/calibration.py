@@ -14,6 +14,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.ops.arguments import Number
+from cellmotion_jax.ops.host_arguments import host_floats, one_integer
 
 LARGEST_KAPPA = 1e6
 """Largest value of :func:`fit_concentration`: a spread of 0.06 degrees."""
@@ -22,7 +24,7 @@ LARGEST_KAPPA = 1e6
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 
 
-def fit_concentration(errors: Float[ArrayLike, " cell"]) -> float:
+def fit_concentration(errors: Number[ArrayLike, " cell"] | Sequence) -> float:
     r"""Maximum-likelihood concentration of errors around zero.
 
     .. math:: \frac{I_1(\kappa)}{I_0(\kappa)} = \frac1n \sum_i \cos e_i
@@ -56,7 +58,7 @@ def fit_concentration(errors: Float[ArrayLike, " cell"]) -> float:
 
 
 def arc_half_width(
-    kappa: Float[ArrayLike, "..."], coverage: Float[ArrayLike, "..."]
+    kappa: Number[ArrayLike, "..."] | Sequence, coverage: Number[ArrayLike, "..."] | Sequence
 ) -> Float[np.ndarray, "..."]:
     r"""Half the width of the arc around the mean that holds a share of a von Mises distribution.
 
@@ -80,12 +82,17 @@ def arc_half_width(
     >>> f"{arc_half_width(0.0, 0.5) / np.pi:.2f}", f"{1000 * arc_half_width(1e6, 0.95):.3f}"
     ('0.50', '1.960')
     """
-    kappa, coverage = np.asarray(kappa, float), np.asarray(coverage, float)
+    kappa, coverage = host_floats("kappa", kappa), host_floats("coverage", coverage)
     if not (np.isfinite(kappa) & (kappa >= 0)).all():
         raise InputError("kappa must be finite and not negative everywhere")
     if not ((coverage >= 0) & (coverage <= 1)).all():
         raise InputError("coverage must be a share between 0 and 1 everywhere")
-    kappa, coverage = np.broadcast_arrays(kappa, coverage)
+    try:
+        kappa, coverage = np.broadcast_arrays(kappa, coverage)
+    except ValueError as error:
+        raise ValueError(
+            f"kappa and coverage must have shapes that broadcast, got {kappa.shape} and {coverage.shape}"
+        ) from error
     # The whole circle is known without solving, and Newton's method would take longest to get there.
     share = np.where(coverage == 1, 0.0, np.minimum(coverage, 1 - 1e-12))
     half_width = np.zeros(kappa.shape)
@@ -115,10 +122,10 @@ class Coverage(NamedTuple):
 
 
 def coverage_table(
-    errors: Float[ArrayLike, " cell"],
-    kappa: Float[ArrayLike, "..."],
+    errors: Number[ArrayLike, " cell"] | Sequence,
+    kappa: Number[ArrayLike, "..."] | Sequence,
     *,
-    levels: Sequence[float] = (0.5, 0.8, 0.95),
+    levels: Number[ArrayLike, " level"] | Sequence = (0.5, 0.8, 0.95),
 ) -> Coverage:
     """Nominal and observed coverage of the central arcs of the predicted von Mises distributions.
 
@@ -139,10 +146,10 @@ def coverage_table(
     '0.50, arcs of +-14.9 degrees'
     """
     absolute = _absolute(errors)
-    kappa = np.asarray(kappa, float)
+    kappa = host_floats("kappa", kappa)
     if kappa.ndim and kappa.shape != absolute.shape:
         raise InputError(f"kappa must be one number or one per error: {kappa.shape} for {absolute.shape}")
-    level = np.asarray(levels, float)
+    level = host_floats("levels", levels, "level")
     half_width = arc_half_width(np.broadcast_to(kappa, absolute.shape)[:, None], level)
     return Coverage(
         level=level,
@@ -165,7 +172,10 @@ class ErrorByConfidence(NamedTuple):
 
 
 def error_by_confidence(
-    errors: Float[ArrayLike, " cell"], confidence: Float[ArrayLike, " confidence"], *, bins: int = 10
+    errors: Number[ArrayLike, " cell"] | Sequence,
+    confidence: Number[ArrayLike, " confidence"] | Sequence,
+    *,
+    bins: int = 10,
 ) -> ErrorByConfidence:
     """Error as a function of confidence, over bins of equally many cells.
 
@@ -188,7 +198,8 @@ def error_by_confidence(
     >>> curve.error_deg.round(1).tolist()
     [25.0, 12.0]
     """
-    absolute, confidence = _absolute(errors), np.asarray(confidence, float)
+    absolute, confidence = _absolute(errors), host_floats("confidence", confidence)
+    bins = one_integer("bins", bins)
     if confidence.shape != absolute.shape or np.isnan(confidence).any():
         raise InputError(
             f"confidence must hold one number, not NaN, per error: {confidence.shape} for {absolute.shape}"
@@ -203,9 +214,9 @@ def error_by_confidence(
     )
 
 
-def _absolute(errors: Float[ArrayLike, " cell"]) -> Float[np.ndarray, " cell"]:
+def _absolute(errors: Number[ArrayLike, " cell"] | Sequence) -> Float[np.ndarray, " cell"]:
     """Absolute errors in [0, pi]; raises InputError for no errors or errors that are not finite."""
-    errors = np.asarray(errors, float)
+    errors = host_floats("errors", errors, "cell")
     if not errors.size or not np.isfinite(errors).all():
         raise InputError(
             f"errors must hold at least one angle and only finite ones; got {errors.size} angles"

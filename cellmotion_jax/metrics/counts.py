@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.ops.host_arguments import host_int64
 
 
 class Counts(NamedTuple):
@@ -28,18 +29,20 @@ class Counts(NamedTuple):
     @property
     def precision(self) -> Float[np.ndarray, "*threshold"]:
         """Share of the predictions that are true, TP / (TP + FP)."""
-        return _share(self.true_positives, self.true_positives + self.false_positives)
+        found, false, _ = self._columns()
+        return _share(found, found + false)
 
     @property
     def recall(self) -> Float[np.ndarray, "*threshold"]:
         """Share of the targets that are found, TP / (TP + FN)."""
-        return _share(self.true_positives, self.true_positives + self.false_negatives)
+        found, _, missed = self._columns()
+        return _share(found, found + missed)
 
     @property
     def f_score(self) -> Float[np.ndarray, "*threshold"]:
         """Harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN)."""
-        twice = 2 * self.true_positives
-        return _share(twice, twice + self.false_positives + self.false_negatives)
+        found, false, missed = self._columns()
+        return _share(2 * found, 2 * found + false + missed)
 
     @property
     def average_precision(self) -> Float[np.ndarray, "*threshold"]:
@@ -48,7 +51,12 @@ class Counts(NamedTuple):
         It is not an area under a precision-recall curve. Cellpose averages it over images instead of adding
         up the counts, and gives NaN where there is nothing to find and nothing found.
         """
-        return _share(self.true_positives, self.true_positives + self.false_positives + self.false_negatives)
+        found, false, missed = self._columns()
+        return _share(found, found + false + missed)
+
+    def _columns(self) -> list[Int[np.ndarray, "*threshold"]]:
+        """The three in a type whose sums do not overflow; counts may be given as lists or small integers."""
+        return [host_int64(name, column) for name, column in self._asdict().items()]
 
 
 def total_counts(counts: Iterable[Counts]) -> Counts:
@@ -67,12 +75,14 @@ def total_counts(counts: Iterable[Counts]) -> Counts:
     >>> float(total_counts([image, image]).precision)
     0.75
     """
-    images = tuple(counts)
-    if not images:
-        raise InputError("counts must hold the counts of at least one image")
-    return Counts(*(np.asarray(np.sum(column, axis=0)) for column in zip(*images)))
+    # Counts are three columns, and would be taken for three images.
+    images = () if isinstance(counts, Counts) else tuple(counts)
+    if not images or not all(isinstance(image, Counts) for image in images):
+        raise InputError("counts must be a list with the Counts of at least one image")
+    return Counts(
+        *(np.asarray(np.sum(column, axis=0)) for column in zip(*(image._columns() for image in images)))
+    )
 
 
 def _share(part: Int[ArrayLike, "..."], whole: Int[ArrayLike, "..."]) -> Float[np.ndarray, "..."]:
-    part, whole = np.asarray(part), np.asarray(whole)
     return np.where(whole == 0, 1.0, part / np.maximum(whole, 1))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Integer
+from jax.typing import ArrayLike
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.metrics.aogm import (
@@ -18,7 +17,8 @@ from cellmotion_jax.metrics.aogm import (
     node_errors,
 )
 from cellmotion_jax.metrics.ctc_matching import FrameMatches, Segmentation, match_frame, segmentation_score
-from cellmotion_jax.metrics.track_graph import Lineage
+from cellmotion_jax.metrics.track_graph import Lineage, track_columns
+from cellmotion_jax.ops.arguments import Number
 
 
 class CtcScores(NamedTuple):
@@ -68,12 +68,12 @@ class CtcScores(NamedTuple):
 
 
 def ctc_scores(
-    reference_frames: Iterable[Integer[np.ndarray, "y x"]],
-    result_frames: Iterable[Integer[np.ndarray, "_ _"]],
+    reference_frames: Iterable[Number[ArrayLike, "y x"] | Sequence],
+    result_frames: Iterable[Number[ArrayLike, "_ _"] | Sequence],
     reference_tracks: Lineage,
     result_tracks: Lineage | None,
     *,
-    outlines: Iterable[Integer[np.ndarray, "_ _"] | None] | None = None,
+    outlines: Iterable[Number[ArrayLike, "_ _"] | Sequence | None] | None = None,
     margin: int = 0,
 ) -> CtcScores:
     """Scores tracked label images against the reference, one frame in memory at a time.
@@ -112,6 +112,9 @@ def ctc_scores(
         Maska et al., The Cell Tracking Challenge: 10 years of objective benchmarking, Nature Methods 2023;
         Matula et al., PLOS ONE 2015; http://celltrackingchallenge.net/evaluation-methodology.
     """
+    # Before the frames: a table that cannot be read must not cost the time of a whole movie.
+    truth = track_columns(reference_tracks, name="reference")
+    found = None if result_tracks is None else track_columns(result_tracks, name="result")
     tracking: list[FrameMatches] = []
     outlined: list[FrameMatches] = []
     if outlines is None:
@@ -124,7 +127,7 @@ def ctc_scores(
             tracking.append(match_frame(reference, result, margin=margin))
             if outline is not None:
                 outlined.append(match_frame(outline, result, margin=margin))
-    edges = None if result_tracks is None else edge_errors(tracking, reference_tracks, result_tracks)
+    edges = None if found is None else edge_errors(tracking, truth, found)
     return CtcScores(segmentation_score(outlined), node_errors(tracking), edges)
 
 

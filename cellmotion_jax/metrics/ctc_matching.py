@@ -1,13 +1,16 @@
 """Matching of the cells of a result and a reference by the rule of the Cell Tracking Challenge (CTC)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int, Integer
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.metrics.segmentation import cell_overlaps
+from cellmotion_jax.metrics.segmentation import overlaps_by_name
+from cellmotion_jax.ops.arguments import Number
+from cellmotion_jax.ops.host_arguments import host_floats, host_int64, host_integers, one_integer
 
 
 class FrameMatches(NamedTuple):
@@ -36,7 +39,10 @@ class Segmentation(NamedTuple):
 
 
 def match_frame(
-    reference: Integer[np.ndarray, "y x"], result: Integer[np.ndarray, "..."], *, margin: int = 0
+    reference: Number[ArrayLike, "y x"] | Sequence,
+    result: Number[ArrayLike, "..."] | Sequence,
+    *,
+    margin: int = 0,
 ) -> FrameMatches:
     """Matches the cells of one frame.
 
@@ -63,8 +69,11 @@ def match_frame(
     >>> match_frame(np.array([[1, 1, 1, 2, 2, 0]]), np.array([[7, 7, 0, 7, 9, 9]])).partner.tolist()
     [7, 0]
     """
-    overlaps = cell_overlaps(result, reference)
-    truth, found = overlaps.true_label.astype(np.int64), overlaps.predicted_label.astype(np.int64)
+    reference, result = host_integers("reference", reference), host_integers("result", result)
+    margin = one_integer("margin", margin)
+    overlaps = overlaps_by_name(result=result, reference=reference)
+    truth = host_int64("reference", overlaps.true_label)
+    found = host_int64("result", overlaps.predicted_label)
     in_truth = _in_field(truth, reference, margin)
     in_found = _in_field(found, result, margin)
     matched = 2 * overlaps.shared > overlaps.true_area[overlaps.true]
@@ -73,6 +82,33 @@ def match_frame(
     partner[overlaps.true[matched]] = found[overlaps.predicted[matched]]
     iou[overlaps.true[matched]] = overlaps.iou[matched]
     return FrameMatches(truth[in_truth], found[in_found], partner[in_truth], iou[in_truth])
+
+
+def read_matches(frames: Iterable[FrameMatches]) -> list[FrameMatches]:
+    """The matches of several frames with columns that are arrays of int64 and float64.
+
+    Args:
+        frames: Matches; their columns may be lists.
+
+    Returns:
+        The same, each column an array.
+
+    Raises:
+        TypeError: If they are no list of `FrameMatches`, or a column holds no numbers.
+    """
+    # The matches of one frame are columns, and would be taken for frames.
+    listed = None if isinstance(frames, FrameMatches) else list(frames)
+    if listed is None or not all(isinstance(frame, FrameMatches) for frame in listed):
+        raise TypeError("frames must be a list of FrameMatches, one per frame")
+    return [
+        FrameMatches(
+            host_int64("reference", frame.reference, "cell"),
+            host_int64("result", frame.result, "cell"),
+            host_int64("partner", frame.partner, "cell"),
+            host_floats("iou", frame.iou, "cell"),
+        )
+        for frame in listed
+    ]
 
 
 def segmentation_score(frames: Iterable[FrameMatches]) -> Segmentation:
@@ -91,7 +127,7 @@ def segmentation_score(frames: Iterable[FrameMatches]) -> Segmentation:
         Maska et al., A benchmark for comparison of cell tracking algorithms, Bioinformatics 2014, section
         3.3.
     """
-    scores = [frame.iou for frame in frames]
+    scores = [frame.iou for frame in read_matches(frames)]
     iou = np.concatenate([np.zeros(0), *scores])
     return Segmentation(float(iou.mean()) if len(iou) else float("nan"), len(iou), len(scores))
 

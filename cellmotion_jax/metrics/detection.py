@@ -5,15 +5,19 @@ Points are (y, x) in pixels. Two ways to pair them: the one-to-one rule of Koyun
 ``counts`` have precision, recall and F-score.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Real
+from jax.typing import ArrayLike
+from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.metrics.counts import Counts
 from cellmotion_jax.metrics.matching import cheapest_largest_matching
+from cellmotion_jax.ops.arguments import Number
+from cellmotion_jax.ops.host_arguments import host_floats, one_number
 
 
 class PointMatches(NamedTuple):
@@ -36,7 +40,10 @@ class PointMatches(NamedTuple):
 
 
 def one_to_one_matches(
-    detections: Real[np.ndarray, "..."], markers: Real[np.ndarray, "..."], *, radius: float
+    detections: Number[ArrayLike, "..."] | Sequence,
+    markers: Number[ArrayLike, "..."] | Sequence,
+    *,
+    radius: Number[ArrayLike, ""],
 ) -> PointMatches:
     """Matches points by the paper's rule: a pair counts if each is the only one near the other.
 
@@ -61,6 +68,7 @@ def one_to_one_matches(
     >>> one_to_one_matches(found, true, radius=5.0).detection.tolist()
     [0]
     """
+    detections, markers = _points("detections", detections), _points("markers", markers)
     detection, marker, _ = _within(detections, markers, radius)
     only = (np.bincount(detection, minlength=len(detections))[detection] == 1) & (
         np.bincount(marker, minlength=len(markers))[marker] == 1
@@ -69,7 +77,10 @@ def one_to_one_matches(
 
 
 def optimal_matches(
-    detections: Real[np.ndarray, "..."], markers: Real[np.ndarray, "..."], *, radius: float
+    detections: Number[ArrayLike, "..."] | Sequence,
+    markers: Number[ArrayLike, "..."] | Sequence,
+    *,
+    radius: Number[ArrayLike, ""],
 ) -> PointMatches:
     """Matches as many points less than ``radius`` apart as possible, with the smallest sum of distances.
 
@@ -92,20 +103,31 @@ def optimal_matches(
     >>> optimal_matches(found, true, radius=5.0).detection.tolist()
     [0, 1]
     """
+    detections, markers = _points("detections", detections), _points("markers", markers)
     detection, marker, distance = _within(detections, markers, radius)
     chosen = cheapest_largest_matching(detection, marker, distance)
     return _matches(detection[chosen], marker[chosen], len(detections), len(markers))
 
 
+def _points(name: str, points: Number[ArrayLike, "..."] | Sequence) -> Float[np.ndarray, "point 2"]:
+    """Finite points in double precision; none of them if nothing is given."""
+    points = host_floats(name, points)
+    if points.shape == (0,):
+        return points.reshape(0, 2)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"{name} must be points [n, 2] of (y, x), got shape {points.shape}")
+    if not np.isfinite(points).all():
+        raise InputError(f"{name} must be finite; point {np.argwhere(~np.isfinite(points))[0, 0]} is not")
+    return points
+
+
 def _within(
-    detections: Real[np.ndarray, "..."], markers: Real[np.ndarray, "..."], radius: float
+    detections: Float[np.ndarray, "detection 2"],
+    markers: Float[np.ndarray, "marker 2"],
+    radius: Number[ArrayLike, ""],
 ) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarray, " pair"], Float[np.ndarray, " pair"]]:
     """All pairs less than ``radius`` apart, by detection, and their distances."""
-    for name, points in {"detections": detections, "markers": markers}.items():
-        if points.ndim != 2 or points.shape[1] != 2:
-            raise ValueError(f"{name} must be points [n, 2] of (y, x), got shape {points.shape}")
-        if not np.isfinite(points).all():
-            raise InputError(f"{name} must be finite; point {np.argwhere(~np.isfinite(points))[0, 0]} is not")
+    radius = one_number("radius", radius)
     if not radius > 0:
         raise InputError(f"radius must be positive, got {radius:g}")
     near = KDTree(detections).sparse_distance_matrix(KDTree(markers), radius, output_type="ndarray")

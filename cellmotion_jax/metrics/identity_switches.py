@@ -1,12 +1,14 @@
 """Identity switches: how often tracks jump from one cell to another."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Int
 
+from cellmotion_jax.ops.arguments import Mask, Number, to_floats, to_where
 from cellmotion_jax.ops.numerics import check_same_shape
 
 
@@ -20,11 +22,11 @@ class IdentitySwitches(NamedTuple):
 
 
 def identity_switches(
-    predictions: Float[ArrayLike, "frame track 2"],
-    references: Float[ArrayLike, "_ cell 2"],
-    where: Bool[ArrayLike, "..."] | None = None,
+    predictions: Number[ArrayLike, "frame track 2"] | Sequence,
+    references: Number[ArrayLike, "_ cell 2"] | Sequence,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
     *,
-    radius: Float[ArrayLike, ""],
+    radius: Number[ArrayLike, ""],
 ) -> IdentitySwitches:
     """Counts changes of the reference cell that is nearest to each track.
 
@@ -56,7 +58,9 @@ def identity_switches(
     >>> found.switches.tolist(), found.cells.ravel().tolist()
     ([1], [0, -1, 1])
     """
-    predictions, references = jnp.asarray(predictions), jnp.asarray(references)
+    predictions = to_floats("predictions", predictions, "frame track 2")
+    references = to_floats("references", references, "frame cell 2")
+    radius, where = to_floats("radius", radius, ""), to_where(where)
     if len(predictions) != len(references):
         raise ValueError(
             f"predictions and references must have the same frames, got the shapes {predictions.shape} and "
@@ -64,7 +68,7 @@ def identity_switches(
         )
     frames_of_tracks = predictions[..., 0]
     check_same_shape(predictions=frames_of_tracks, where=where)
-    counted = jnp.ones(frames_of_tracks.shape, bool) if where is None else jnp.asarray(where)
+    counted = jnp.ones(frames_of_tracks.shape, bool) if where is None else where
     if not references.shape[1]:
         return IdentitySwitches(
             jnp.zeros(predictions.shape[1], jnp.int32), jnp.full(counted.shape, -1, jnp.int32)

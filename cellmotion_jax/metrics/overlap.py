@@ -1,17 +1,20 @@
 """Overlap of two masks."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
+from cellmotion_jax.ops.arguments import Mask, to_mask, to_where
 from cellmotion_jax.ops.numerics import check_same_shape, select
 
 
 def jaccard_index(
-    predictions: Bool[ArrayLike, "..."],
-    targets: Bool[ArrayLike, "..."],
+    predictions: Mask[ArrayLike, "..."] | Sequence,
+    targets: Mask[ArrayLike, "..."] | Sequence,
     *,
-    where: Bool[ArrayLike, "..."] | None = None,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Float[Array, ""]:
     r"""Intersection over union of two masks.
 
@@ -20,7 +23,7 @@ def jaccard_index(
     Eq. (3) of Gomez-de-Mariscal et al. 2021, over all pixels given at once.
 
     Args:
-        predictions: Predicted mask.
+        predictions: Predicted mask; of whole numbers, such as labels, what is not 0.
         targets: True mask.
         where: Pixels that count; all if absent.
 
@@ -33,8 +36,9 @@ def jaccard_index(
     >>> float(jaccard_index(jnp.array([True, True, False]), jnp.array([True, False, False])))
     0.5
     """
+    predictions, targets = to_mask("predictions", predictions), to_mask("targets", targets)
+    where = to_where(where)
     check_same_shape(predictions=predictions, targets=targets, where=where)
-    predictions, targets = jnp.asarray(predictions), jnp.asarray(targets)
     both = jnp.sum(select(where, predictions & targets), dtype=jnp.float32)
     either = jnp.sum(select(where, predictions | targets), dtype=jnp.float32)
     return jnp.where(either > 0, both / jnp.maximum(either, 1), 1.0)

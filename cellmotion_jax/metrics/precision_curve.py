@@ -16,6 +16,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Num
 
+from cellmotion_jax.ops.arguments import Mask, Number, to_floats, to_mask, to_where
+from cellmotion_jax.ops.host_arguments import check_axes
 from cellmotion_jax.ops.numerics import check_same_shape, safe_norm
 
 PRECISION_THRESHOLDS = tuple(float(pixels) for pixels in range(51))
@@ -71,7 +73,7 @@ class LostReport(NamedTuple):
 
 
 def centre_errors(
-    predictions: Float[ArrayLike, "*shape 2"], targets: Float[ArrayLike, "..."]
+    predictions: Number[ArrayLike, "*shape 2"] | Sequence, targets: Number[ArrayLike, "..."] | Sequence
 ) -> Float[Array, "*shape"]:
     """Distances from predicted to true centres, the centre location error of OTB.
 
@@ -88,17 +90,19 @@ def centre_errors(
     >>> centre_errors(jnp.array([[3.0, 4.0], [jnp.nan, 0.0]]), jnp.zeros((2, 2))).tolist()
     [5.0, inf]
     """
+    predictions, targets = to_floats("predictions", predictions), to_floats("targets", targets)
     check_same_shape(predictions=predictions, targets=targets)
-    apart = jnp.asarray(predictions) - jnp.asarray(targets)
+    check_axes("predictions", predictions.shape, "... 2")
+    apart = predictions - targets
     known = jnp.isfinite(apart).all(-1)
     return jnp.where(known, safe_norm(jnp.where(known[..., None], apart, 0)), jnp.inf)
 
 
 def precision_curve(
-    errors: Float[ArrayLike, "..."],
-    where: Bool[ArrayLike, "..."] | None = None,
+    errors: Number[ArrayLike, "..."] | Sequence,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
     *,
-    thresholds: Sequence[float] = PRECISION_THRESHOLDS,
+    thresholds: Number[ArrayLike, " threshold"] | Sequence = PRECISION_THRESHOLDS,
 ) -> PrecisionCurve:
     """Share of frames with a centre error of at most t pixels, for every threshold t (Wu et al., Section 3).
 
@@ -117,8 +121,9 @@ def precision_curve(
     >>> [f"{share:.2f}" for share in (curve.precision[0], curve.precision[1], curve.at_20)]
     ['0.00', '0.25', '0.75']
     """
-    counted, at = _counted(errors, where), _thresholds(thresholds)
-    ordered = jnp.sort(jnp.where(counted, jnp.asarray(errors), jnp.inf), axis=None)
+    errors, at = to_floats("errors", errors), _thresholds(thresholds)
+    counted = _counted(where, errors=errors)
+    ordered = jnp.sort(jnp.where(counted, errors, jnp.inf), axis=None)
     total = jnp.sum(counted)
     precision = _share(jnp.searchsorted(ordered, at, side="right"), total)
     at_20 = _share(jnp.searchsorted(ordered, HEADLINE_THRESHOLD, side="right"), total)
@@ -126,10 +131,10 @@ def precision_curve(
 
 
 def success_curve(
-    overlaps: Float[ArrayLike, "..."],
-    where: Bool[ArrayLike, "..."] | None = None,
+    overlaps: Number[ArrayLike, "..."] | Sequence,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
     *,
-    thresholds: Sequence[float] = SUCCESS_THRESHOLDS,
+    thresholds: Number[ArrayLike, " threshold"] | Sequence = SUCCESS_THRESHOLDS,
 ) -> SuccessCurve:
     """Share of frames with an overlap above t, for every threshold t (Wu et al., Section 3).
 
@@ -150,18 +155,19 @@ def success_curve(
     >>> success_curve(jnp.array([0.0, 0.5, 0.8, 1.0]), thresholds=[0.0, 0.5]).success.tolist()
     [0.75, 0.5]
     """
-    counted, at = _counted(overlaps, where), _thresholds(thresholds)
-    ordered = jnp.sort(jnp.where(counted, jnp.asarray(overlaps), -jnp.inf), axis=None)
+    overlaps, at = to_floats("overlaps", overlaps), _thresholds(thresholds)
+    counted = _counted(where, overlaps=overlaps)
+    ordered = jnp.sort(jnp.where(counted, overlaps, -jnp.inf), axis=None)
     success = _share(ordered.size - jnp.searchsorted(ordered, at, side="right"), jnp.sum(counted))
     return SuccessCurve(at, success, jnp.mean(success))
 
 
 def lost_report(
-    errors: Float[ArrayLike, "..."],
-    flagged: Bool[ArrayLike, "..."],
-    where: Bool[ArrayLike, "..."] | None = None,
+    errors: Number[ArrayLike, "..."] | Sequence,
+    flagged: Mask[ArrayLike, "..."] | Sequence,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
     *,
-    distance: Float[ArrayLike, ""] = HEADLINE_THRESHOLD,
+    distance: Number[ArrayLike, ""] = HEADLINE_THRESHOLD,
 ) -> LostReport:
     """Compares the frames flagged as lost with those in which the track is away from its cell.
 
@@ -181,19 +187,20 @@ def lost_report(
     >>> float(report.precision), float(report.recall)
     (0.5, 0.5)
     """
+    errors, flagged, where = to_floats("errors", errors), to_mask("flagged", flagged), to_where(where)
     check_same_shape(errors=errors, flagged=flagged, where=where)
     # A flag is a confidence of 0 or 1 below a threshold between them.
-    curve = lost_curve(errors, 1.0 - jnp.asarray(flagged), where, thresholds=(0.5,), distance=distance)
+    curve = lost_curve(errors, 1.0 - flagged, where, thresholds=(0.5,), distance=distance)
     return curve._replace(reported=curve.reported[0], precision=curve.precision[0], recall=curve.recall[0])
 
 
 def lost_curve(
-    errors: Float[ArrayLike, "..."],
-    confidence: Float[ArrayLike, "..."],
-    where: Bool[ArrayLike, "..."] | None = None,
+    errors: Number[ArrayLike, "..."] | Sequence,
+    confidence: Number[ArrayLike, "..."] | Sequence,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
     *,
-    thresholds: Sequence[float],
-    distance: Float[ArrayLike, ""] = HEADLINE_THRESHOLD,
+    thresholds: Number[ArrayLike, " threshold"] | Sequence,
+    distance: Number[ArrayLike, ""] = HEADLINE_THRESHOLD,
 ) -> LostReport:
     """:func:`lost_report` for a flag that is raised where a confidence is below t, at every threshold t.
 
@@ -215,9 +222,9 @@ def lost_curve(
     >>> curve.precision.tolist(), curve.recall.tolist()
     ([0.0, 1.0, 0.5], [0.0, 1.0, 1.0])
     """
-    check_same_shape(errors=errors, confidence=confidence, where=where)
-    counted, at = _counted(errors, where), _thresholds(thresholds)
-    errors, confidence = jnp.asarray(errors), jnp.asarray(confidence)
+    errors, confidence = to_floats("errors", errors), to_floats("confidence", confidence)
+    distance, at = to_floats("distance", distance, ""), _thresholds(thresholds)
+    counted = _counted(where, errors=errors, confidence=confidence)
     placed = counted & jnp.isfinite(errors)
     away = placed & (errors > distance)
     flags, right = (_below(confidence, among, at) for among in (placed, away))
@@ -239,15 +246,20 @@ def _below(
     return jnp.searchsorted(ordered, thresholds, side="left")
 
 
-def _counted(values: Float[ArrayLike, "..."], where: Bool[ArrayLike, "..."] | None) -> Bool[Array, "..."]:
-    check_same_shape(values=values, where=where)
-    return jnp.ones(jnp.shape(values), bool) if where is None else jnp.asarray(where)
+def _counted(
+    where: Mask[ArrayLike, "..."] | Sequence | None, **values: Float[Array, "..."]
+) -> Bool[Array, "..."]:
+    """The mask of what counts, all if it is absent; refuses differing shapes."""
+    mask = to_where(where)
+    check_same_shape(**values, where=mask)
+    return jnp.ones(next(iter(values.values())).shape, bool) if mask is None else mask
 
 
-def _thresholds(thresholds: Sequence[float]) -> Float[Array, " threshold"]:
-    if not len(thresholds):
+def _thresholds(thresholds: Number[ArrayLike, " threshold"] | Sequence) -> Float[Array, " threshold"]:
+    at = to_floats("thresholds", thresholds, "threshold").astype(jnp.float32)
+    if not at.size:
         raise ValueError("thresholds must hold at least one number")
-    return jnp.asarray(thresholds, jnp.float32)
+    return at
 
 
 def _share(part: Num[ArrayLike, "*shape"], whole: Num[ArrayLike, "..."]) -> Float[Array, "*shape"]:

@@ -8,11 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
+from jax.typing import ArrayLike
 from jaxtyping import Float, Int, Integer
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.metrics.counts import Counts
 from cellmotion_jax.metrics.matching import cheapest_largest_matching
+from cellmotion_jax.ops.arguments import Number
+from cellmotion_jax.ops.host_arguments import host_floats, host_integers, one_number
 from cellmotion_jax.ops.labels import number_cells
 
 IOU_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
@@ -66,7 +69,7 @@ class CellMatches(NamedTuple):
 
 
 def cell_overlaps(
-    predictions: Integer[np.ndarray, "y x"], targets: Integer[np.ndarray, "..."]
+    predictions: Number[ArrayLike, "y x"] | Sequence, targets: Number[ArrayLike, "..."] | Sequence
 ) -> CellOverlaps:
     """Counts the pixels that predicted and true cells share, in one pass over the image.
 
@@ -85,9 +88,17 @@ def cell_overlaps(
     >>> overlaps.predicted_label[overlaps.predicted].tolist(), overlaps.shared.tolist()
     ([1], [1])
     """
+    return overlaps_by_name(predictions=predictions, targets=targets)
+
+
+def overlaps_by_name(**images: Number[ArrayLike, "..."] | Sequence) -> CellOverlaps:
+    """`cell_overlaps` of two label images under the names by which the caller's user knows them."""
+    (name, predictions), (other, targets) = [(n, host_integers(n, image)) for n, image in images.items()]
     if predictions.shape != targets.shape:
-        raise ValueError(f"predictions has shape {predictions.shape}, but targets has {targets.shape}")
-    first, second = number_cells(predictions, name="predictions"), number_cells(targets, name="targets")
+        raise ValueError(
+            f"{name} has shape {predictions.shape}, but {other} has {targets.shape}; they must be equal"
+        )
+    first, second = number_cells(predictions, name=name), number_cells(targets, name=other)
     both = (first.number > 0) & (second.number > 0)
     shape = len(first.labels) - 1, len(second.labels) - 1
     positions = first.number[both] - 1, second.number[both] - 1
@@ -106,7 +117,10 @@ def cell_overlaps(
 
 
 def cell_matches(
-    predictions: Integer[np.ndarray, "y x"], targets: Integer[np.ndarray, "..."], *, threshold: float = 0.5
+    predictions: Number[ArrayLike, "y x"] | Sequence,
+    targets: Number[ArrayLike, "..."] | Sequence,
+    *,
+    threshold: Number[ArrayLike, ""] = 0.5,
 ) -> CellMatches:
     """Matches as many cells with an IoU of at least ``threshold`` as possible, with the largest sum of IoU.
 
@@ -125,7 +139,7 @@ def cell_matches(
         ValueError: If the shapes differ or are not those of images.
         InputError: If a label is negative or the threshold out of its range.
     """
-    _check_thresholds([threshold])
+    (threshold,) = _thresholds([one_number("threshold", threshold)])
     overlaps = cell_overlaps(predictions, targets)
     pair = _pairs(overlaps, threshold)
     predicted, true = overlaps.predicted[pair], overlaps.true[pair]
@@ -139,10 +153,10 @@ def cell_matches(
 
 
 def segmentation_counts(
-    predictions: Integer[np.ndarray, "y x"],
-    targets: Integer[np.ndarray, "..."],
+    predictions: Number[ArrayLike, "y x"] | Sequence,
+    targets: Number[ArrayLike, "..."] | Sequence,
     *,
-    thresholds: Sequence[float] = IOU_THRESHOLDS,
+    thresholds: Number[ArrayLike, " threshold"] | Sequence = IOU_THRESHOLDS,
 ) -> Counts:
     """True and false positives and false negatives of one image at each threshold of IoU.
 
@@ -166,7 +180,7 @@ def segmentation_counts(
     >>> counts.average_precision.round(2).tolist()
     [1.0, 0.33]
     """
-    _check_thresholds(thresholds)
+    thresholds = _thresholds(thresholds)
     overlaps = cell_overlaps(predictions, targets)
     found = np.array([len(_pairs(overlaps, threshold)) for threshold in thresholds], np.int64)
     return Counts(found, len(overlaps.predicted_label) - found, len(overlaps.true_label) - found)
@@ -180,7 +194,9 @@ def _pairs(overlaps: CellOverlaps, threshold: float) -> Int[np.ndarray, " pair"]
     return enough[chosen]
 
 
-def _check_thresholds(thresholds: Sequence[float]) -> None:
-    for threshold in thresholds:
+def _thresholds(thresholds: Number[ArrayLike, " threshold"] | Sequence) -> list[float]:
+    numbers = host_floats("thresholds", thresholds, "threshold").tolist()
+    for threshold in numbers:
         if not 0 < threshold <= 1:
             raise InputError(f"a threshold of IoU must be above 0 and at most 1, got {threshold:g}")
+    return numbers

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.ops.host_arguments import host_int64
 
 
 @runtime_checkable
@@ -34,6 +35,46 @@ class Lineage(Protocol):
     def parent(self) -> Int[np.ndarray, " track"]:
         """Label of the track that it continues or was born from, 0 for none."""
         ...
+
+
+class TrackColumns(NamedTuple):
+    """A lineage whose columns are arrays of int64."""
+
+    label: Int[np.ndarray, " track"]
+    begin: Int[np.ndarray, " track"]
+    end: Int[np.ndarray, " track"]
+    parent: Int[np.ndarray, " track"]
+
+
+def track_columns(tracks: Lineage, *, name: str) -> TrackColumns:
+    """Reads the columns of a table of tracks.
+
+    Args:
+        tracks: The table; its columns may be lists.
+        name: Name of the result or reference in error messages.
+
+    Returns:
+        The columns.
+
+    Raises:
+        TypeError: If it is no such table, or a column holds no numbers.
+        ValueError: If the columns differ in length or hold a number that is not whole.
+    """
+    if not isinstance(tracks, Lineage):
+        raise TypeError(
+            f"{name} tracks must have the columns label, begin, end and parent, got {type(tracks).__name__}; "
+            "make a data.track_table.TrackTable(label, begin, end, parent) of them"
+        )
+    columns = TrackColumns(
+        *(
+            host_int64(f"{column} of the {name} tracks", getattr(tracks, column), "track")
+            for column in TrackColumns._fields
+        )
+    )
+    if len({len(column) for column in columns}) > 1:
+        lengths = ", ".join(f"{len(numbers)} of {column}" for column, numbers in columns._asdict().items())
+        raise ValueError(f"{name} tracks must have columns of equal length, got {lengths}")
+    return columns
 
 
 class TrackNodes(NamedTuple):

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from cellmotion_jax.models.layers import conv_same
 from cellmotion_jax.models.network import Network
+from cellmotion_jax.ops.host_arguments import check_axes
 from cellmotion_jax.settings import Width
 
 # Steps of the scan that are written out. XLA:CPU runs a convolution inside a loop about ten times slower than
@@ -62,8 +63,9 @@ class ConvLSTM(Network):
             The memory after the last frame, whose hidden part is the output for it.
 
         Raises:
-            ValueError: There is no frame, or the state is not of the size of the frames.
+            ValueError: Maps without these axes or without a frame, or a state of another size.
         """
+        check_axes("maps", maps.shape, "batch time y x channel")
         batch, time, y, x, channels = maps.shape
         if time == 0:
             raise ValueError(f"maps of shape {maps.shape} have no frame, the second axis")

@@ -15,6 +15,7 @@ from cellmotion_jax.models.backbones.mobilenet_v2 import MobileNetV2
 from cellmotion_jax.models.convlstm import ConvLSTM, ConvLSTMState
 from cellmotion_jax.models.layers import DepthwiseConv, PointwiseConv
 from cellmotion_jax.models.network import Network
+from cellmotion_jax.ops.host_arguments import check_axes
 from cellmotion_jax.settings import Range, ShareBelowOne, Width
 
 WINDOW = 5
@@ -130,6 +131,7 @@ class ConvLSTMUNet(Network):
         Raises:
             ValueError: A frame is not grey, has a side below 32 pixels, or is not of the size of the state.
         """
+        check_axes("frames", frames.shape, "batch y x channel")
         state = self.remember(frames[:, None], state, train=False)
         return self._classified(state), state
 
@@ -141,7 +143,7 @@ class ConvLSTMUNet(Network):
         train: bool,
     ) -> ConvLSTMState:
         """The state after some frames; without a ConvLSTM, the maps of the last frame."""
-        if windows.shape[1] == 0 or windows.shape[4] != 1:
+        if windows.ndim != 5 or windows.shape[1] == 0 or windows.shape[4] != 1:
             raise ValueError(
                 f"windows of shape {windows.shape} must be [batch, time, y, x, channel] "
                 "with at least one frame, of one channel"

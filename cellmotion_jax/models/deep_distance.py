@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from cellmotion_jax.models.layers import PointwiseConv, max_pool_2x2
 from cellmotion_jax.models.network import Network
+from cellmotion_jax.ops.host_arguments import check_axes
 from cellmotion_jax.settings import Range, ShareBelowOne, Width
 
 
@@ -126,9 +127,10 @@ class DeepDistance(Network):
             One map per task, of the size of the images.
 
         Raises:
-            ValueError: Sides that are no multiples of ``2**depth``, no task, the same task twice, or a
-                cascade of fewer than two tasks.
+            ValueError: Images without these axes, sides that are no multiples of ``2**depth``, no task, the
+                same task twice, or a cascade of fewer than two tasks.
         """
+        check_axes("images", images.shape, "batch y x channel")
         if any(side % self.multiple for side in images.shape[1:3]):
             raise ValueError(
                 f"images of shape {images.shape} have sides that are no multiples of {self.multiple}, "

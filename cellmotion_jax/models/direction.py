@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from cellmotion_jax.models.backbones.inputs import InputScaling
 from cellmotion_jax.models.layers import max_pool_2x2
 from cellmotion_jax.models.network import Network
+from cellmotion_jax.ops.host_arguments import check_axes
 from cellmotion_jax.settings import Range
 
 SMALLEST_IMAGE = 12  # 12 -> 8 -> 4 -> 2 -> 1.
@@ -78,9 +79,10 @@ class ProbingCNN(Network):
             Raw encodings, one row per image.
 
         Raises:
-            ValueError: The images are too small for two convolutions and two poolings.
+            ValueError: The images have other axes, or are too small for two convolutions and two poolings.
         """
         del train
+        check_axes("images", images.shape, "batch y x 1")
         if min(images.shape[1:3]) < SMALLEST_IMAGE:
             raise ValueError(f"images of shape {images.shape} have sides below {SMALLEST_IMAGE} pixels")
         x = nn.Conv(16, (5, 5), padding="VALID", dtype=self.dtype, name="conv1")(images)
@@ -127,8 +129,9 @@ class FineTunedCNN(Network):
             Raw encodings, one row per image.
 
         Raises:
-            ValueError: The images are too small for the backbone.
+            ValueError: The images have other axes, or are too small for the backbone.
         """
+        check_axes("images", images.shape, "batch y x 1")
         features = self.backbone(self.scaling.of_standardized(images), train=train)[-1]
         x = jnp.mean(features, axis=(1, 2))
         x = nn.relu(nn.Dense(1024, dtype=self.dtype, name="dense1")(x))

@@ -19,6 +19,7 @@ from flax.typing import Dtype
 from jaxtyping import Array, Float
 
 from cellmotion_jax.models.network import Network
+from cellmotion_jax.ops.host_arguments import check_axes
 from cellmotion_jax.settings import NotNegative, Positive, Width
 
 _MULTIPLE = 4
@@ -59,8 +60,12 @@ class TrackingEmbedding(Network):
 
         Returns:
             Maps of the size of the images, float32.
+
+        Raises:
+            ValueError: Images without these axes.
         """
         del train
+        check_axes("images", images.shape, "batch y x 1")
         y, x = images.shape[1:3]
         borders = ((0, 0), (0, -y % _MULTIPLE), (0, -x % _MULTIPLE), (0, 0))
         padded = jnp.pad(images, borders, mode="edge")
@@ -113,6 +118,7 @@ class PairEmbedding(Network):
     @nn.compact
     def __call__(self, images: Float[Array, "batch 2 y x"], *, train: bool) -> PairOutputs:
         """Maps of both windows, computed in one batch; ``train`` is passed to the network."""
+        check_axes("images", images.shape, "batch 2 y x")
         batch = images.shape[0]
         maps = self.embedding(jnp.concatenate([images[:, 0], images[:, 1]])[..., None], train=train)
         first, second = (

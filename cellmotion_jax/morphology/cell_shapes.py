@@ -1,13 +1,16 @@
 """Shape measures of every cell of a label image."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Integer
+from jax.typing import ArrayLike
+from jaxtyping import Bool, Float, Int
 from scipy.spatial import ConvexHull
 from skimage.measure import perimeter_crofton
 
 from cellmotion_jax.morphology.windows import cell_windows
+from cellmotion_jax.ops.arguments import Number
 from cellmotion_jax.ops.labels import NumberedCells, areas_and_centroids, number_cells
 
 
@@ -38,7 +41,7 @@ class CellShapes(NamedTuple):
     """Ratio of the area to that of the convex hull, in (0, 1]."""
 
 
-def cell_shapes(labels: Integer[np.ndarray, "y x"]) -> CellShapes:
+def cell_shapes(labels: Number[ArrayLike, "y x"] | Sequence) -> CellShapes:
     r"""Measures area, outline, elongation and solidity of every cell.
 
     The second moments are those of the cell's pixels taken as unit squares, :math:`\mu_{yy} + 1/12` and so

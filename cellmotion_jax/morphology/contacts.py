@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from jaxtyping import Bool, Integer
+from jax.typing import ArrayLike
+from jaxtyping import Bool
 from scipy import ndimage
 
+from cellmotion_jax.ops.arguments import Number
 from cellmotion_jax.ops.labels import number_cells
 
 
-def contact_map(labels: Integer[np.ndarray, "y x"], *, reach: int) -> Bool[np.ndarray, "y x"]:
+def contact_map(labels: Number[ArrayLike, "y x"] | Sequence, *, reach: int) -> Bool[np.ndarray, "y x"]:
     """Pixels with two different cells in the square around them.
 
     Args:

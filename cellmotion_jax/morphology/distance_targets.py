@@ -15,15 +15,18 @@ Cell Detection in Inverted Microscopy Images*, 2020. Three readings hold through
 A label in several pieces is one cell: it has one centroid and one largest distance.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Integer
+from jax.typing import ArrayLike
+from jaxtyping import Bool, Float, Float32, Int
 from scipy import ndimage
 from scipy.spatial import KDTree
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.morphology.windows import cell_windows
+from cellmotion_jax.ops.arguments import Number
 from cellmotion_jax.ops.labels import NumberedCells, number_cells
 
 
@@ -41,7 +44,7 @@ class DistanceTargets(NamedTuple):
 
 
 def distance_targets(
-    labels: Integer[np.ndarray, "y x"],
+    labels: Number[ArrayLike, "y x"] | Sequence,
     *,
     alpha: float = 0.1,
     squared: bool = False,
@@ -74,7 +77,7 @@ def distance_targets(
 
 
 def inner_distance(
-    labels: Integer[np.ndarray, "y x"], *, alpha: float = 0.1, squared: bool = False
+    labels: Number[ArrayLike, "y x"] | Sequence, *, alpha: float = 0.1, squared: bool = False
 ) -> Float32[np.ndarray, "y x"]:
     r"""Inner distance: how near a cell pixel is to the centre of its cell (Eq. 1).
 
@@ -103,7 +106,7 @@ def inner_distance(
 
 
 def normalised_outer_distance(
-    labels: Integer[np.ndarray, "y x"], *, squared: bool = False
+    labels: Number[ArrayLike, "y x"] | Sequence, *, squared: bool = False
 ) -> Float32[np.ndarray, "y x"]:
     r"""Normalised outer distance: depth of a pixel in its cell, relative to the largest depth there (Eq. 2).
 
@@ -131,7 +134,9 @@ def normalised_outer_distance(
     return _normalised(_distance_to_boundary(cells), cells, squared)
 
 
-def classification_map(labels: Integer[np.ndarray, "y x"], *, width: float = 2.0) -> Bool[np.ndarray, "y x"]:
+def classification_map(
+    labels: Number[ArrayLike, "y x"] | Sequence, *, width: float = 2.0
+) -> Bool[np.ndarray, "y x"]:
     """Cell pixels without the widened boundaries that would merge touching cells (footnote of Section 3.2).
 
     A pixel counts where its :func:`distance_to_boundary` exceeds ``width``, so that touching cells end up
@@ -152,7 +157,9 @@ def classification_map(labels: Integer[np.ndarray, "y x"], *, width: float = 2.0
     return _split_at(distance_to_boundary(labels), width)[0]
 
 
-def boundary_map(labels: Integer[np.ndarray, "y x"], *, width: float = 2.0) -> Bool[np.ndarray, "y x"]:
+def boundary_map(
+    labels: Number[ArrayLike, "y x"] | Sequence, *, width: float = 2.0
+) -> Bool[np.ndarray, "y x"]:
     """The widened boundaries: cell pixels within ``width`` of a pixel outside of their cell.
 
     The second task of the multi-task classification model (Section 4.4).
@@ -172,7 +179,7 @@ def boundary_map(labels: Integer[np.ndarray, "y x"], *, width: float = 2.0) -> B
     return _split_at(distance_to_boundary(labels), width)[1]
 
 
-def distance_to_boundary(labels: Integer[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
+def distance_to_boundary(labels: Number[ArrayLike, "y x"] | Sequence) -> Float[np.ndarray, "y x"]:
     """Euclidean distance from each cell pixel to the nearest pixel outside of its cell.
 
     One exact distance transform per cell, within its bounding box and one pixel around it: the nearest
@@ -195,7 +202,7 @@ def distance_to_boundary(labels: Integer[np.ndarray, "y x"]) -> Float[np.ndarray
     return _distance_to_boundary(number_cells(labels))
 
 
-def centroid_pixels(labels: Integer[np.ndarray, "y x"]) -> Int[np.ndarray, "cell 2"]:
+def centroid_pixels(labels: Number[ArrayLike, "y x"] | Sequence) -> Int[np.ndarray, "cell 2"]:
     """The pixel that holds the centroid of each cell, in the order of the labels.
 
     The centroid is the mean of the cell's pixels; halves are rounded up, so that a shifted cell has a

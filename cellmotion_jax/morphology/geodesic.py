@@ -3,11 +3,16 @@
 import functools
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse
-from jaxtyping import Bool, Float, Int
+from jax.typing import ArrayLike
+from jaxtyping import Float, Int, Integer
 from scipy.sparse.csgraph import dijkstra
+
+from cellmotion_jax.ops.arguments import Mask, Number
+from cellmotion_jax.ops.host_arguments import host_floats, host_integers, host_mask, image_shape
 
 REACH = 3
 """Longest side of a step in pixels."""
@@ -15,7 +20,9 @@ TINY = 1e-6
 """Small offset that separates the two pixels between which a step passes exactly in the middle."""
 
 
-def geodesic_distance(mask: Bool[np.ndarray, "y x"], start: tuple[int, int]) -> Float[np.ndarray, "y x"]:
+def geodesic_distance(
+    mask: Mask[ArrayLike, "y x"] | Sequence, start: tuple[int, int]
+) -> Float[np.ndarray, "y x"]:
     r"""Length of the shortest path inside a mask from one pixel to every other.
 
     A path is a chain of straight steps between pixel centres. A step leads to one of 32 pixels in the square
@@ -41,6 +48,7 @@ def geodesic_distance(mask: Bool[np.ndarray, "y x"], start: tuple[int, int]) -> 
     >>> geodesic_distance(np.array([[1, 1, 1], [0, 0, 1], [1, 0, 1]], bool), (0, 0)).round(2).tolist()
     [[0.0, 1.0, 2.0], [inf, inf, 2.24], [inf, inf, 3.24]]
     """
+    mask, start = host_mask("mask", mask, "y x"), image_shape("start", start)
     height, width = mask.shape
     if not (0 <= start[0] < height and 0 <= start[1] < width and mask[start]):
         raise ValueError(f"start {start} is not a pixel of the mask of shape {mask.shape}")
@@ -68,7 +76,7 @@ def geodesic_distance(mask: Bool[np.ndarray, "y x"], start: tuple[int, int]) -> 
 
 
 def shortest_way(
-    distance: Float[np.ndarray, "y x"], pixel: Int[np.ndarray, " 2"]
+    distance: Number[ArrayLike, "y x"] | Sequence, pixel: Integer[ArrayLike, " 2"] | Sequence
 ) -> Int[np.ndarray, "point 2"]:
     """The shortest path of a geodesic distance, from a pixel back to the start.
 
@@ -86,6 +94,8 @@ def shortest_way(
     >>> shortest_way(geodesic_distance(inside, (0, 0)), np.array([2, 2])).tolist()
     [[2, 2], [1, 2], [0, 0]]
     """
+    distance, pixel = host_floats("distance", distance, "y x"), host_integers("pixel", pixel, "2")
+    pixel = pixel.astype(np.intp)
     if not np.isfinite(distance[tuple(pixel)]):
         raise ValueError(f"pixel {pixel.tolist()} is not reached from the start")
     framed = np.pad(distance, REACH, constant_values=np.inf)

@@ -1,16 +1,21 @@
 """Joining of cells that consist of several pieces."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
+
+from cellmotion_jax.ops.arguments import Mask
+from cellmotion_jax.ops.host_arguments import host_mask
 
 CORNERS = np.ones((3, 3), bool)
 """Pixels that touch at a corner are connected, as in the skeletons and paths inside a cell."""
 
 
-def join_pieces(mask: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
+def join_pieces(mask: Mask[ArrayLike, "y x"] | Sequence) -> Bool[np.ndarray, "y x"]:
     """Connects the pieces of a cell by straight bridges, as in the code of the protrusion method's authors.
 
     A bridge leads from the deepest pixel of each piece (the first of them, row by row) to that of the next,
@@ -27,6 +32,7 @@ def join_pieces(mask: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
     >>> join_pieces(np.array([[True, False, False, False, True]])).tolist()
     [[True, True, True, True, True]]
     """
+    mask = host_mask("mask", mask, "y x")
     pieces = np.zeros(mask.shape, np.int32)
     ndimage.label(mask, CORNERS, output=pieces)
     count = int(pieces.max())

@@ -1,14 +1,21 @@
 """Smoothing of a label image by a majority filter."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Bool, Int, Integer
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.morphology.windows import cell_windows
+from cellmotion_jax.ops.arguments import Number
+from cellmotion_jax.ops.host_arguments import one_integer
 from cellmotion_jax.ops.labels import number_cells
 
 
-def majority_filter(labels: Integer[np.ndarray, "y x"], *, size: int = 25) -> Integer[np.ndarray, "y x"]:
+def majority_filter(
+    labels: Number[ArrayLike, "y x"] | Sequence, *, size: int = 25
+) -> Integer[np.ndarray, "y x"]:
     """Gives each pixel the label that is most frequent in the window around it, background included.
 
     Of equally frequent labels the pixel keeps its own, else takes background, else the smallest label.
@@ -30,6 +37,7 @@ def majority_filter(labels: Integer[np.ndarray, "y x"], *, size: int = 25) -> In
     >>> majority_filter(np.array([[0, 0, 5, 0, 5, 5, 0, 5]]), size=3).tolist()
     [[0, 0, 0, 5, 5, 5, 5, 5]]
     """
+    size = one_integer("size", size)
     if size < 1 or size % 2 == 0:
         raise InputError(f"the size of a majority filter must be odd and positive, got {size}")
     reach = size // 2

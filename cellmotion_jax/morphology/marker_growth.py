@@ -7,20 +7,23 @@ not say.
 """
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int, Integer
 from skimage.segmentation import watershed
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.morphology.majority import majority_filter
-from cellmotion_jax.ops.labels import number_cells
+from cellmotion_jax.ops.arguments import Mask, Number
+from cellmotion_jax.ops.host_arguments import check_real, host_array, host_integers, host_mask, one_integer
+from cellmotion_jax.ops.labels import NumberedCells, number_cells
 
 
 def widen_markers(
-    markers: Integer[np.ndarray, "y x"],
-    outer: Float[np.ndarray, "..."],
+    markers: Number[ArrayLike, "y x"] | Sequence,
+    outer: Number[ArrayLike, "..."] | Sequence,
     *,
     threshold: float = 0.5,
     smallest: int = 50,
@@ -43,17 +46,16 @@ def widen_markers(
         ValueError: If the shapes differ.
         InputError: If a label is negative or ``outer`` is not finite.
     """
-    _check(markers, outer=outer)
-    cells = number_cells(markers, name="markers")
+    cells, outer = _read(markers, outer)
     widened = watershed(-outer, cells.number, mask=(outer > threshold) | (cells.number > 0))
     kept = np.bincount(widened.ravel(), minlength=len(cells.labels)) >= smallest
     return np.where(kept, cells.labels, 0)[widened]
 
 
 def grow_markers(
-    markers: Integer[np.ndarray, "y x"],
-    outer: Float[np.ndarray, "..."],
-    foreground: Bool[np.ndarray, "..."],
+    markers: Number[ArrayLike, "y x"] | Sequence,
+    outer: Number[ArrayLike, "..."] | Sequence,
+    foreground: Mask[ArrayLike, "..."] | Sequence,
 ) -> Integer[np.ndarray, "y x"]:
     """Grows markers by the paper's rule: repeatedly the best marker by one ring, until none may grow.
 
@@ -77,17 +79,17 @@ def grow_markers(
         ValueError: If the shapes differ.
         InputError: If a label is negative or ``outer`` is not finite.
     """
-    _check(markers, outer=outer, foreground=foreground)
-    cells = number_cells(markers, name="markers")
+    foreground = host_mask("foreground", foreground)
+    cells, outer = _read(markers, outer, foreground=foreground)
     growth = _Growth(cells.number, outer, foreground)
     growth.run()
     return cells.labels[growth.owned()]
 
 
 def flood_markers(
-    markers: Integer[np.ndarray, "y x"],
-    outer: Float[np.ndarray, "..."],
-    foreground: Bool[np.ndarray, "..."],
+    markers: Number[ArrayLike, "y x"] | Sequence,
+    outer: Number[ArrayLike, "..."] | Sequence,
+    foreground: Mask[ArrayLike, "..."] | Sequence,
 ) -> Integer[np.ndarray, "y x"]:
     """Grows markers pixel by pixel, highest outer distance first, over all foreground that they reach.
 
@@ -109,8 +111,8 @@ def flood_markers(
         ValueError: If the shapes differ.
         InputError: If a label is negative or ``outer`` is not finite.
     """
-    _check(markers, outer=outer, foreground=foreground)
-    cells = number_cells(markers, name="markers")
+    foreground = host_mask("foreground", foreground)
+    cells, outer = _read(markers, outer, foreground=foreground)
     return cells.labels[watershed(-outer, cells.number, mask=foreground | (cells.number > 0))]
 
 
@@ -123,9 +125,9 @@ Grow = Callable[
 
 
 def segment_from_markers(
-    markers: Integer[np.ndarray, "y x"],
-    outer: Float[np.ndarray, "..."],
-    foreground: Bool[np.ndarray, "..."],
+    markers: Number[ArrayLike, "y x"] | Sequence,
+    outer: Number[ArrayLike, "..."] | Sequence,
+    foreground: Mask[ArrayLike, "..."] | Sequence,
     *,
     threshold: float = 0.5,
     smallest: int = 50,
@@ -153,6 +155,8 @@ def segment_from_markers(
         ValueError: If the shapes differ.
         InputError: If a label is negative, ``outer`` is not finite, or ``majority`` not odd and positive.
     """
+    outer, foreground = _as_floats(outer), host_mask("foreground", foreground)
+    majority = one_integer("majority", majority)
     widened = widen_markers(markers, outer, threshold=threshold, smallest=smallest)
     return majority_filter(grow(widened, outer, foreground), size=majority)
 
@@ -220,9 +224,26 @@ class _Growth:
         return {marker, *self.owner[beyond].tolist()} - {0}
 
 
-def _check(markers: Integer[np.ndarray, "..."], *, outer: np.ndarray, **maps: np.ndarray) -> None:
+def _read(
+    markers: Number[ArrayLike, "..."] | Sequence,
+    outer: Number[ArrayLike, "..."] | Sequence,
+    **maps: np.ndarray,
+) -> tuple[NumberedCells, Float[np.ndarray, "y x"]]:
+    """The markers in consecutive numbers and the outer distance as floats; refuses differing shapes."""
+    outer = _as_floats(outer)
+    markers = host_integers("markers", markers)
     for name, values in {"outer": outer, **maps}.items():
         if values.shape != markers.shape:
-            raise ValueError(f"markers has shape {markers.shape}, but {name} has {values.shape}")
+            raise ValueError(
+                f"markers has shape {markers.shape}, but {name} has {values.shape}; they must be equal"
+            )
     if not np.isfinite(outer).all():
         raise InputError("outer must be finite everywhere")
+    return number_cells(markers, name="markers"), outer
+
+
+def _as_floats(outer: Number[ArrayLike, "..."] | Sequence) -> Float[np.ndarray, "..."]:
+    """The outer distance in a type that has a sign, which the watershed turns; floats as they are."""
+    array = host_array("outer", outer)
+    check_real("outer", array.dtype)
+    return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float32)

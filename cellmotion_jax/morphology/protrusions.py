@@ -5,10 +5,12 @@ After Gomez-de-Mariscal et al. 2021, Section 4 and Appendix C, and their code
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Bool, Float, Int, Integer
 from scipy import ndimage
 
@@ -17,6 +19,7 @@ from cellmotion_jax.morphology.geodesic import geodesic_distance
 from cellmotion_jax.morphology.joining import join_pieces
 from cellmotion_jax.morphology.skeleton import skeleton_ends
 from cellmotion_jax.morphology.windows import Window, cell_windows
+from cellmotion_jax.ops.arguments import Number
 from cellmotion_jax.ops.labels import number_cells
 from cellmotion_jax.settings import NotNegative, Positive, Settings
 
@@ -103,7 +106,7 @@ class CellAnatomy(NamedTuple):
 
 
 def find_protrusions(
-    labels: Integer[np.ndarray, "y x"],
+    labels: Number[ArrayLike, "y x"] | Sequence,
     *,
     pixel_size_um: float,
     settings: ProtrusionSettings = ProtrusionSettings(),
@@ -185,7 +188,7 @@ def find_protrusions(
 
 
 def dissect_cell(
-    labels: Integer[np.ndarray, "y x"],
+    labels: Number[ArrayLike, "y x"] | Sequence,
     label: int,
     *,
     pixel_size_um: float,

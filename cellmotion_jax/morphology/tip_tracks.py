@@ -1,14 +1,19 @@
 """Tracking of the tips of protrusions from frame to frame, and their angle to the cell's migration."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.morphology.protrusions import Protrusions
 from cellmotion_jax.ops.angles import signed_difference
+from cellmotion_jax.ops.arguments import Number
+from cellmotion_jax.ops.host_arguments import host_floats
+from cellmotion_jax.ops.numerics import check_same_shape
 
 
 class TipMemory(NamedTuple):
@@ -98,7 +103,7 @@ def follow_tips(
 
 
 def angle_to_migration(
-    orientation: Float[np.ndarray, " tip"], heading: Float[np.ndarray, "..."]
+    orientation: Number[ArrayLike, " tip"] | Sequence, heading: Number[ArrayLike, "..."] | Sequence
 ) -> Float[np.ndarray, " tip"]:
     """The angle from the direction of a cell's migration to the direction of its protrusion.
 
@@ -119,4 +124,6 @@ def angle_to_migration(
     >>> angle_to_migration(np.array([1.0, 0.5]), np.array([0.5, 1.0])).round(3).tolist()
     [0.5, -0.5]
     """
+    orientation, heading = host_floats("orientation", orientation), host_floats("heading", heading)
+    check_same_shape(orientation=orientation, heading=heading)
     return np.asarray(signed_difference(orientation, heading), float)

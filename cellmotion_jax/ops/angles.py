@@ -2,22 +2,25 @@
 
 One convention for the whole package: radians in [0, 2 pi), counter-clockwise from +x as a person
 sees the image; a unit vector is ``(cos, sin)``, a displacement in pixels is ``(dy, dx)`` with y down.
-Every function is element-wise in its leading axes and periodic in every angle it is given.
+Arguments are real numbers of any type (`ops.arguments`), results are floats. Every function is
+element-wise in its leading axes and periodic in every angle it is given.
 """
 
 import math
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from cellmotion_jax.ops.arguments import Number, to_floats
 from cellmotion_jax.ops.numerics import check_same_shape, safe_abs
 
 TURN = 2 * math.pi
 
 
-def wrap(angle: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+def wrap(angle: Number[ArrayLike, "*shape"] | Sequence) -> Float[Array, "*shape"]:
     r"""Wraps an angle to [0, 2 pi).
 
     Unlike ``angle % (2 * pi)`` it never returns 2 pi itself, which is what rounding makes of a tiny
@@ -33,12 +36,14 @@ def wrap(angle: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     >>> float(wrap(-1e-9)), f"{wrap(-math.pi / 2) / math.pi:.2f}"
     (0.0, '1.50')
     """
-    rest = jnp.fmod(jnp.asarray(angle), TURN)
+    rest = jnp.fmod(to_floats("angle", angle), TURN)
     rest = rest + jnp.where(rest < 0, TURN, 0)
     return rest - jnp.where(rest >= jnp.asarray(TURN, rest.dtype), TURN, 0)
 
 
-def signed_difference(a: Float[ArrayLike, "*shape"], b: Float[ArrayLike, "..."]) -> Float[Array, "*shape"]:
+def signed_difference(
+    a: Number[ArrayLike, "*shape"] | Sequence, b: Number[ArrayLike, "..."] | Sequence
+) -> Float[Array, "*shape"]:
     r"""The angle in [-pi, pi) from direction ``b`` to direction ``a``.
 
     Positive is counter-clockwise; opposite directions give -pi. Small differences keep all their
@@ -57,13 +62,16 @@ def signed_difference(a: Float[ArrayLike, "*shape"], b: Float[ArrayLike, "..."])
     >>> f"{signed_difference(0.1, TURN - 0.1):.2f}"
     '0.20'
     """
+    a, b = to_floats("a", a), to_floats("b", b)
     check_same_shape(a=a, b=b)
     rest = jnp.fmod(jnp.subtract(a, b), TURN)
     half = jnp.asarray(math.pi, rest.dtype)
     return rest + jnp.where(rest < -half, TURN, 0) - jnp.where(rest >= half, TURN, 0)
 
 
-def absolute_difference(a: Float[ArrayLike, "*shape"], b: Float[ArrayLike, "..."]) -> Float[Array, "*shape"]:
+def absolute_difference(
+    a: Number[ArrayLike, "*shape"] | Sequence, b: Number[ArrayLike, "..."] | Sequence
+) -> Float[Array, "*shape"]:
     r"""The length of the shorter arc between two directions, in [0, pi].
 
     .. math:: \delta(a, b) = \min(|a - b|, 2\pi - |a - b|) \quad\text{(Eq. 4 of [1] for } a, b
@@ -93,7 +101,7 @@ def absolute_difference(a: Float[ArrayLike, "*shape"], b: Float[ArrayLike, "..."
     return safe_abs(signed_difference(a, b))
 
 
-def encode_circle(angle: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape 2"]:
+def encode_circle(angle: Number[ArrayLike, "*shape"] | Sequence) -> Float[Array, "*shape 2"]:
     """The point ``(cos, sin)`` of the unit circle (Section 2.1 of Bruns et al. 2024).
 
     Args:
@@ -105,11 +113,11 @@ def encode_circle(angle: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape 2"]
     >>> encode_circle(0.0).tolist()
     [1.0, 0.0]
     """
-    angle = jnp.asarray(angle)
+    angle = to_floats("angle", angle)
     return jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
 
 
-def decode_circle(vector: Float[ArrayLike, "*shape 2"]) -> Float[Array, "*shape"]:
+def decode_circle(vector: Number[ArrayLike, "*shape 2"] | Sequence) -> Float[Array, "*shape"]:
     r"""The direction of a vector ``(x, y)``, y up, of any length: :math:`\mathrm{atan2}(y, x)`.
 
     The zero vector has no direction; it gives the angle 0 with zero gradient. Elsewhere the gradient
@@ -124,7 +132,7 @@ def decode_circle(vector: Float[ArrayLike, "*shape 2"]) -> Float[Array, "*shape"
     >>> f"{decode_circle(jnp.array([0.0, -3.0])) / math.pi:.2f}"
     '1.50'
     """
-    vector = jnp.asarray(vector)
+    vector = to_floats("vector", vector, "... 2")
     x, y = vector[..., 0], vector[..., 1]
     scale = lax.stop_gradient(jnp.maximum(jnp.abs(x), jnp.abs(y)))
     vanishing = scale < jnp.finfo(vector.dtype).tiny
@@ -133,7 +141,7 @@ def decode_circle(vector: Float[ArrayLike, "*shape 2"]) -> Float[Array, "*shape"
     return wrap(jnp.arctan2(y, x))
 
 
-def heading(displacement: Float[ArrayLike, "*shape 2"]) -> Float[Array, "*shape"]:
+def heading(displacement: Number[ArrayLike, "*shape 2"] | Sequence) -> Float[Array, "*shape"]:
     r"""The direction of a displacement in the image: :math:`\mathrm{atan2}(-dy, dx)`.
 
     No displacement gives the angle 0 with zero gradient.
@@ -147,12 +155,12 @@ def heading(displacement: Float[ArrayLike, "*shape 2"]) -> Float[Array, "*shape"
     >>> f"{heading(jnp.array([-2.0, 0.0])) / math.pi:.2f}"  # up
     '0.50'
     """
-    displacement = jnp.asarray(displacement)
+    displacement = to_floats("displacement", displacement, "... 2")
     return decode_circle(jnp.stack([displacement[..., 1], -displacement[..., 0]], axis=-1))
 
 
 def rotate_heading(
-    angle: Float[ArrayLike, "*shape"], rotation: Float[ArrayLike, "..."]
+    angle: Number[ArrayLike, "*shape"] | Sequence, rotation: Number[ArrayLike, "..."] | Sequence
 ) -> Float[Array, "*shape"]:
     """The heading in an image that was rotated counter-clockwise, as a person sees it, by ``rotation``.
 
@@ -169,12 +177,13 @@ def rotate_heading(
     >>> f"{rotate_heading(1.5 * math.pi, math.pi) / math.pi:.2f}"
     '0.50'
     """
-    if jnp.ndim(rotation):
+    angle, rotation = to_floats("angle", angle), to_floats("rotation", rotation)
+    if rotation.ndim:
         check_same_shape(angle=angle, rotation=rotation)
     return wrap(jnp.add(angle, rotation))
 
 
-def mirror_heading_horizontal(angle: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+def mirror_heading_horizontal(angle: Number[ArrayLike, "*shape"] | Sequence) -> Float[Array, "*shape"]:
     """The heading ``pi - angle`` in an image whose left and right were swapped.
 
     Args:
@@ -186,10 +195,10 @@ def mirror_heading_horizontal(angle: Float[ArrayLike, "*shape"]) -> Float[Array,
     >>> f"{mirror_heading_horizontal(0.0) / math.pi:.2f}"
     '1.00'
     """
-    return wrap(jnp.subtract(math.pi, angle))
+    return wrap(math.pi - to_floats("angle", angle))
 
 
-def mirror_heading_vertical(angle: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+def mirror_heading_vertical(angle: Number[ArrayLike, "*shape"] | Sequence) -> Float[Array, "*shape"]:
     """The heading ``-angle`` in an image whose top and bottom were swapped.
 
     Args:
@@ -201,10 +210,10 @@ def mirror_heading_vertical(angle: Float[ArrayLike, "*shape"]) -> Float[Array, "
     >>> f"{mirror_heading_vertical(math.pi / 2) / math.pi:.2f}"
     '1.50'
     """
-    return wrap(jnp.negative(angle))
+    return wrap(-to_floats("angle", angle))
 
 
-def cyclic_activation(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+def cyclic_activation(x: Number[ArrayLike, "*shape"] | Sequence) -> Float[Array, "*shape"]:
     r"""Output of a one-neuron network as an angle: :math:`\varphi(x) = x \bmod 2\pi` (Eq. 1 of [1]).
 
     Gradient 1 everywhere, also at the jumps, which the chain rule does not see. No continuous scalar
@@ -223,25 +232,25 @@ def cyclic_activation(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     >>> f"{cyclic_activation(-1.0):.3f}"
     '5.283'
     """
-    return wrap(x)
+    return wrap(to_floats("x", x))
 
 
-def identity_activation(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+def identity_activation(x: Number[ArrayLike, "*shape"] | Sequence) -> Float[Array, "*shape"]:
     r"""Output of a two-neuron network, unchanged: :math:`\varphi(x) = x` (Eq. 2 of Bruns et al. 2024).
 
     Args:
         x: The neurons.
 
     Returns:
-        ``x`` as an array.
+        ``x`` as an array of floats.
 
     >>> float(identity_activation(3.0))
     3.0
     """
-    return jnp.asarray(x)
+    return to_floats("x", x)
 
 
-def sigmoid_activation(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+def sigmoid_activation(x: Number[ArrayLike, "*shape"] | Sequence) -> Float[Array, "*shape"]:
     r"""Output of a two-neuron network squeezed into [-1, 1] (Eq. 2 of Bruns et al. 2024).
 
     .. math:: \varphi(x) = \frac{e^x - 1}{e^x + 1} = \tanh(x / 2)
@@ -258,4 +267,4 @@ def sigmoid_activation(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     >>> float(sigmoid_activation(1000.0))
     1.0
     """
-    return jnp.tanh(jnp.divide(x, 2))
+    return jnp.tanh(to_floats("x", x) / 2)

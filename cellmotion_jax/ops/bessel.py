@@ -5,11 +5,15 @@ Everything here is meant for :math:`\kappa \ge 0` and keeps its precision, with 
 without meaning.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
+
+from cellmotion_jax.ops.arguments import Number, to_floats
 
 
 def _expansion(terms: int) -> tuple[float, ...]:
@@ -29,7 +33,7 @@ _LARGE = 30.0
 _COEFFICIENTS = _expansion(10)
 
 
-def bessel_ratio_complement(kappa: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+def bessel_ratio_complement(kappa: Number[ArrayLike, "*shape"] | Sequence) -> Float[Array, "*shape"]:
     r"""Circular variance of a von Mises distribution, :math:`1 - I_1(\kappa) / I_0(\kappa)`.
 
     This is :math:`1 - \mathrm{E}[\cos\theta]`, the circular variance. It falls from 1 at
@@ -60,7 +64,7 @@ def bessel_ratio_complement(kappa: Float[ArrayLike, "*shape"]) -> Float[Array, "
     return jnp.where(large, series, direct)
 
 
-def log_bessel_i0e(kappa: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+def log_bessel_i0e(kappa: Number[ArrayLike, "*shape"] | Sequence) -> Float[Array, "*shape"]:
     r"""Logarithm of the exponentially scaled Bessel function, :math:`\ln(e^{-\kappa} I_0(\kappa))`.
 
     Its derivative is :math:`I_1(\kappa) / I_0(\kappa) - 1` and is taken from
@@ -79,7 +83,7 @@ def log_bessel_i0e(kappa: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     return _log_bessel_i0e(_at_least_float32(kappa))
 
 
-def log_bessel_i0(kappa: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+def log_bessel_i0(kappa: Number[ArrayLike, "*shape"] | Sequence) -> Float[Array, "*shape"]:
     r""":math:`\ln I_0(\kappa)`, which does not overflow; its derivative is :math:`I_1 / I_0`.
 
     It grows like :math:`\kappa`. Where :math:`\kappa` is subtracted again, as in the likelihood of an
@@ -109,6 +113,6 @@ def _log_bessel_i0e_jvp(primals, tangents):
     return _log_bessel_i0e(kappa), -bessel_ratio_complement(kappa) * tangent
 
 
-def _at_least_float32(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
-    x = jnp.asarray(x)
+def _at_least_float32(x: Number[ArrayLike, "*shape"] | Sequence) -> Float[Array, "*shape"]:
+    x = to_floats("kappa", x)
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -1,13 +1,17 @@
 """Axis-aligned boxes ``(y0, x0, y1, x1)``, half-open, in pixels."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from cellmotion_jax.ops.arguments import Number, to_floats
+from cellmotion_jax.ops.host_arguments import check_axes
 from cellmotion_jax.ops.numerics import check_same_shape
 
 
-def box_area(boxes: Float[ArrayLike, "*shape 4"]) -> Float[Array, "*shape"]:
+def box_area(boxes: Number[ArrayLike, "*shape 4"] | Sequence) -> Float[Array, "*shape"]:
     """Height times width.
 
     Args:
@@ -19,13 +23,13 @@ def box_area(boxes: Float[ArrayLike, "*shape 4"]) -> Float[Array, "*shape"]:
     >>> float(box_area(jnp.array([0.0, 0.0, 2.0, 3.0])))
     6.0
     """
-    boxes = jnp.asarray(boxes)
+    boxes = to_floats("boxes", boxes, "... 4")
     sides = jnp.maximum(boxes[..., 2:] - boxes[..., :2], 0)
     return sides[..., 0] * sides[..., 1]
 
 
 def paired_iou(
-    first: Float[ArrayLike, "*shape 4"], second: Float[ArrayLike, "..."]
+    first: Number[ArrayLike, "*shape 4"] | Sequence, second: Number[ArrayLike, "..."] | Sequence
 ) -> Float[Array, "*shape"]:
     r"""Intersection over union of boxes, pair by pair.
 
@@ -47,8 +51,9 @@ def paired_iou(
     >>> float(paired_iou(jnp.array([0.0, 0.0, 2.0, 2.0]), jnp.array([0.0, 1.0, 2.0, 3.0])))
     0.3333333432674408
     """
+    first, second = to_floats("first", first), to_floats("second", second)
     check_same_shape(first=first, second=second)
-    first, second = jnp.asarray(first), jnp.asarray(second)
+    check_axes("first", first.shape, "... 4")
     known = jnp.isfinite(first).all(-1) & jnp.isfinite(second).all(-1)
     first, second = (jnp.where(known[..., None], boxes, 0) for boxes in (first, second))
     shared = box_area(

@@ -4,9 +4,15 @@ A response is a map over circular shifts: entry ``[0, 0]`` is the zero shift, an
 more stand for negative ones, as in `numpy.fft.fftfreq`.
 """
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float, Int
+from jax.typing import ArrayLike
+from jaxtyping import Array, Complex, Float, Int, Integer, Num
+
+from cellmotion_jax.ops.arguments import Number, to_complex, to_floats, to_integers
+from cellmotion_jax.ops.host_arguments import image_shape, one_integer
 
 
 def hann_window(shape: tuple[int, int]) -> Float[np.ndarray, "y x"]:
@@ -21,7 +27,8 @@ def hann_window(shape: tuple[int, int]) -> Float[np.ndarray, "y x"]:
     Returns:
         Values in (0, 1].
     """
-    down, across = (np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2 for size in shape)
+    sizes = image_shape("shape", shape)
+    down, across = (np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2 for size in sizes)
     return np.outer(down, across).astype(np.float32)
 
 
@@ -37,11 +44,15 @@ def signed_shifts(size: int) -> Float[np.ndarray, " size"]:
     >>> signed_shifts(4).tolist()
     [0.0, 1.0, -2.0, -1.0]
     """
+    size = one_integer("size", size)
     return np.fft.fftfreq(size, 1 / size).astype(np.float32)
 
 
 def gaussian_target(
-    centres: Float[Array, "*batch 2"], *, shape: tuple[int, int], sigma: float
+    centres: Number[ArrayLike, "*batch 2"] | Sequence,
+    *,
+    shape: tuple[int, int],
+    sigma: Number[ArrayLike, ""],
 ) -> Float[Array, "*batch y x"]:
     r"""Target response of a filter: a Gaussian of height 1 around a shift, wrapped at the borders.
 
@@ -63,7 +74,10 @@ def gaussian_target(
 
 
 def gaussian_target_spectrum(
-    centres: Float[Array, "*batch 2"], *, shape: tuple[int, int], sigma: float
+    centres: Number[ArrayLike, "*batch 2"] | Sequence,
+    *,
+    shape: tuple[int, int],
+    sigma: Number[ArrayLike, ""],
 ) -> Complex[Array, "*batch y frequency"]:
     """`jnp.fft.rfft2` of `gaussian_target`, computed cheaply as a product of two one-dimensional transforms.
 
@@ -79,10 +93,13 @@ def gaussian_target_spectrum(
     return jnp.fft.fft(down)[..., :, None] * jnp.fft.rfft(across)[..., None, :]
 
 
-def _gaussian_sides(centres: Array, shape: tuple[int, int], sigma: float) -> list[Array]:
+def _gaussian_sides(
+    centres: Number[ArrayLike, "*batch 2"] | Sequence, shape: tuple[int, int], sigma: Number[ArrayLike, ""]
+) -> list[Array]:
     """Profiles of the Gaussian along y and x."""
+    centres, sigma = to_floats("centres", centres, "... 2"), to_floats("sigma", sigma, "")
     sides = []
-    for axis, size in enumerate(shape):
+    for axis, size in enumerate(image_shape("shape", shape)):
         shifts = signed_shifts(size).reshape(*[1] * (centres.ndim - 1), size)
         distance = shifts - centres[..., axis, None]
         wrapped = distance - size * jnp.round(distance / size)
@@ -91,7 +108,7 @@ def _gaussian_sides(centres: Array, shape: tuple[int, int], sigma: float) -> lis
 
 
 def peak_shifts(
-    responses: Float[Array, "cell y x"],
+    responses: Number[ArrayLike, "cell y x"] | Sequence,
 ) -> tuple[Float[Array, "cell 2"], Float[Array, " cell"]]:
     """Position of the maximum of each response, to a fraction of a pixel, and the value of its highest pixel.
 
@@ -106,11 +123,12 @@ def peak_shifts(
     Returns:
         Shifts (y, x) in pixels, and heights.
     """
+    responses = to_floats("responses", responses, "cell y x")
     index = first_maximum(responses)
     return refine_shifts(responses, index), jnp.max(responses, axis=(1, 2))
 
 
-def first_maximum(maps: Float[Array, "cell y x"]) -> Int[Array, " cell"]:
+def first_maximum(maps: Number[ArrayLike, "cell y x"] | Sequence) -> Int[Array, " cell"]:
     """Flat index of the highest entry of each map; of equal entries, the first; 0 for a map of NaN.
 
     Two plain reductions: XLA compares pairs of value and index ten times more slowly on a CPU.
@@ -121,6 +139,7 @@ def first_maximum(maps: Float[Array, "cell y x"]) -> Int[Array, " cell"]:
     Returns:
         One index per map.
     """
+    maps = to_floats("maps", maps, "cell y x")
     flat = maps.reshape(maps.shape[0], -1)
     size = flat.shape[1]
     highest = jnp.max(flat, axis=1, keepdims=True)
@@ -128,7 +147,9 @@ def first_maximum(maps: Float[Array, "cell y x"]) -> Int[Array, " cell"]:
     return jnp.where(index < size, index, 0)
 
 
-def refine_shifts(responses: Float[Array, "cell y x"], index: Int[Array, " cell"]) -> Float[Array, "cell 2"]:
+def refine_shifts(
+    responses: Number[ArrayLike, "cell y x"] | Sequence, index: Integer[ArrayLike, " cell"] | Sequence
+) -> Float[Array, "cell 2"]:
     """Signed shifts of given entries, each moved to the top of the parabola through it and its neighbours.
 
     Args:
@@ -138,6 +159,7 @@ def refine_shifts(responses: Float[Array, "cell y x"], index: Int[Array, " cell"
     Returns:
         Shifts (y, x) in pixels.
     """
+    responses, index = to_floats("responses", responses, "cell y x"), to_integers("index", index, "cell")
     cells, height, width = responses.shape
     cell = jnp.arange(cells)
     y, x = index // width, index % width
@@ -170,6 +192,7 @@ def half_spectrum_weights(width: int) -> Float[np.ndarray, " frequency"]:
     Returns:
         1 for the columns that are their own mirror images, 2 for the others.
     """
+    width = one_integer("width", width)
     weights = np.full(width // 2 + 1, 2.0, np.float32)
     weights[0] = 1.0
     if width % 2 == 0:
@@ -178,7 +201,7 @@ def half_spectrum_weights(width: int) -> Float[np.ndarray, " frequency"]:
 
 
 def pad_spectrum(
-    spectrum: Complex[Array, "*batch y frequency"],
+    spectrum: Num[ArrayLike, "*batch y frequency"] | Sequence,
     *,
     shape: tuple[int, int],
     fine_shape: tuple[int, int],
@@ -200,7 +223,9 @@ def pad_spectrum(
     Raises:
         ValueError: If the fine grid is smaller than the coarse one.
     """
-    (height, width), (fine_height, fine_width) = shape, fine_shape
+    spectrum = to_complex("spectrum", spectrum, "... y frequency")
+    height, width = image_shape("shape", shape)
+    fine_height, fine_width = image_shape("fine_shape", fine_shape)
     if fine_height < height or fine_width < width:
         raise ValueError(f"fine_shape {fine_shape} must be at least shape {shape}")
     if fine_height > height:

@@ -1,14 +1,21 @@
-"""Intensity normalisation of images."""
+"""Intensity normalisation of images of any number type, 8 and 16 bits among them; the results are floats."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
+
+from cellmotion_jax.ops.arguments import Number, to_floats
+from cellmotion_jax.ops.host_arguments import one_integer
 
 
-def standardize(images: Float[Array, "*batch y x channel"]) -> Float[Array, "*batch y x channel"]:
+def standardize(
+    images: Number[ArrayLike, "*batch y x channel"] | Sequence,
+) -> Float[Array, "*batch y x channel"]:
     """Shifts and scales every image to mean 0 and standard deviation 1 over its pixels and channels.
 
     Args:
@@ -17,14 +24,16 @@ def standardize(images: Float[Array, "*batch y x channel"]) -> Float[Array, "*ba
     Returns:
         Standardised images. A constant image becomes 0 everywhere, with zero gradient.
     """
-    axes = (-3, -2, -1)
+    images, axes = to_floats("images", images, "... y x channel"), (-3, -2, -1)
     centred = images - jnp.mean(images, axis=axes, keepdims=True)
     variance = jnp.mean(jnp.square(centred), axis=axes, keepdims=True)
     varies = variance > 0
     return jnp.where(varies, centred / jnp.sqrt(jnp.where(varies, variance, 1.0)), 0.0)
 
 
-def compress(images: Float[Array, "*batch y x channel"]) -> Float[Array, "*batch y x channel"]:
+def compress(
+    images: Number[ArrayLike, "*batch y x channel"] | Sequence,
+) -> Float[Array, "*batch y x channel"]:
     r"""Intensities relative to the background, compressed so that bright cells do not dominate dim ones.
 
     .. math:: c = \operatorname{arsinh} \frac{I - m}{s}, \qquad m = \operatorname{median}(I), \quad
@@ -43,7 +52,7 @@ def compress(images: Float[Array, "*batch y x channel"]) -> Float[Array, "*batch
     >>> [f"{value:.3f}" for value in compressed.ravel()]
     ['0.000', '0.000', '0.000', '1.444']
     """
-    axes = (-3, -2)
+    images, axes = to_floats("images", images, "... y x channel"), (-3, -2)
     above = images - jnp.median(images, axis=axes, keepdims=True)
     power = jnp.mean(jnp.square(above), axis=axes, keepdims=True)
     varies = power > 0
@@ -51,7 +60,10 @@ def compress(images: Float[Array, "*batch y x channel"]) -> Float[Array, "*batch
 
 
 def local_contrast(
-    images: Float[Array, "*batch y x channel"], *, window: int, offset: Real[ArrayLike, ""] = 0.0
+    images: Number[ArrayLike, "*batch y x channel"] | Sequence,
+    *,
+    window: int,
+    offset: Number[ArrayLike, ""] = 0.0,
 ) -> Float[Array, "*batch y x channel"]:
     r"""Intensities over their median, minus their mean in the square around each pixel: DeepCell's input.
 
@@ -87,9 +99,11 @@ def local_contrast(
     >>> local_contrast(jnp.array([2.0, 2.0, 8.0, 2.0]).reshape(1, 4, 1), window=3).ravel().tolist()
     [0.0, -1.0, 2.0, -1.0]
     """
+    window = one_integer("window", window)
     if window < 1 or window % 2 == 0:
         raise ValueError(f"window must be odd and positive, got {window}")
-    lit = images - offset
+    # As floats: a dark level taken from unsigned numbers would make bright pixels of those below it.
+    lit = to_floats("images", images, "... y x channel") - to_floats("offset", offset, "")
     median = jnp.median(lit, axis=(-3, -2), keepdims=True)
     positive = median > 0
     relative = jnp.where(positive, lit / jnp.where(positive, median, 1.0), 0.0)

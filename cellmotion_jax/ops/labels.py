@@ -1,11 +1,15 @@
 """Label images on the host: 0 is background, every other value names a cell."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Float, Float32, Int, Integer
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.ops.arguments import Number
+from cellmotion_jax.ops.host_arguments import host_integers
 
 
 class NumberedCells(NamedTuple):
@@ -17,26 +21,27 @@ class NumberedCells(NamedTuple):
     """0 for background, 1 for the cell of the smallest label, and so on without gaps."""
 
 
-def number_cells(labels: Integer[np.ndarray, "..."], *, name: str = "labels") -> NumberedCells:
+def number_cells(labels: Number[ArrayLike, "..."] | Sequence, *, name: str = "labels") -> NumberedCells:
     """Numbers the cells of a label image without gaps, so that arrays can be indexed by cell.
 
     Works on labels of any size in O(pixels log cells). A label may be in several pieces.
 
     Args:
-        labels: Label image [y, x].
+        labels: Label image [y, x]; whole numbers of any type, floats among them.
         name: Name of the image in error messages.
 
     Returns:
         The labels in use and the image in consecutive numbers.
 
     Raises:
-        ValueError: If it is not an image of one channel, or has no pixels.
+        ValueError: If it is not an image of one channel, has no pixels, or holds a label that is not whole.
         InputError: If a label is negative.
 
     >>> cells = number_cells(np.array([[7, 0], [7, 300]]))
     >>> cells.labels.tolist(), cells.number.tolist()
     ([0, 7, 300], [[1, 0], [1, 2]])
     """
+    labels = host_integers(name, labels)
     if labels.ndim != 2 or not labels.size:
         raise ValueError(f"{name} must be a label image [y, x], got shape {labels.shape}")
     if labels.min() < 0:

@@ -1,15 +1,22 @@
 """Averages of directions, on the circle: the mean of 359 and 1 degree is 0, not 180."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from cellmotion_jax.ops.angles import TURN, decode_circle, encode_circle, wrap
+from cellmotion_jax.ops.arguments import Number, to_floats
+from cellmotion_jax.ops.host_arguments import check_axis
 from cellmotion_jax.ops.numerics import check_same_shape, safe_norm
 
 
 def circular_mean(
-    angles: Float[ArrayLike, "..."], *, weights: Float[ArrayLike, "..."] | None = None, axis: int = -1
+    angles: Number[ArrayLike, "..."] | Sequence,
+    *,
+    weights: Number[ArrayLike, "..."] | Sequence | None = None,
+    axis: int = -1,
 ) -> Float[Array, "..."]:
     r"""Direction of the sum of the unit vectors, :math:`\mathrm{atan2}(\sum w \sin, \sum w \cos)`.
 
@@ -34,7 +41,10 @@ def circular_mean(
 
 
 def resultant_length(
-    angles: Float[ArrayLike, "..."], *, weights: Float[ArrayLike, "..."] | None = None, axis: int = -1
+    angles: Number[ArrayLike, "..."] | Sequence,
+    *,
+    weights: Number[ArrayLike, "..."] | Sequence | None = None,
+    axis: int = -1,
 ) -> Float[Array, "..."]:
     r"""Agreement of directions: the length :math:`|\sum w e^{i\alpha}| / \sum w` of their mean vector.
 
@@ -57,7 +67,7 @@ def resultant_length(
     return jnp.minimum(safe_norm(_mean_vector(angles, weights, axis)), 1)
 
 
-def arc_mean(angles: Float[ArrayLike, "*shape n"]) -> Float[Array, "*shape"]:
+def arc_mean(angles: Number[ArrayLike, "*shape n"] | Sequence) -> Float[Array, "*shape"]:
     r"""Mean on the shortest arc that contains all angles: the paper's fusion of predictions (Section 2.5).
 
     The paper sorts the predictions and moves the smallest up by :math:`2\pi`, n times; of the n
@@ -83,7 +93,7 @@ def arc_mean(angles: Float[ArrayLike, "*shape n"]) -> Float[Array, "*shape"]:
     >>> f"{arc_mean(jnp.array([0.2, TURN - 0.1, 0.5])):.2f}"
     '0.20'
     """
-    ascending = jnp.sort(wrap(angles), axis=-1)
+    ascending = jnp.sort(wrap(to_floats("angles", angles, "... n")), axis=-1)
     gaps = jnp.diff(ascending, axis=-1, prepend=ascending[..., -1:] - TURN)
     first = jnp.take_along_axis(ascending, jnp.argmax(gaps, axis=-1, keepdims=True), axis=-1)
     along_arc = wrap(ascending - first)
@@ -91,14 +101,19 @@ def arc_mean(angles: Float[ArrayLike, "*shape n"]) -> Float[Array, "*shape"]:
 
 
 def _mean_vector(
-    angles: Float[ArrayLike, "..."], weights: Float[ArrayLike, "..."] | None, axis: int
+    angles: Number[ArrayLike, "..."] | Sequence,
+    weights: Number[ArrayLike, "..."] | Sequence | None,
+    axis: int,
 ) -> Float[Array, "... 2"]:
     """Weighted mean of the unit vectors; the zero vector where the weights sum to 0."""
+    angles = to_floats("angles", angles)
+    weights = None if weights is None else to_floats("weights", weights)
     check_same_shape(angles=angles, weights=weights)
+    check_axis("angles", angles.shape, axis)
     vectors = jnp.moveaxis(encode_circle(angles), axis if axis >= 0 else axis - 1, 0)
     if weights is None:
         return jnp.mean(vectors, axis=0)
-    weights = jnp.moveaxis(jnp.asarray(weights), axis, 0)[..., None]
+    weights = jnp.moveaxis(weights, axis, 0)[..., None]
     total = jnp.sum(weights, axis=0)
     vanishing = total == 0
     return jnp.where(vanishing, 0, jnp.sum(weights * vectors, axis=0) / jnp.where(vanishing, 1, total))

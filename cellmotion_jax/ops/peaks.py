@@ -1,24 +1,28 @@
 """Maxima of a map: regional maxima, h-maxima, and one point for each.
 
 :func:`h_maxima` finds the peaks of a map and :func:`peak_centroids` makes points of them. All functions take
-one map ``[y, x]``, run compiled on the device and are mapped over a batch by ``jax.vmap``. Two pixels are
-neighbours if they share an edge (``connectivity=4``) or also if they share a corner (8).
+one map ``[y, x]`` of any number type (whole numbers become float32), run compiled on the device and are
+mapped over a batch by ``jax.vmap``. Two pixels are neighbours if they share an edge (``connectivity=4``) or
+also if they share a corner (8).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int, Real
+from jaxtyping import Array, Bool, Float, Int
 
+from cellmotion_jax.ops.arguments import Mask, Number, to_floats, to_mask
+from cellmotion_jax.ops.host_arguments import one_integer
 from cellmotion_jax.ops.numerics import check_same_shape
 from cellmotion_jax.ops.ordering import from_ordered_integers, to_ordered_integers
 from cellmotion_jax.ops.reconstruction import check_map, reconstruct
 
 
-def regional_maxima(image: Float[Array, "..."], *, connectivity: int) -> Bool[Array, "y x"]:
+def regional_maxima(image: Number[ArrayLike, "..."] | Sequence, *, connectivity: int) -> Bool[Array, "y x"]:
     """Pixels of plateaus that no neighbouring pixel exceeds.
 
     A plateau is a connected set of pixels of one value that cannot be extended; it is a regional maximum if
@@ -46,6 +50,7 @@ def regional_maxima(image: Float[Array, "..."], *, connectivity: int) -> Bool[Ar
     >>> regional_maxima(jnp.array([[3.0, 3.0, 4.0, 1.0, 2.0, 2.0]]), connectivity=4).tolist()
     [[False, False, True, False, True, True]]
     """
+    image = to_floats("image", image)
     check_map(image, "image", connectivity=connectivity)
     levels = to_ordered_integers(lax.stop_gradient(image))
     # Every pixel just below its value: only what stands beside a higher one, or is level with such a pixel,
@@ -54,7 +59,9 @@ def regional_maxima(image: Float[Array, "..."], *, connectivity: int) -> Bool[Ar
     return (filled < levels) & (image > -jnp.inf)
 
 
-def h_maxima(image: Float[Array, "..."], h: Real[ArrayLike, ""], *, connectivity: int) -> Bool[Array, "y x"]:
+def h_maxima(
+    image: Number[ArrayLike, "..."] | Sequence, h: Number[ArrayLike, ""], *, connectivity: int
+) -> Bool[Array, "y x"]:
     r"""Pixels of the peaks that are higher than their surroundings by more than ``h``: one plateau per peak.
 
     .. math:: \operatorname{RMAX}\big(R_f(f - h)\big)
@@ -104,13 +111,14 @@ def h_maxima(image: Float[Array, "..."], h: Real[ArrayLike, ""], *, connectivity
     >>> h_maxima(image, 1.0, connectivity=4).tolist()
     [[False, True, True, True, False, True, True]]
     """
+    image, h = to_floats("image", image), to_floats("h", h, "")
     check_map(image, "image", connectivity=connectivity)
     image = lax.stop_gradient(image.astype(jnp.promote_types(image.dtype, jnp.float32)))
-    lowered = image - jnp.asarray(h, image.dtype)
+    lowered = image - h.astype(image.dtype)
     return regional_maxima(reconstruct(lowered, image, connectivity=connectivity), connectivity=connectivity)
 
 
-def label_components(where: Bool[Array, "..."], *, connectivity: int) -> Int[Array, "y x"]:
+def label_components(where: Mask[ArrayLike, "..."] | Sequence, *, connectivity: int) -> Int[Array, "y x"]:
     """Labels connected components: 0 is background, the label of a component is given by its first pixel.
 
     The label is 1 + the index of the component's first pixel in reading order, in the flattened map. Labels
@@ -129,6 +137,7 @@ def label_components(where: Bool[Array, "..."], *, connectivity: int) -> Int[Arr
     >>> label_components(jnp.array([[True, True, False, True]]), connectivity=4).tolist()
     [[1, 1, 0, 4]]
     """
+    where = to_mask("where", where)
     check_map(where, "where", connectivity=connectivity)
     # The first pixel has the largest countdown, and a reconstruction carries the largest through.
     countdown = where.size - jnp.arange(where.size, dtype=jnp.int32).reshape(where.shape)
@@ -151,7 +160,11 @@ class Peaks(NamedTuple):
 
 
 def peak_centroids(
-    image: Float[Array, "..."], maxima: Bool[Array, "..."], *, connectivity: int, max_peaks: int
+    image: Number[ArrayLike, "..."] | Sequence,
+    maxima: Mask[ArrayLike, "..."] | Sequence,
+    *,
+    connectivity: int,
+    max_peaks: int,
 ) -> Peaks:
     """One point for every plateau of a mask of maxima: its centroid and its largest value.
 
@@ -183,6 +196,8 @@ def peak_centroids(
     >>> peaks.points.tolist(), peaks.values.tolist()
     ([[0.0, 3.0], [0.0, 0.5]], [7.0, 5.0])
     """
+    image, maxima = to_floats("image", image), to_mask("maxima", maxima)
+    max_peaks = one_integer("max_peaks", max_peaks)
     check_same_shape(image=image, maxima=maxima)
     check_map(image, "image", connectivity=connectivity)
     if max_peaks < 1:

@@ -10,19 +10,25 @@ goes, where a dilation carries it by one pixel.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Integer, Real
 
+from cellmotion_jax.ops.arguments import Number, to_numbers
+from cellmotion_jax.ops.host_arguments import one_integer
 from cellmotion_jax.ops.numerics import check_same_shape
 from cellmotion_jax.ops.ordering import from_ordered_integers, to_ordered_integers
 
 
 def reconstruct(
-    marker: Real[Array, "..."], mask: Real[Array, "..."], *, connectivity: int
+    marker: Number[ArrayLike, "..."] | Sequence,
+    mask: Number[ArrayLike, "..."] | Sequence,
+    *,
+    connectivity: int,
 ) -> Real[Array, "y x"]:
     r"""Morphological reconstruction by dilation of a marker under a mask.
 
@@ -63,6 +69,8 @@ def reconstruct(
     >>> reconstruct(jnp.array([[0.0, 4.0, 0.0, 0.0]]), mask, connectivity=4).tolist()
     [[1.0, 4.0, 2.0, 2.0]]
     """
+    marker, mask = to_numbers("marker", marker), to_numbers("mask", mask)
+    connectivity = one_integer("connectivity", connectivity)
     check_same_shape(marker=marker, mask=mask)
     check_map(mask, "mask", connectivity=connectivity)
     dtype = jnp.promote_types(marker.dtype, mask.dtype)

@@ -5,19 +5,22 @@ person sees the image. A matrix maps where a pixel of the output *goes to look* 
 inverse of what happens to the content; the builders below take the latter and return the former.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
+
+from cellmotion_jax.ops.arguments import Mask, Number, to_floats, to_mask
+from cellmotion_jax.ops.host_arguments import image_shape
 
 
 def affine_warp(
-    image: Float[Array, "..."],
-    matrix: Float[Array, "..."],
+    image: Number[ArrayLike, "..."] | Sequence,
+    matrix: Number[ArrayLike, "..."] | Sequence,
     *,
-    fill: Float[ArrayLike, ""] = 0.0,
+    fill: Number[ArrayLike, ""] = 0.0,
     output_shape: tuple[int, int] | None = None,
 ) -> Float[Array, "y_out x_out channel"]:
     r"""Resamples an image bilinearly at the positions given by a matrix.
@@ -47,7 +50,7 @@ def affine_warp(
         output_shape: ``(y, x)`` size of the output; by default that of the image.
 
     Returns:
-        The resampled image, in the type of the image.
+        The resampled image, in the type of the image; in float32 for whole numbers.
 
     Raises:
         ValueError: If ``image`` has no three axes or ``matrix`` is not of shape (2, 3).
@@ -56,13 +59,14 @@ def affine_warp(
     >>> affine_warp(pixels, jnp.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.5]])).ravel().tolist()
     [0.5, 1.5, 1.0]
     """
+    image, matrix, fill = to_floats("image", image), to_floats("matrix", matrix), to_floats("fill", fill, "")
     if image.ndim != 3 or matrix.shape != (2, 3):
         raise ValueError(
             "image must have the axes [y, x, channel] and matrix the shape (2, 3): "
             f"image has shape {image.shape}, matrix has shape {matrix.shape}"
         )
     height, width, channels = image.shape
-    rows, columns = output_shape or (height, width)
+    rows, columns = image_shape("output_shape", (height, width) if output_shape is None else output_shape)
     matrix = matrix.astype(jnp.promote_types(matrix.dtype, jnp.float32))
     y_out = jnp.arange(rows, dtype=matrix.dtype)[:, None]
     x_out = jnp.arange(columns, dtype=matrix.dtype)[None, :]
@@ -83,16 +87,16 @@ def affine_warp(
 
     above = (1 - right) * read(i, j) + right * read(i, j + 1)
     below = (1 - right) * read(i + 1, j) + right * read(i + 1, j + 1)
-    return ((1 - down) * above + down * below).astype(jnp.result_type(image, float))
+    return ((1 - down) * above + down * below).astype(image.dtype)
 
 
 def similarity_matrix(
     *,
-    rotation: Float[ArrayLike, ""] = 0.0,
-    scale: Float[ArrayLike, ""] = 1.0,
-    shift: Float[ArrayLike, "2"] | tuple[float, float] = (0.0, 0.0),
-    mirror_horizontal: Bool[ArrayLike, ""] = False,
-    mirror_vertical: Bool[ArrayLike, ""] = False,
+    rotation: Number[ArrayLike, ""] = 0.0,
+    scale: Number[ArrayLike, ""] = 1.0,
+    shift: Number[ArrayLike, "2"] | Sequence = (0.0, 0.0),
+    mirror_horizontal: Mask[ArrayLike, ""] = False,
+    mirror_vertical: Mask[ArrayLike, ""] = False,
     shape: tuple[int, int],
 ) -> Float[Array, "2 3"]:
     r"""The matrix for :func:`affine_warp` that mirrors, rotates, scales and shifts the content of an image.
@@ -117,19 +121,22 @@ def similarity_matrix(
     Returns:
         Matrix of shape (2, 3), rows y and x, differentiable in rotation, scale and shift.
     """
+    rotation, scale = to_floats("rotation", rotation, ""), to_floats("scale", scale, "")
+    mirror_vertical = to_mask("mirror_vertical", mirror_vertical, "")
+    mirror_horizontal = to_mask("mirror_horizontal", mirror_horizontal, "")
     cos, sin = jnp.cos(rotation), jnp.sin(rotation)
     # y points down, so a counter-clockwise turn takes (dy, dx) to (cos dy - sin dx, sin dy + cos dx).
     # Its inverse is its transpose, and mirroring is its own inverse.
     flip = jnp.stack([jnp.where(mirror_vertical, -1.0, 1.0), jnp.where(mirror_horizontal, -1.0, 1.0)])
     turn_back = jnp.stack([jnp.stack([cos, sin]), jnp.stack([-sin, cos])])
     linear = flip[:, None] * turn_back / scale
-    centre = (jnp.array(shape, linear.dtype) - 1) / 2
+    centre = (jnp.array(image_shape("shape", shape), linear.dtype) - 1) / 2
     # No matrix product: accelerators may round it to bfloat16, whole pixels in an image of this size.
-    offset = centre - jnp.sum(linear * (centre + jnp.asarray(shift))[None, :], axis=1)
+    offset = centre - jnp.sum(linear * (centre + to_floats("shift", shift, "2"))[None, :], axis=1)
     return jnp.concatenate([linear, offset[:, None]], axis=1)
 
 
-def rotation_matrix(angle: Float[ArrayLike, ""], shape: tuple[int, int]) -> Float[Array, "2 3"]:
+def rotation_matrix(angle: Number[ArrayLike, ""], shape: tuple[int, int]) -> Float[Array, "2 3"]:
     """The matrix for :func:`affine_warp` that rotates the content of an image about its centre.
 
     Args:
@@ -139,11 +146,14 @@ def rotation_matrix(angle: Float[ArrayLike, ""], shape: tuple[int, int]) -> Floa
     Returns:
         Matrix of shape (2, 3), rows y and x.
     """
-    return similarity_matrix(rotation=angle, shape=shape)
+    return similarity_matrix(rotation=to_floats("angle", angle, ""), shape=shape)
 
 
 def rotate(
-    image: Float[Array, "y x channel"], angle: Float[ArrayLike, ""], *, fill: Float[ArrayLike, ""]
+    image: Number[ArrayLike, "y x channel"] | Sequence,
+    angle: Number[ArrayLike, ""],
+    *,
+    fill: Number[ArrayLike, ""],
 ) -> Float[Array, "y x channel"]:
     """The image with its content rotated about the centre; headings increase by the angle.
 
@@ -160,6 +170,7 @@ def rotate(
     >>> rotate(jnp.array([[[1.0], [2.0]], [[3.0], [4.0]]]), jnp.pi / 2, fill=0.0)[..., 0].round().tolist()
     [[2.0, 4.0], [1.0, 3.0]]
     """
+    image = to_floats("image", image, "y x channel")
     return affine_warp(image, rotation_matrix(angle, (image.shape[0], image.shape[1])), fill=fill)
 
 

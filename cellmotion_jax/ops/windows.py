@@ -1,27 +1,39 @@
 """Windows around points of an image, all of one size, cut out without padding the image."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Num
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Integer, Shaped
+
+from cellmotion_jax.ops.arguments import Number, to_floats, to_integers, to_numbers
+from cellmotion_jax.ops.host_arguments import one_integer
 
 
 def gather_windows(
-    image: Num[Array, "y x channel"], centres: Int[Array, "cell 2"], *, size: int, stride: int = 1
-) -> Num[Array, "cell size size channel"]:
+    image: Shaped[ArrayLike, "y x channel"] | Sequence,
+    centres: Integer[ArrayLike, "cell 2"] | Sequence,
+    *,
+    size: int,
+    stride: int = 1,
+) -> Shaped[Array, "cell size size channel"]:
     """Windows around whole pixels; beyond the border the nearest pixel of the image is repeated.
 
     Entry ``size // 2`` of each axis is the centre. The image itself is never copied: padding it costs more
     than all its windows.
 
     Args:
-        image: One frame, or its feature maps.
-        centres: Pixels (y, x), inside or outside the image.
+        image: One frame, or its feature maps; whole numbers stay whole numbers.
+        centres: Pixels (y, x), whole numbers, inside or outside the image.
         size: Side of the window in samples.
         stride: Pixels between samples.
 
     Returns:
         One window per centre.
     """
+    image, centres = to_numbers("image", image, "y x channel"), to_integers("centres", centres, "cell 2")
+    size, stride = one_integer("size", size), one_integer("stride", stride)
     offsets = (np.arange(size) - size // 2) * stride
     rows = jnp.clip(centres[:, :1] + offsets[None], 0, image.shape[0] - 1)
     columns = jnp.clip(centres[:, 1:] + offsets[None], 0, image.shape[1] - 1)
@@ -29,9 +41,9 @@ def gather_windows(
 
 
 def sample_windows(
-    image: Float[Array, "y x channel"],
-    centres: Float[Array, "cell 2"],
-    steps: Float[Array, " cell"],
+    image: Number[ArrayLike, "y x channel"] | Sequence,
+    centres: Number[ArrayLike, "cell 2"] | Sequence,
+    steps: Number[ArrayLike, " cell"] | Sequence,
     *,
     size: int,
 ) -> Float[Array, "cell size size channel"]:
@@ -48,6 +60,8 @@ def sample_windows(
     Returns:
         One window per centre; the gradient flows to the image, the centres and the steps.
     """
+    image, centres = to_floats("image", image, "y x channel"), to_floats("centres", centres, "cell 2")
+    steps, size = to_floats("steps", steps, "cell"), one_integer("size", size)
     offsets = (np.arange(size) - size // 2).astype(np.float32)
     sides = []
     for axis in range(2):

@@ -1,15 +1,20 @@
 """Measures of confidence in the response of a filter."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from cellmotion_jax.ops.arguments import Number, to_floats
 from cellmotion_jax.ops.fourier import first_maximum
+from cellmotion_jax.ops.host_arguments import one_integer
 from cellmotion_jax.ops.numerics import map_sums
 
 
 def peak_to_sidelobe_ratio(
-    responses: Float[Array, "cell y x"], *, excluded: int = 11
+    responses: Number[ArrayLike, "cell y x"] | Sequence, *, excluded: int = 11
 ) -> Float[Array, " cell"]:
     r"""Height of the peak above the mean of the sidelobe, in standard deviations of the sidelobe.
 
@@ -27,6 +32,8 @@ def peak_to_sidelobe_ratio(
     Returns:
         Values of at least 0; 0 for a constant response.
     """
+    responses = to_floats("responses", responses, "cell y x")
+    excluded = one_integer("excluded", excluded)
     cells, height, width = responses.shape
     index = first_maximum(responses)
     peak = jnp.max(responses, axis=(1, 2))
@@ -46,7 +53,7 @@ def peak_to_sidelobe_ratio(
     return jnp.where(varies, ratio, 0.0)
 
 
-def normalized_entropy(logits: Float[Array, "cell y x"]) -> Float[Array, " cell"]:
+def normalized_entropy(logits: Number[ArrayLike, "cell y x"] | Sequence) -> Float[Array, " cell"]:
     r"""Entropy of a map of log probabilities of positions, divided by the largest possible entropy.
 
     .. math:: H = -\frac{1}{\log n} \sum_{m,n} p_{m,n} \log p_{m,n}, \qquad p = \mathrm{softmax}(\ell)
@@ -57,6 +64,7 @@ def normalized_entropy(logits: Float[Array, "cell y x"]) -> Float[Array, " cell"
     Returns:
         0 if one position is certain, 1 if all positions are equally likely.
     """
+    logits = to_floats("logits", logits, "cell y x")
     below = logits - jnp.max(logits, axis=(1, 2), keepdims=True)
     weights = jnp.exp(below)
     total = map_sums(weights)

@@ -7,14 +7,18 @@ valid within its frame. Gaps, divisions and merges are not handled here; see `in
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer
 
+from cellmotion_jax.ops.arguments import to_integers
+from cellmotion_jax.ops.host_arguments import one_integer
 from cellmotion_jax.settings import Positive, Settings, ShareBelowOne
 
 Values = TypeVar("Values", jax.Array, np.ndarray)
@@ -73,7 +77,7 @@ class LinkState(NamedTuple):
     """Id of the next new track."""
 
 
-def measure_instances(labels: Integer[Array, "y x"], *, slots: int) -> Instances:
+def measure_instances(labels: Integer[ArrayLike, "y x"] | Sequence, *, slots: int) -> Instances:
     """Areas and centroids of the instances.
 
     Coordinates are summed as integers, relative to the middle of the image. The sums are exact as long as an
@@ -87,6 +91,7 @@ def measure_instances(labels: Integer[Array, "y x"], *, slots: int) -> Instances
     Returns:
         A slot per label.
     """
+    labels, slots = to_integers("labels", labels, "y x"), one_integer("slots", slots)
     flat = _bins(labels, slots).reshape(-1)
 
     def total(weights: Int[Array, "y x"] | None) -> Float[Array, " slot"]:
@@ -111,7 +116,10 @@ def _bins(labels: Integer[Array, "y x"], slots: int) -> Int[Array, "y x"]:
 
 
 def intersections(
-    before: Integer[Array, "y x"], after: Integer[Array, "_ _"], *, slots: int
+    before: Integer[ArrayLike, "y x"] | Sequence,
+    after: Integer[ArrayLike, "_ _"] | Sequence,
+    *,
+    slots: int,
 ) -> Float[Array, "before after"]:
     """Number of pixels that every instance of a frame shares with every instance of another.
 
@@ -126,6 +134,8 @@ def intersections(
     Raises:
         ValueError: If the images differ in size.
     """
+    before, after = to_integers("before", before, "y x"), to_integers("after", after, "y x")
+    slots = one_integer("slots", slots)
     if before.shape != after.shape:
         raise ValueError(f"before has shape {before.shape} and after {after.shape}; they are of one movie")
     side = slots + 2
@@ -199,7 +209,7 @@ def begin_linking(shape: tuple[int, int], *, slots: int) -> LinkState:
 
 
 def link_next(
-    state: LinkState, labels: Integer[Array, "y x"], *, cost: LinkCost
+    state: LinkState, labels: Integer[ArrayLike, "y x"] | Sequence, *, cost: LinkCost
 ) -> tuple[LinkState, Int[Array, " slot"]]:
     """Links the next frame of a movie; the step of a `scan`.
 
@@ -215,7 +225,7 @@ def link_next(
     Returns:
         The state after it, and the track of every instance, 0 for empty slots.
     """
-    slots = len(state.identity)
+    labels, slots = to_integers("labels", labels, "y x"), len(state.identity)
     instances = measure_instances(labels, slots=slots)
     shared = intersections(state.labels, labels, slots=slots)
     source = link_frames(state.instances, instances, shared, cost=cost)

@@ -211,5 +211,5 @@ def test_streams_of_different_length_and_shape_are_refused():
         score(movie, longer)
     with pytest.raises(InputError, match="outlines ends after 1 frames"):
         score(movie, movie, outlines=[None])
-    with pytest.raises(ValueError, match=r"predictions has shape \(1, 2\)"):
+    with pytest.raises(ValueError, match=r"result has shape \(1, 2\), but reference has \(1, 3\)"):
         score(movie, drawn("11 11"))

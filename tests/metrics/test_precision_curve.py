@@ -123,7 +123,7 @@ def test_a_track_that_ends_at_once_misses_everything_and_misleads_nobody():
 
 def test_shapes_that_do_not_fit_and_no_threshold_are_refused():
     errors = np.zeros((2, 3), np.float32)
-    with pytest.raises(ValueError, match=r"values has \(2, 3\), where has \(3,\)"):
+    with pytest.raises(ValueError, match=r"errors has \(2, 3\), where has \(3,\)"):
         precision_curve(errors, np.ones(3, bool))
     with pytest.raises(ValueError, match=r"flagged has \(3,\)"):
         lost_report(errors, np.ones(3, bool))
