@@ -10,6 +10,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from cellmotion_jax.settings import named
 from cellmotion_jax.weights.refusals import quoted, some_names
 
 Described = TypeVar("Described")
@@ -31,7 +32,9 @@ def describe(value: Any) -> Any:
     return value
 
 
-def restore(described_class: type[Described], described: Any, *, place: str = "", **given: Any) -> Described:
+def restore(
+    described_class: type[Described], described: Any, *, place: tuple[str, ...] = (), **given: Any
+) -> Described:
     """Restores a dataclass from its description by `describe`.
 
     Enums, tuples and dataclasses are restored by the annotations of the fields. Everything else is taken as
@@ -41,57 +44,55 @@ def restore(described_class: type[Described], described: Any, *, place: str = ""
         described_class: The dataclass. Fields are numbers, text, bools, enums, tuples and dataclasses.
         described: Its description. A default that stood in for a field of another version would change what
             the model finds, so exactly its fields are there.
-        place: Name of the field that it describes, for messages.
+        place: Path of the field that it describes, for messages.
         given: Fields that are not described.
 
     Returns:
         The object.
 
     Raises:
-        ValueError: If a field, which is named, is missing or unknown, or is no list, no object or no member of an enum where it should be.
+        ValueError: If a field, which is named, is missing, unknown, or of a wrong kind or value.
     """
+    where = f"{'.'.join(place)} " if place else "it "
     if not isinstance(described, Mapping):
-        raise ValueError(f"{place or 'it'} is {_shown(described)}, but should be settings by name")
+        raise ValueError(f"{where}is {_shown(described)}, but should be settings by name")
     current = {RENAMED.get(name, name): value for name, value in described.items()}
     kept = _kept(described_class)
-    for problem, names in (
-        ("lacks", set(kept) - set(current)),
-        ("has the unknown", set(current) - set(kept)),
-    ):
-        if names:
-            raise ValueError(f"{place or 'it'} {problem} {some_names(sorted(names))}")
-    annotations = typing.get_type_hints(described_class)
-    values = {
-        name: _restored(annotations[name], current[name], f"{place}.{name}" if place else name)
-        for name in kept
-    }
-    return described_class(**values, **given)
+    if absent := set(kept) - set(current):
+        raise ValueError(f"{where}lacks {some_names(sorted(absent))}")
+    if unknown := set(current) - set(kept):
+        raise ValueError(f"{where}has the unknown {some_names(sorted(unknown))}")
+    kinds = typing.get_type_hints(described_class)
+    values = {name: _restored(kinds[name], current[name], (*place, name)) for name in kept}
+    with named(*place):
+        return described_class(**values, **given)
 
 
-def _restored(kind: Any, value: Any, place: str) -> Any:
+def _restored(kind: Any, value: Any, place: tuple[str, ...]) -> Any:
     """The value of an annotated type from its description."""
-    arguments = typing.get_args(kind)
+    kinds = typing.get_args(kind)
+    where = ".".join(place)
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
-        return None if value is None and types.NoneType in arguments else _of_union(arguments, value, place)
+        return None if value is None and types.NoneType in kinds else _of_union(kinds, value, place)
     if typing.get_origin(kind) is tuple:
         if not isinstance(value, list):
-            raise ValueError(f"{place} is {_shown(value)}, but should be a list")
-        inner = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+            raise ValueError(f"{where} is {_shown(value)}, but should be a list")
+        inner = kinds[:1] * len(value) if kinds[-1] is Ellipsis else kinds
         if len(inner) != len(value):
-            raise ValueError(f"{place} has {len(value)} entries, but should have {len(inner)}")
-        return tuple(_restored(*it, f"{place}[{index}]") for index, it in enumerate(zip(inner, value)))
+            raise ValueError(f"{where} has {len(value)} entries, but should have {len(inner)}")
+        return tuple(_restored(*pair, (*place, str(index))) for index, pair in enumerate(zip(inner, value)))
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        if value not in (allowed := [member.value for member in kind]):
-            raise ValueError(
-                f"{place} is {_shown(value)}, but should be one of {', '.join(map(str, allowed))}"
-            )
+        allowed = [member.value for member in kind]
+        if value not in allowed:
+            names = ", ".join(map(str, allowed))
+            raise ValueError(f"{where} is {_shown(value)}, but should be one of {names}")
         return kind(value)
     if dataclasses.is_dataclass(kind):
         return restore(kind, value, place=place)  # type: ignore[arg-type]
     return value
 
 
-def _of_union(kinds: tuple[Any, ...], value: Any, place: str) -> Any:
+def _of_union(kinds: tuple[Any, ...], value: Any, place: tuple[str, ...]) -> Any:
     """A value of one of several types: dataclasses are told apart by the names of their fields."""
     wanted = [kind for kind in kinds if kind is not types.NoneType]
     fitting = [kind for kind in wanted if isinstance(value, dict) and _has_fields(kind, value)]

@@ -22,7 +22,6 @@ import numpy as np
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import parse_json
-from cellmotion_jax.settings import check_settings, made_together
 from cellmotion_jax.weights.descriptions import describe, restore
 from cellmotion_jax.weights.fitting import misfits, variable_shapes
 from cellmotion_jax.weights.kinds import HELD, held
@@ -86,9 +85,7 @@ class ModelFormat(Generic[Model]):
         header = read_header(path)
         described = self._description(path, header)
         try:
-            with made_together():
-                model = restore(self.model, self.upgrade(described), variables={})
-            check_settings(model)
+            model = restore(self.model, self.upgrade(described), variables={})
             self._check_extent(model, header)
             expected = variable_shapes(model.network, self.image_shape(model))  # type: ignore[attr-defined]
         except _NO_NETWORK as error:
