@@ -74,9 +74,9 @@ class _ShortReads(io.FileIO):
         super().__init__(path)
         self.path = path
 
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         """Reads as any file does, as long as `longest` allows it."""
-        if self.longest is not None and size > self.longest:
+        if self.longest is not None and (size or 0) > self.longest:
             raise InputError(f"{self.path} lists more members than weights have, or is damaged.")
         return super().read(size)
 

@@ -218,6 +218,7 @@ def _checked(path: pathlib.Path, text: bytes, *, end: int, size: int) -> Header:
         if not all(isinstance(value, str) for value in metadata.values()):
             raise ValueError("its metadata are no text")
         tensors = {name: _entry(path, name, entry) for name, entry in entries.items()}
+        "".join((*tensors, *metadata, *metadata.values())).encode()  # Refuses halves of UTF-16 pairs.
         place = 0
         for entry in sorted(tensors.values(), key=lambda entry: (entry.start, entry.stop)):
             if entry.start != place:
