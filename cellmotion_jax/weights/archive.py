@@ -117,7 +117,7 @@ def _array(path: pathlib.Path, name: str, contents: bytes) -> Shaped[np.ndarray,
         warnings.simplefilter("ignore")
         try:
             shape, by_columns, dtype = _ARRAY_HEADERS[version](stream)
-        except (RecursionError, SyntaxError, TypeError, ValueError) as error:
+        except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError) as error:
             raise ValueError(f"the header of {quoted(name)} cannot be read") from error
     if dtype.hasobject:
         raise InputError(

@@ -56,7 +56,8 @@ def restore(
     where = f"{'.'.join(place)} " if place else "it "
     if not isinstance(described, Mapping):
         raise ValueError(f"{where}is {_shown(described)}, but should be settings by name")
-    current = {RENAMED[name] if name in RENAMED else name: value for name, value in described.items()}
+    written: dict[str, Any] = dict(described)
+    current = {RENAMED.get(name, name): value for name, value in written.items()}
     kept = _kept(described_class)
     if absent := set(kept) - set(current):
         raise ValueError(f"{where}lacks {some_names(sorted(absent))}")

@@ -215,7 +215,7 @@ def _checked(path: pathlib.Path, text: bytes, *, end: int, size: int) -> Header:
         entries = parse_json(decoded, source=str(path))
         json.loads(decoded, object_pairs_hook=_once)
         metadata = entries.pop("__metadata__", {})
-        if not all(isinstance(value, str) for value in metadata.values()):
+        if not isinstance(metadata, dict) or not all(isinstance(it, str) for it in metadata.values()):
             raise ValueError("its metadata are no text")
         tensors = {name: _entry(path, name, entry) for name, entry in entries.items()}
         "".join((*tensors, *metadata, *metadata.values())).encode()  # Refuses halves of UTF-16 pairs.
@@ -228,7 +228,7 @@ def _checked(path: pathlib.Path, text: bytes, *, end: int, size: int) -> Header:
             raise ValueError(f"its header tells of {place} bytes, but {size} are there")
     except InputError:
         raise
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise damaged(path, error) from error
     return Header(tensors, metadata, end)
 
@@ -240,17 +240,20 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _entry(path: pathlib.Path, name: str, entry: Any) -> Entry:
-    dtype, shape, (start, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    try:
+        dtype, shape, (start, stop) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+    except (LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"it does not say type, shape and place of {quoted(name)}") from error
     if not all(type(number) is int and 0 <= number < 2**63 for number in (*shape, start, stop)):
         raise ValueError(f"shape or place of {quoted(name)} are no counts")
-    if dtype not in _DTYPES:
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise InputError(
             f"{path} holds {quoted(name)} of type {quoted(dtype)[1:-1]}; save it as float32, float16 or "
             "bfloat16."
         )
     if len(shape) > _MOST_AXES or math.prod(shape) * np.dtype(_DTYPES[dtype]).itemsize != stop - start:
         raise ValueError(f"the bytes of {quoted(name)} are not as many as its shape says")
-    return Entry(dtype, tuple(shape), start, stop)
+    return Entry(dtype, shape, start, stop)
 
 
 def _tensors_of(

@@ -65,7 +65,7 @@ def test_other_files_are_refused(tmp_path):
         open_tracking_model(tmp_path / "v.safetensors")
     save_file({"a": np.zeros(3, np.float32)}, tmp_path / "o.safetensors")
     with pytest.raises(
-        InputError, match="tensors of another origin, which .*; filters look at a tracking embedding"
+        InputError, match=r"tensors of another origin, which .*; filters look at a tracking embedding"
     ):
         open_tracking_model(tmp_path / "o.safetensors")
     with pytest.raises(InputError, match=r"none.safetensors does not exist"):

@@ -107,7 +107,7 @@ def test_a_model_of_another_kind_is_named(tmp_path):
     convlstm.save_model(tmp_path / "video.safetensors", tiny_video_model())
     with pytest.raises(
         InputError,
-        match="holds a ConvLSTM model, which `cellmotion segment` takes .*; it is not a DeepDistance",
+        match=r"holds a ConvLSTM model, which `cellmotion segment` takes .*; it is not a DeepDistance",
     ):
         deep_distance.load_model(tmp_path / "video.safetensors")
 
@@ -116,5 +116,5 @@ def test_a_model_of_another_kind_is_named(tmp_path):
 def test_a_damaged_description_is_refused(tmp_path, text):
     path = tmp_path / "model.safetensors"
     save_file({"x": np.zeros(1, np.float32)}, path, metadata={deep_distance.MODEL_FORMAT.key: text})
-    with pytest.raises(InputError, match="in its description, holds no JSON|is damaged"):
+    with pytest.raises(InputError, match=r"in its description, holds no JSON|is damaged"):
         deep_distance.load_model(path)
