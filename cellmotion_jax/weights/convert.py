@@ -26,7 +26,7 @@ from cellmotion_jax.weights.formats import Format, file_format
 from cellmotion_jax.weights.kinds import HELD, MODEL_KEY, held
 from cellmotion_jax.weights.layouts import Slot
 from cellmotion_jax.weights.read import read_tensors
-from cellmotion_jax.weights.refusals import quoted, some_names
+from cellmotion_jax.weights.refusals import plain, quoted, some_names
 from cellmotion_jax.weights.safetensors_files import (
     Header,
     read_header,
@@ -207,7 +207,7 @@ def _scaling(path: pathlib.Path, text: str) -> InputScaling | None:
         return scaling
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{path} states no scaling of the input ({error}); import its weights again."
+            f"{path} states no scaling of the input ({plain(str(error))}); import its weights again."
         ) from error
 
 

@@ -117,7 +117,6 @@ def harmful_hdf5(folder):
     kernels = {
         "never written": {"shape": (2**20, 2**20), "dtype": "f4", "chunks": True},
         "zeros": {"data": np.zeros(2**26 + 1, "f4"), "compression": "gzip", "compression_opts": 9},
-        "huge chunk": {"shape": (8, 8), "maxshape": (None, None), "dtype": "f4", "chunks": (2**14, 2**15)},
         "text": {"data": "text"},
         "objects": {"shape": (3,), "dtype": h5py.vlen_dtype(np.float32)},
         "records": {"data": np.zeros(2, [("a", "f4")])},
