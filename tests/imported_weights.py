@@ -6,8 +6,8 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from cellmotion_jax.weights.catalogue import CATALOGUE
-from cellmotion_jax.weights.convert import MODEL_KEY
 from cellmotion_jax.weights.fitting import variable_shapes
+from cellmotion_jax.weights.kinds import MODEL_KEY
 
 
 def imported(path, name, scaling=None):

@@ -241,7 +241,7 @@ def test_a_file_that_finds_no_cells_is_refused_with_the_command_that_takes_it(tm
     message = refusal(capsys, movie, tmp_path / "recognet.safetensors", tmp_path / "r")
     assert "holds a RecogNet" in message
     assert "`cellmotion track` takes it as --model" in message
-    assert "none.safetensors is no file" in refusal(
+    assert "none.safetensors does not exist" in refusal(
         capsys, movie, tmp_path / "none.safetensors", tmp_path / "r"
     )
     save_video_model(tmp_path / "video.safetensors", tiny_video_model())
@@ -298,7 +298,7 @@ def test_imported_networks_of_deepcell_segment_and_backbones_do_not(tmp_path, ca
     assert "1 cells in 1 frames" in capsys.readouterr().out
     backbone = imported(tmp_path / "b.safetensors", "mobilenet-v2-0.35")
     message = refusal(capsys, movie, backbone, tmp_path / "s")
-    assert "the weights of mobilenet-v2-0.35, a backbone that finds no cells; `cellmotion train`" in message
+    assert "the weights of mobilenet-v2-0.35, which `cellmotion train` takes as --weights" in message
     other = imported(tmp_path / "c.safetensors", "deepcell-nuclei-61x61")
     with pytest.raises(SystemExit):
         cli.main([*command, str(files[0]), str(other)])

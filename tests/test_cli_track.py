@@ -10,11 +10,11 @@ import pytest
 import tifffile
 
 from cellmotion_jax import cli
-from cellmotion_jax.methods.celltrack.filters_file import METADATA_KEY
 from cellmotion_jax.methods.celltrack_embedding.model_file import save_model as save_embedding
 from cellmotion_jax.methods.deep_distance.model_file import save_model as save_cell_model
 from cellmotion_jax.methods.deepcell.model_file import save_model as save_nuclei_network
 from cellmotion_jax.methods.recognet.model_file import save_model as save_recognet
+from cellmotion_jax.weights.kinds import FILTERS_KEY
 from cellmotion_jax.weights.safetensors_files import read_metadata, read_safetensors
 from tests.blob_movies import draw, straight
 from tests.cell_models import tiny_cell_model
@@ -88,7 +88,7 @@ def test_a_label_image_becomes_tracks_masks_filters_and_pictures(capsys, tmp_pat
     tensors = read_safetensors(out / "filters.safetensors")
     assert tensors["identity"].tolist() == [3, 7]
     assert tensors["layer_0/numerator"].shape == (2, 1, 32, 17, 2)
-    described = json.loads(read_metadata(out / "filters.safetensors")[METADATA_KEY])
+    described = json.loads(read_metadata(out / "filters.safetensors")[FILTERS_KEY])
     assert described["form"] == "LinearFilter"
     assert described["window"] == 32
     with PIL.Image.open(out / "live.gif") as live:
@@ -171,7 +171,7 @@ def test_a_folder_with_something_in_it_is_left_alone(capsys, tmp_path, folder):
 
 
 def described(out):
-    return json.loads(read_metadata(out / "filters.safetensors")[METADATA_KEY])
+    return json.loads(read_metadata(out / "filters.safetensors")[FILTERS_KEY])
 
 
 def test_filters_look_at_the_network_that_the_file_holds(capsys, tmp_path, folder):

@@ -16,7 +16,7 @@ from cellmotion_jax.methods.deepcell.segmenter import open_segmenter as open_dee
 from cellmotion_jax.models.feature_net import FeatureNet
 from cellmotion_jax.weights.catalogue import CATALOGUE
 from cellmotion_jax.weights.convert import imported_model
-from cellmotion_jax.weights.model_file import HELD, held_model
+from cellmotion_jax.weights.kinds import HELD, held_model
 
 
 def open_segmenter(paths: Sequence[pathlib.Path], *, cell_diameter: float | None = None) -> Segmenter:
@@ -65,26 +65,18 @@ def _key(path: pathlib.Path) -> str:
     Raises:
         InputError: If it cannot find cells; the sentence names the command that takes the file.
     """
-    key, what = held_model(path)
-    if key in (DEEP_DISTANCE.key, CONVLSTM.key, DEEPCELL.key):
-        return key
-    if key is not None:
-        raise InputError(
-            f"{path} holds {what}, which tells cells apart but does not find them; `cellmotion track` takes "
-            "it as --model."
-        )
+    found = held_model(path)
+    if found.key in (DEEP_DISTANCE.key, CONVLSTM.key, DEEPCELL.key):
+        return found.key
     name = imported_model(path)
-    if name is None:
-        raise InputError(
-            f"{path} holds {what}; give the model.safetensors that `cellmotion train` wrote, or a DeepCell "
-            "network of `cellmotion import-weights`."
-        )
-    if not isinstance(CATALOGUE[name].module, FeatureNet):
-        raise InputError(
-            f"{path} holds {what}, a backbone that finds no cells; `cellmotion train` takes it as --weights."
-        )
-    return name
+    if name is not None and isinstance(CATALOGUE[name].module, FeatureNet):
+        return name
+    raise InputError(
+        f"{path} holds {found.what}, which {found.use}; to find cells, give the model.safetensors of "
+        "deep-distance, convlstm or deepcell that `cellmotion train` wrote, or a DeepCell network of "
+        "`cellmotion import-weights`."
+    )
 
 
 def _what(path: pathlib.Path) -> str:
-    return held_model(path)[1]
+    return held_model(path).what

@@ -26,7 +26,7 @@ from cellmotion_jax.models.feature_net import FeatureNet
 from cellmotion_jax.tracking import PAPER_WEIGHTS, Features
 from cellmotion_jax.weights.catalogue import CATALOGUE
 from cellmotion_jax.weights.convert import imported_model, load_weights
-from cellmotion_jax.weights.model_file import held_model
+from cellmotion_jax.weights.kinds import held_model
 
 DEEPCELL_STRIDE = 2
 """Pixels between the samples of DeepCell's feature maps; 2 needs a quarter of the memory of 1."""
@@ -71,7 +71,8 @@ def open_tracking_model(path: pathlib.Path) -> TrackingModel:
         InputError: If the file is absent, damaged, or of a network whose features filters cannot use; the
             message names the command that uses it.
     """
-    key, what = held_model(path)
+    found = held_model(path)
+    key = found.key
     if key == EMBEDDING.key:
         return _of_embedding(EMBEDDING.load(path))
     if key == RECOGNET.key:
@@ -84,11 +85,6 @@ def open_tracking_model(path: pathlib.Path) -> TrackingModel:
     if key == DEEPCELL.key:
         deepcell = DEEPCELL.load(path)
         return _of_feature_net(deepcell.network, deepcell.variables, deepcell.settings.offset)
-    if key is not None:
-        raise InputError(
-            f"{path} holds {what}, which finds cells; `cellmotion segment` takes it as --model, and "
-            "`cellmotion track --by linking` as --segmentation."
-        )
     name = imported_model(path)
     module = None if name is None else CATALOGUE[name].module
     if isinstance(module, FeatureNet):
@@ -96,7 +92,7 @@ def open_tracking_model(path: pathlib.Path) -> TrackingModel:
     if isinstance(module, MobileNetV2):
         return _of_mobilenet(path, module)
     raise InputError(
-        f"{path} holds {what}, which filters cannot look at; give a tracking embedding, a RecogNet, a "
+        f"{path} holds {found.what}, which {found.use}; filters look at a tracking embedding, a RecogNet, a "
         "DeepCell network, or MobileNetV2 weights of `cellmotion import-weights`."
     )
 

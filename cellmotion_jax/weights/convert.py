@@ -14,18 +14,26 @@ from typing import Any, NamedTuple
 import flax.traverse_util
 import numpy as np
 from jaxtyping import Float32, Shaped
-from safetensors.numpy import save_file
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import written_beside
+from cellmotion_jax.input_files import parse_json
 from cellmotion_jax.models.backbones.inputs import InputScaling
+from cellmotion_jax.settings import check_own
 from cellmotion_jax.weights.catalogue import CATALOGUE, Entry
-from cellmotion_jax.weights.fitting import misfits, some_names, variable_shapes
+from cellmotion_jax.weights.descriptions import restore
+from cellmotion_jax.weights.fitting import misfits, variable_shapes
+from cellmotion_jax.weights.formats import Format, file_format
+from cellmotion_jax.weights.kinds import HELD, MODEL_KEY, held
 from cellmotion_jax.weights.layouts import Slot
 from cellmotion_jax.weights.read import read_tensors
-from cellmotion_jax.weights.safetensors_files import read_metadata
-
-MODEL_KEY = "cellmotion_jax.model"
+from cellmotion_jax.weights.refusals import plain, quoted, some_names
+from cellmotion_jax.weights.safetensors_files import (
+    Header,
+    read_header,
+    read_metadata,
+    read_variables,
+    write_safetensors,
+)
 
 
 class ImportReport(NamedTuple):
@@ -81,6 +89,7 @@ def import_weights(
     """
     entry = _entry(model)
     source = pathlib.Path(source)
+    _refuse_imported(source)
     tensors = read_tensors(source)
     fitted = _fit(tensors, model)
     if fitted.wrong:
@@ -89,14 +98,13 @@ def import_weights(
     metadata = {
         MODEL_KEY: model,
         "source": source.name,
-        "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "sha256": _sha256(source),
         "licence": licence or "not given",
         "scaling": json.dumps(entry.scaling and dataclasses.asdict(entry.scaling)),
         "source_types": " ".join(fitted.types),
         "left_out": " ".join(fitted.left_out),
     }
-    with written_beside(out) as partial:
-        save_file(fitted.ours, partial, metadata=metadata)
+    write_safetensors(out, fitted.ours, metadata=metadata)
     return ImportReport(
         model=model,
         values=sum(tensor.size for tensor in fitted.ours.values()),
@@ -116,32 +124,25 @@ def load_weights(path: str | os.PathLike[str]) -> Pretrained:
         Variables of the network, with its name and the scaling of its input.
 
     Raises:
-        InputError: The file is absent or damaged, was not written by ``import_weights``, or does not fit the
-            network of this version.
+        InputError: The file is absent or damaged, was not written by ``import_weights``, does not fit the
+            network of this version, or holds values that are not finite float32 numbers.
     """
     path = pathlib.Path(path)
-    tensors = read_tensors(path)
-    try:
-        metadata = read_metadata(path)
-    except InputError:
-        metadata = {}  # Weights in another format: they were read well.
-    if MODEL_KEY not in metadata:
+    header = _imported_header(path)
+    model = header.metadata[MODEL_KEY]
+    if model not in CATALOGUE:
         raise InputError(
-            f"{path} was not written by `cellmotion import-weights`; "
-            f"convert it first: cellmotion import-weights {path} --model NAME --out FILE.safetensors."
+            f"{path} holds the weights of {quoted(model)}, which this version does not know; it knows "
+            f"{', '.join(CATALOGUE)}."
         )
-    model = metadata[MODEL_KEY]
-    differing = misfits(tensors, _shapes(model))
-    if differing:
+    if differing := misfits(header.shapes, _shapes(model)):
         raise InputError(
             f"{path} does not fit {model} as it is in this version ({some_names(differing)}); "
             "import its weights again."
         )
-    written = json.loads(metadata["scaling"])
-    scaling = written and InputScaling(
-        mean=tuple(written["mean"]), std=tuple(written["std"]), channels=written["channels"]
-    )
-    return Pretrained(model, flax.traverse_util.unflatten_dict(tensors, sep="/"), scaling, metadata)
+    scaling = _scaling(path, header.metadata.get("scaling", ""))
+    tensors = read_variables(path)
+    return Pretrained(model, flax.traverse_util.unflatten_dict(tensors, sep="/"), scaling, header.metadata)
 
 
 def imported_model(path: str | os.PathLike[str]) -> str | None:
@@ -158,6 +159,61 @@ def imported_model(path: str | os.PathLike[str]) -> str | None:
     """
     name = read_metadata(pathlib.Path(path)).get(MODEL_KEY)
     return name if name in CATALOGUE else None
+
+
+def _imported_header(path: pathlib.Path) -> Header:
+    """Header of a file that `import_weights` wrote.
+
+    Raises:
+        InputError: If it is another file; the sentence says what to do with it.
+    """
+    convert_first = (
+        f"{path} was not written by `cellmotion import-weights`; "
+        f"convert it first: cellmotion import-weights {path} --model NAME --out FILE.safetensors."
+    )
+    if file_format(path) in (Format.hdf5, Format.zip, Format.pickle):
+        raise InputError(convert_first)
+    header = read_header(path)
+    if MODEL_KEY not in header.metadata:
+        found = held(header.metadata)
+        if found.key is None:
+            raise InputError(convert_first)
+        raise InputError(
+            f"{path} holds {found.what}, which {found.use}; here the weights of a backbone are wanted, as "
+            "`cellmotion import-weights` writes them."
+        )
+    return header
+
+
+def _refuse_imported(source: pathlib.Path) -> None:
+    """Raises InputError for a file that this library wrote: there is nothing to convert."""
+    if file_format(source) is Format.safetensors:
+        metadata = read_metadata(source)
+        if MODEL_KEY in metadata or any(key in metadata for key in HELD):
+            found = held(metadata)
+            raise InputError(f"{source} holds {found.what} already converted, which {found.use}.")
+
+
+def _scaling(path: pathlib.Path, text: str) -> InputScaling | None:
+    """The input scaling that a file states."""
+    written = parse_json(text, source=f"{path}, in its scaling of the input,")
+    if written is None:
+        return None
+    try:
+        scaling = restore(InputScaling, written)
+        check_own(scaling)
+        if scaling.channels not in ("RGB", "BGR") or min(scaling.std) <= 0:
+            raise ValueError("channels should be RGB or BGR, std above 0")
+        return scaling
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} states no scaling of the input ({plain(str(error))}); import its weights again."
+        ) from error
+
+
+def _sha256(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Fitted(NamedTuple):
@@ -183,12 +239,14 @@ def _fit(tensors: Mapping[str, Shaped[np.ndarray, "..."]], model: str) -> _Fitte
         tensor = layout.turn(tensors[name], slot)
         if tensor.shape != slot.shape:
             misshapen.append(f"{name} {tensors[name].shape}")
-        elif not np.issubdtype(tensor.dtype, np.floating) or not np.all(np.isfinite(tensor)):
+            continue
+        with np.errstate(over="ignore"):  # Numbers beyond float32 become infinite and are refused.
+            converted = np.asarray(tensor, np.float32, order="C")
+        if not np.issubdtype(tensor.dtype, np.floating) or not np.isfinite(converted).all():
             no_numbers.append(name)
         else:
             types.add(str(tensor.dtype))
-            # C order: safetensors writes the bytes as they lie in memory.
-            ours[path] = np.ascontiguousarray(tensor, np.float32)
+            ours[path] = converted
     rest = sorted(tensors.keys() - used)
     left_out = tuple(name for name in rest if any(p.fullmatch(name) for p in layout.other))
     told = {

@@ -8,6 +8,9 @@ import numpy as np
 from jaxtyping import Float32, Shaped, UInt16
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.weights.refusals import plain, quoted
+
+_WIDEST = 8  # Bytes of a number: the types beyond float64 differ from machine to machine.
 
 
 def widen_bfloat16(bits: UInt16[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
@@ -39,10 +42,12 @@ def as_numbers(
         The same values; bfloat16 as float32.
 
     Raises:
-        InputError: If the array holds text, objects, records or complex numbers.
+        InputError: If the array holds text, objects, records, complex numbers, or numbers beyond float64.
     """
     if array.dtype.str == "|V2":
         return widen_bfloat16(array.view("<u2"))
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{path} holds {name!r} of type {array.dtype}; weights are real numbers.")
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > _WIDEST:
+        raise InputError(
+            f"{path} holds {quoted(name)} of type {plain(str(array.dtype))}; weights are real numbers."
+        )
     return array.astype(array.dtype.newbyteorder("="), copy=False)

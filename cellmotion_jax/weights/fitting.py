@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Shaped
-
-MOST_NAMED = 12  # Tensors named in a refusal before it says how many more there are.
 
 
 def variable_shapes(module: nn.Module, image_shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """Shape of every parameter and batch statistic of a network; nothing is computed.
+    """Shape of every parameter and batch statistic of a network; nothing is computed or allocated.
 
     Args:
         module: Called as ``module(images, train=False)``.
@@ -23,25 +19,12 @@ def variable_shapes(module: nn.Module, image_shape: tuple[int, ...]) -> dict[str
     Returns:
         Shapes by path, such as ``params/head/kernel``.
     """
-    images = jnp.zeros((1, *image_shape))
-    variables = jax.eval_shape(lambda: module.init(jax.random.key(0), images, train=False))
+    images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    variables = jax.eval_shape(lambda seen: module.init(jax.random.key(0), seen, train=False), images)
     flat = jax.tree_util.tree_leaves_with_path(variables)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in flat}
 
 
-def misfits(
-    tensors: Mapping[str, Shaped[np.ndarray, "..."]], expected: Mapping[str, tuple[int, ...]]
-) -> list[str]:
+def misfits(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> list[str]:
     """Names of tensors that are missing, unknown or of another shape, in alphabetical order."""
-    return [
-        name
-        for name in sorted(expected.keys() | tensors.keys())
-        if name not in expected or name not in tensors or expected[name] != tensors[name].shape
-    ]
-
-
-def some_names(names: Iterable[str]) -> str:
-    """The first names of a list as a part of a sentence, and how many more there are."""
-    names = list(names)
-    more = f", and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+    return [name for name in sorted(expected.keys() | found.keys()) if expected.get(name) != found.get(name)]

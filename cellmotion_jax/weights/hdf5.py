@@ -13,6 +13,7 @@ from jaxtyping import Shaped
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.weights.dtypes import as_numbers
 from cellmotion_jax.weights.limits import check_size
+from cellmotion_jax.weights.refusals import plain, quoted
 
 
 @contextlib.contextmanager
@@ -20,7 +21,8 @@ def open_hdf5(path: pathlib.Path, image: bytes | None = None) -> Iterator[h5py.F
     """Opens an HDF5 file for reading; refuses everything that could make HDF5 open another file.
 
     HDF5's library itself notices a file that was cut off, but trusts most other bytes: a file whose structure
-    was altered can make it crash or loop for ever. Only reading it in another process would be a remedy.
+    was altered can make it crash or loop for ever. So it is opened in a process of its own, see
+    `keras_files`.
 
     Args:
         path: The file.
@@ -80,7 +82,9 @@ def read_dataset(parent: h5py.Group, name: str, *, path: pathlib.Path) -> Shaped
     if not isinstance(entry, h5py.Dataset):
         raise TypeError(f"{name!r} is no dataset")
     if entry.dtype.hasobject:
-        raise InputError(f"{path} holds {name!r} of type {entry.dtype}; weights are real numbers.")
+        raise InputError(
+            f"{path} holds {quoted(name)} of type {plain(str(entry.dtype))}; weights are real numbers."
+        )
     return as_numbers(np.asarray(entry[()]), name=name, path=path)
 
 
@@ -106,7 +110,9 @@ def all_datasets(path: pathlib.Path, file: h5py.File) -> Iterator[tuple[str, h5p
         for name in group:
             place = f"{above}{name}"
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise InputError(f"{path} has the link {place!r} in place of data; save the data themselves.")
+                raise InputError(
+                    f"{path} has the link {quoted(place)} in place of data; save the data themselves."
+                )
             entry = group[name]
             # Two names may stand for one object, and a group may even hold itself.
             if entry in seen:
@@ -122,6 +128,6 @@ def _check_self_contained(path: pathlib.Path, file: h5py.File) -> None:
     announced = 0
     for name, dataset in all_datasets(path, file):
         if dataset.is_virtual or dataset.external:
-            raise InputError(f"{path} keeps the data of {name!r} in other files; save all in one file.")
+            raise InputError(f"{path} keeps the data of {quoted(name)} in other files; save all in one file.")
         announced += dataset.nbytes
     check_size(path, announced)

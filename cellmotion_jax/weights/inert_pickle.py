@@ -13,6 +13,13 @@ import pickletools
 from typing import Any, NamedTuple
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.weights.refusals import plain, quoted
+
+MOST_INSTRUCTIONS = 2_000_000
+"""Instructions of a pickle that are followed; each puts down one value at most, so that this limits time and
+memory. The state dict of a network and its optimiser needs about 25 for each tensor."""
+_MOST_AXES = 32
+_MOST = 2**63
 
 
 class Storage(NamedTuple):
@@ -116,11 +123,17 @@ def load(stream: io.BytesIO | io.BufferedReader, *, path: pathlib.Path) -> Loade
         What it holds.
 
     Raises:
-        InputError: If it names a Python object or uses an instruction that plain state dicts do not need.
+        InputError: If it names a Python object, uses an instruction that plain state dicts do not need, or
+            has too many instructions.
         ValueError, LookupError, TypeError: If it is damaged.
     """
     reader = _Reader(path)
-    for opcode, argument, _ in pickletools.genops(stream):
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        if number >= MOST_INSTRUCTIONS:
+            raise InputError(
+                f"{path} has a pickle of more than {MOST_INSTRUCTIONS:,} instructions; save the state dict "
+                "of the network alone, with torch.save(model.state_dict(), PATH)."
+            )
         reader.follow(opcode.name, argument)
     return Loaded(reader.stack.pop(), reader.storages)
 
@@ -216,18 +229,18 @@ class _Reader:
         if not isinstance(mapping, dict):
             raise TypeError("its pickle sets items of what is no dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, str | int | float | None):
+            if not isinstance(key, str | float | bool | None) and not (type(key) is int and abs(key) < _MOST):
                 raise TypeError("its pickle has keys that are neither text nor numbers")
             if key in mapping:
-                raise InputError(f"{self.path} holds {key!r} twice; which one counts is unclear.")
+                shown = quoted(key) if isinstance(key, str) else key
+                raise InputError(f"{self.path} holds {shown} twice; which one counts is unclear.")
             mapping[key] = value
 
     def _name(self, text: str) -> Name:
         if text not in _KNOWN:
-            plain = text.encode("unicode_escape").decode()
             raise InputError(
-                f"{self.path} names the Python object {plain}, which is not run; right is a plain state dict "
-                "of integers and real numbers, saved with torch.save(model.state_dict(), PATH)."
+                f"{self.path} names the Python object {plain(text)}, which is not run; right is a plain "
+                "state dict of integers and real numbers, saved with torch.save(model.state_dict(), PATH)."
             )
         return Name(text)
 
@@ -248,7 +261,7 @@ class _Reader:
     def _storage(self, identity: Any) -> Storage:
         """A storage from ``("storage", class, key, device, count)``, with None at the end in older files."""
         tag, kind, key, _device, count, *view = identity
-        names_one = isinstance(kind, Name) and isinstance(key, str) and isinstance(count, int)
+        names_one = isinstance(kind, Name) and isinstance(key, str) and _is_count(count)
         if tag != "storage" or not names_one or any(view):
             raise TypeError("its pickle refers to something other than the numbers of a tensor")
         storage = Storage(kind.text.removeprefix("torch."), key, count)
@@ -260,7 +273,13 @@ class _Reader:
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:
     if not isinstance(storage, Storage) or not isinstance(shape, tuple) or not isinstance(strides, tuple):
         raise TypeError("its pickle describes a tensor without numbers, shape or strides")
-    whole = all(isinstance(number, int) and number >= 0 for number in (offset, *shape, *strides))
-    if not whole or len(shape) != len(strides):
-        raise TypeError(f"its pickle describes a tensor of shape {shape} and strides {strides}")
+    # Nothing of them is shown or hashed: tuples within tuples can be exponentially longer than the file.
+    if len(shape) > _MOST_AXES or not all(map(_is_count, (offset, *shape, *strides))):
+        raise TypeError("its pickle describes a tensor whose shape or strides are no counts")
+    if len(shape) != len(strides):
+        raise TypeError(f"its pickle describes a tensor of {len(shape)} axes and {len(strides)} strides")
     return Tensor(storage, offset, shape, strides)
+
+
+def _is_count(number: Any) -> bool:
+    return type(number) is int and 0 <= number < _MOST

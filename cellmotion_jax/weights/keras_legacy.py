@@ -6,7 +6,6 @@ Keras 1 and 2 wrote it from ``save_weights`` (at the root of the file) and ``sav
 
 from __future__ import annotations
 
-import json
 import pathlib
 import re
 from collections.abc import Iterator
@@ -17,7 +16,9 @@ import numpy as np
 from jaxtyping import Shaped
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.input_files import parse_json
 from cellmotion_jax.weights.hdf5 import group_at, read_dataset
+from cellmotion_jax.weights.refusals import quoted
 
 
 def is_legacy(file: h5py.File) -> bool:
@@ -52,7 +53,11 @@ def read_legacy(path: pathlib.Path, file: h5py.File) -> dict[str, Shaped[np.ndar
     weights = _weights_of(file)
     models: set[str] = set()
     if "model_config" in file.attrs:
-        models.update(_model_names(json.loads(_text(file.attrs["model_config"]))))
+        models.update(
+            _model_names(
+                parse_json(_text(file.attrs["model_config"]), source=f"{path}, in its model_config,")
+            )
+        )
     layers = _listed(weights, "layer_names")
     if "top_level_model_weights" in weights:
         layers.append("top_level_model_weights")
@@ -63,8 +68,8 @@ def read_legacy(path: pathlib.Path, file: h5py.File) -> dict[str, Shaped[np.ndar
             name = _name(written, layer=layer, models=models)
             if name in tensors:
                 raise InputError(
-                    f"{path} holds two tensors called {name!r}; give their layers different names and save "
-                    "the model again."
+                    f"{path} holds two tensors called {quoted(name)}; give their layers different names and "
+                    "save the model again."
                 )
             tensors[name] = read_dataset(group, written, path=path)
     return tensors

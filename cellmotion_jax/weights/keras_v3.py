@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import itertools
-import json
 import pathlib
 import re
 import zipfile
@@ -21,7 +20,9 @@ import numpy as np
 from jaxtyping import Shaped
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.input_files import parse_json
 from cellmotion_jax.weights.hdf5 import all_datasets, group_at, open_hdf5, read_dataset
+from cellmotion_jax.weights.refusals import quoted
 
 # Tensors in the order in which each class adds them, by the class's name in snake case.
 _TENSORS = {
@@ -63,7 +64,7 @@ def read_keras_archive(path: pathlib.Path, archive: zipfile.ZipFile) -> dict[str
     Raises:
         InputError: If a tensor cannot be named, or if two have one name.
     """
-    config = json.loads(archive.read("config.json"))
+    config = parse_json(archive.read("config.json").decode(), source=f"{path}, in its config.json,")
     layers = dict(_layers(config["config"], ""))
     with open_hdf5(path, archive.read("model.weights.h5")) as file:
         return _read(path, file, layers)
@@ -86,7 +87,9 @@ def read_weights_h5(path: pathlib.Path, file: h5py.File) -> dict[str, Shaped[np.
     layers = {}
     for place in _numbered(path, file):
         if place.rpartition("/")[2] != "vars":
-            raise InputError(f"{path} is an HDF5 file with data in {place or '/'!r}, but not one of Keras.")
+            raise InputError(
+                f"{path} is an HDF5 file with data in {quoted(place or '/')}, but not one of Keras."
+            )
         if "name" not in file[place].attrs:
             raise InputError(
                 f"{path} does not record the names of its layers, as older versions of Keras 3 leave them "
@@ -107,7 +110,7 @@ def _read(
         layer = layers.get(place.removesuffix("/vars"))
         names = _tensor_names(layer, count) if layer else None
         if layer is None or names is None:
-            what = f"{layer.name!r} at {place!r}" if layer else f"{place!r}"
+            what = f"{quoted(layer.name)} at {quoted(place)}" if layer else quoted(place)
             raise InputError(
                 f"{path} does not name the tensors of {what}, and their number ({count}) leaves it open; "
                 'load it in Keras and save the model with model.save("NAME.h5").'
@@ -117,8 +120,8 @@ def _read(
             name = f"{layer.name}/{tensor}"
             if name in tensors:
                 raise InputError(
-                    f"{path} holds two tensors called {name!r}; give their layers different names and save "
-                    "the model again."
+                    f"{path} holds two tensors called {quoted(name)}; give their layers different names and "
+                    "save the model again."
                 )
             tensors[name] = read_dataset(group, str(index), path=path)
     return tensors

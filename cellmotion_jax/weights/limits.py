@@ -6,8 +6,13 @@ import pathlib
 
 from cellmotion_jax.errors import InputError
 
-_ALWAYS_ALLOWED = 2**30
-_LARGEST_RATIO = 100
+_ALWAYS_ALLOWED = 2**28
+_LARGEST_RATIO = 20
+
+
+def largest_contents(path: pathlib.Path) -> int:
+    """Bytes that the contents of a compressed file may take in memory: 256 MiB, or 20 times its size."""
+    return max(_ALWAYS_ALLOWED, _LARGEST_RATIO * path.stat().st_size)
 
 
 def check_size(path: pathlib.Path, announced: int) -> None:
@@ -21,10 +26,10 @@ def check_size(path: pathlib.Path, announced: int) -> None:
         announced: Bytes that its contents would take in memory.
 
     Raises:
-        InputError: If that is more than 1 GiB and more than 100 times the size of the file.
+        InputError: If that is more than `largest_contents`.
     """
-    stored = path.stat().st_size
-    if announced > max(_ALWAYS_ALLOWED, _LARGEST_RATIO * stored):
+    if announced > largest_contents(path):
         raise InputError(
-            f"{path} has {stored} bytes but announces {announced}; weights do not compress like that."
+            f"{path} has {path.stat().st_size} bytes but announces {announced}; weights do not compress like "
+            "that."
         )

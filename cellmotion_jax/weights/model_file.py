@@ -8,41 +8,34 @@ its ``model_file.py``.
 from __future__ import annotations
 
 import dataclasses
-import enum
 import json
+import math
 import os
-import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+import flax.errors
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors.numpy import save_file
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import written_beside
-from cellmotion_jax.weights.convert import MODEL_KEY
-from cellmotion_jax.weights.fitting import misfits, some_names, variable_shapes
-from cellmotion_jax.weights.safetensors_files import read_metadata, read_safetensors
+from cellmotion_jax.input_files import parse_json
+from cellmotion_jax.weights.descriptions import describe, restore
+from cellmotion_jax.weights.fitting import misfits, variable_shapes
+from cellmotion_jax.weights.kinds import HELD, held
+from cellmotion_jax.weights.refusals import plain, some_names
+from cellmotion_jax.weights.safetensors_files import Header, read_header, read_variables, write_safetensors
 
 Model = TypeVar("Model")
-Described = TypeVar("Described")
 
-HELD = {
-    "cellmotion_jax.cell_model": "a DeepDistance model",
-    "cellmotion_jax.video_model": "a ConvLSTM model",
-    "cellmotion_jax.nuclei_network": "a DeepCell network",
-    "cellmotion_jax.recognition_model": "a RecogNet",
-    "cellmotion_jax.tracking_embedding": "a tracking embedding",
-}
-"""Kind of model of a file, by the key of its description. The keys are older than the present method
-names."""
-RENAMED = {"shrink": "downsample"}
-"""Names of settings in files of earlier versions, and their present names."""
-NOT_KEPT = ("parent", "name", "dtype", "variables")
-"""Fields that are not stored. The floating-point type depends on the machine."""
+MOST_LAYERS = 500
+"""Layers of a network that is built; the deepest one here has 150."""
+MOST_PIXELS = 2**24
+"""Pixels of the smallest image that a network takes: 4096 x 4096."""
+# What flax and jax raise for settings that make no network.
+_NO_NETWORK = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, flax.errors.FlaxError)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,10 +46,11 @@ class ModelFormat(Generic[Model]):
     """One of `HELD`."""
     model: type[Model]
     """A dataclass with a ``network`` (a Linen module), its ``variables``, and settings."""
-    decode: Mapping[str, Callable[[Any], Any]]
-    """Functions that convert the description of fields that are not plain numbers or text."""
     image_shape: Callable[[Model], tuple[int, ...]]
     """(y, x, channel) of an image, or (time, y, x, channel) of a window, that a model's network takes."""
+    layers: Callable[[Model], int]
+    """Number of layers of a model's network as far as its settings choose it; a file has at least as many
+    tensors."""
     upgrade: Callable[[dict[str, Any]], dict[str, Any]] = dict
     """Converts the description of an earlier version to the present one."""
 
@@ -69,13 +63,14 @@ class ModelFormat(Generic[Model]):
         """
         variables = jax.device_get(dict(model.variables))  # type: ignore[attr-defined]
         flat = flax.traverse_util.flatten_dict(variables, sep="/")
-        # C order: safetensors writes the bytes as they lie in memory.
-        tensors = {name: np.ascontiguousarray(tensor, np.float32) for name, tensor in flat.items()}
-        with written_beside(path) as partial:
-            save_file(tensors, partial, metadata={self.key: json.dumps(describe(model))})
+        tensors = {name: np.asarray(tensor, np.float32) for name, tensor in flat.items()}
+        write_safetensors(path, tensors, metadata={self.key: json.dumps(describe(model))})
 
     def load(self, path: str | os.PathLike[str]) -> Model:
         """Reads a model from a file that `save` wrote.
+
+        What the network needs is compared with the tensors of the file before it is built, so that no
+        description leads to more memory than these have.
 
         Args:
             path: The file.
@@ -84,118 +79,39 @@ class ModelFormat(Generic[Model]):
             The model, its variables on the default device.
 
         Raises:
-            InputError: If the file is absent, damaged or no safetensors file, holds something else, or does
-                not fit the networks of this version.
+            InputError: If the file is absent, damaged or no safetensors file, holds something else, does
+                not fit the networks of this version, or if its values are not finite float32 numbers.
         """
-        described = _read_description(pathlib.Path(path), key=self.key)
+        header = read_header(path)
+        described = self._description(path, header)
         try:
-            model = restore(self.model, self.upgrade(described), decode=self.decode, variables={})
+            model = restore(self.model, self.upgrade(described), variables={})
+            self._check_extent(model, header)
             expected = variable_shapes(model.network, self.image_shape(model))  # type: ignore[attr-defined]
-        except (KeyError, TypeError, ValueError) as error:
+        except _NO_NETWORK as error:
             raise InputError(
-                f"{path} describes {HELD[self.key]} that this version cannot build ({error!r}); train it "
-                "again."
+                f"{path} describes {HELD[self.key]} that this version cannot build "
+                f"({plain(str(error) or type(error).__name__)}); train it again."
             ) from error
-        return dataclasses.replace(model, variables=_read_variables(path, expected))  # type: ignore[type-var]
+        if differing := misfits(header.shapes, expected):
+            raise InputError(f"{path} does not fit the network it describes ({some_names(differing)}).")
+        variables = {name: jnp.asarray(tensor) for name, tensor in read_variables(path).items()}
+        return dataclasses.replace(model, variables=flax.traverse_util.unflatten_dict(variables, sep="/"))  # type: ignore[type-var]
 
+    def _description(self, path: str | os.PathLike[str], header: Header) -> dict[str, Any]:
+        found = held(header.metadata)
+        if found.key != self.key:
+            raise InputError(f"{path} holds {found.what}, which {found.use}; it is not {HELD[self.key]}.")
+        described = parse_json(header.metadata[self.key], source=f"{path}, in its description,")
+        if not isinstance(described, dict):
+            raise InputError(f"{path} is damaged: its description is no object of names and values.")
+        return described
 
-def held_model(path: str | os.PathLike[str]) -> tuple[str | None, str]:
-    """Kind of model in a safetensors file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The key of a model, one of `HELD`, or None where there is none; and the same in words.
-
-    Raises:
-        InputError: If the file is absent, damaged or no safetensors file.
-    """
-    return _held(_metadata(pathlib.Path(path)))
-
-
-def _metadata(path: pathlib.Path) -> dict[str, str]:
-    if not path.is_file():
-        raise InputError(f"{path} is no file; give the model.safetensors that training writes.")
-    return read_metadata(path)
-
-
-def _held(metadata: Mapping[str, str]) -> tuple[str | None, str]:
-    for key, what in HELD.items():
-        if key in metadata:
-            return key, what
-    if MODEL_KEY in metadata:
-        return None, f"the weights of {metadata[MODEL_KEY]}"
-    return None, "tensors of another origin"
-
-
-def describe(value: Any) -> Any:
-    """Description of a dataclass in types of JSON: objects by field, members of enums by value."""
-    if isinstance(value, enum.Enum):
-        return value.value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: describe(getattr(value, name)) for name in _kept(type(value))}
-    if isinstance(value, tuple | list):
-        return [describe(item) for item in value]
-    return value
-
-
-def restore(
-    described_class: type[Described],
-    described: Mapping[str, Any],
-    *,
-    decode: Mapping[str, Callable[[Any], Any]] | None = None,
-    **given: Any,
-) -> Described:
-    """Restores a dataclass from its description by `describe`.
-
-    Args:
-        described_class: The dataclass.
-        described: Its description. A default that stood in for a field of another version would change what
-            the model finds, so exactly its fields are there.
-        decode: Functions that restore fields that are not plain numbers or text.
-        given: Fields that are not described.
-
-    Returns:
-        The object.
-
-    Raises:
-        KeyError: If a field is missing or unknown, which is named.
-    """
-    current = {RENAMED.get(name, name): value for name, value in described.items()}
-    if differing := set(current) ^ set(_kept(described_class)):
-        raise KeyError(*sorted(differing))
-    makers = decode or {}
-    return described_class(
-        **{name: makers[name](value) if name in makers else value for name, value in current.items()}, **given
-    )
-
-
-def _kept(described_class: type) -> list[str]:
-    return [field.name for field in dataclasses.fields(described_class) if field.name not in NOT_KEPT]
-
-
-def _read_description(path: pathlib.Path, *, key: str) -> dict[str, Any]:
-    metadata = _metadata(path)
-    held, what = _held(metadata)
-    if held != key:
-        raise InputError(
-            f"{path} holds {what}, not {HELD[key]}; give the model.safetensors that its training writes."
-        )
-    try:
-        described = json.loads(metadata[key])
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is damaged: its description cannot be read ({error}).") from error
-    if not isinstance(described, dict):
-        raise InputError(f"{path} is damaged: its description is no object of names and values.")
-    return described
-
-
-def _read_variables(path: str | os.PathLike[str], expected: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Reads the tensors of a file and checks their shapes against those of a network."""
-    tensors = read_safetensors(pathlib.Path(path))
-    if differing := misfits(tensors, expected):
-        raise InputError(f"{path} does not fit the network it describes ({some_names(differing)}).")
-    return flax.traverse_util.unflatten_dict(
-        {name: jnp.asarray(tensor) for name, tensor in tensors.items()}, sep="/"
-    )
+    def _check_extent(self, model: Model, header: Header) -> None:
+        """Raises ValueError for a network with more layers than the file has tensors, or for huge images."""
+        layers = self.layers(model)
+        if not 0 <= layers <= min(len(header.tensors), MOST_LAYERS):
+            raise ValueError(f"a network of {layers} layers, but the file has {len(header.tensors)} tensors")
+        sides = self.image_shape(model)[:-1]
+        if min(sides) < 1 or math.prod(sides) > MOST_PIXELS:
+            raise ValueError(f"its smallest image has no pixel, or more than {MOST_PIXELS}")

@@ -19,6 +19,7 @@ from jaxtyping import Shaped
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.weights.dtypes import widen_bfloat16
 from cellmotion_jax.weights.inert_pickle import DTYPES, Storage, Tensor, load
+from cellmotion_jax.weights.refusals import MOST_NAMED, quoted
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _ADVICE = "save a state dict with torch.save(model.state_dict(), PATH)."
@@ -70,6 +71,8 @@ def read_torch_legacy(path: pathlib.Path) -> dict[str, Shaped[np.ndarray, "..."]
         system = load(stream, path=path).value
         value, storages = load(stream, path=path)
         keys = load(stream, path=path).value
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            raise TypeError("its list of the numbers of tensors is none")
         runs = {key: _next_run(stream, path, storages[key]) for key in keys}
     return _tensors(path, value, lambda storage: runs[storage.key], big_endian=not system["little_endian"])
 
@@ -119,8 +122,8 @@ def _view(
     last = tensor.offset + sum((size - 1) * stride for size, stride in zip(shape, strides)) if count else 0
     if count > numbers.size or last >= max(numbers.size, 1):
         raise InputError(
-            f"{path} holds {name!r} of shape {shape}, which does not fit into its {numbers.size} numbers; "
-            "save contiguous tensors."
+            f"{path} holds {quoted(name)} of shape {shape}, which does not fit into its {numbers.size} "
+            "numbers; save contiguous tensors."
         )
     if not count:
         return np.empty(shape, numbers.dtype)
@@ -140,14 +143,17 @@ def _state_dict(path: pathlib.Path, value: Any) -> dict[str, Tensor]:
         raise InputError(f"{path} holds no mapping of names to tensors; {_ADVICE}")
     if len(chosen) > 1:
         raise InputError(
-            f"{path} holds several state dicts ({', '.join(map(repr, chosen))}); save the wanted one alone."
+            f"{path} holds several state dicts ({', '.join(map(quoted, chosen[:MOST_NAMED]))}); save the "
+            "wanted one alone."
         )
     tensors = {}
     for name, entry in candidates[chosen[0]].items():
         if isinstance(entry, Tensor):
             tensors[name] = entry
         elif type(entry) in (dict, list, tuple):
-            raise InputError(f"{path} holds {name!r} as a {type(entry).__name__}, not as a tensor; {_ADVICE}")
+            raise InputError(
+                f"{path} holds {quoted(name)} as a {type(entry).__name__}, not as a tensor; {_ADVICE}"
+            )
     return tensors
 
 

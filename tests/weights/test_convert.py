@@ -115,6 +115,7 @@ def test_a_head_is_left_out_and_listed(keras_tensors, write, tmp_path):
         ({"Conv1/kernel": np.zeros((3, 16))}, "1 of another shape (Conv1/kernel (3, 16))"),
         ({"surprise/kernel": np.zeros(3)}, "1 unknown (surprise/kernel)"),
         ({"bn_Conv1/beta": np.full(16, np.nan)}, "1 not finite real numbers (bn_Conv1/beta)"),
+        ({"bn_Conv1/beta": np.full(16, 1e300)}, "1 not finite real numbers (bn_Conv1/beta)"),
         ({"bn_Conv1/beta": np.zeros(16, np.int32)}, "1 not finite real numbers (bn_Conv1/beta)"),
     ],
 )

@@ -14,8 +14,8 @@ from cellmotion_jax.methods.deep_distance import model_file as deep_distance
 from cellmotion_jax.methods.deepcell import model_file as deepcell
 from cellmotion_jax.methods.deepcell.nuclei import NucleiSettings
 from cellmotion_jax.methods.recognet import model_file as recognet
-from cellmotion_jax.weights.convert import MODEL_KEY
-from cellmotion_jax.weights.model_file import HELD, describe, held_model, restore
+from cellmotion_jax.weights.descriptions import describe, restore
+from cellmotion_jax.weights.kinds import HELD, MODEL_KEY, held_model
 from cellmotion_jax.weights.safetensors_files import read_metadata
 from tests.cell_models import tiny_cell_model
 from tests.model_files import assert_same_model
@@ -80,15 +80,15 @@ def test_a_description_is_json_and_comes_back():
     trip = _Trip(_Way.back, (1, 2), label="x")
     described = json.loads(json.dumps(describe(trip)))
     assert described == {"way": "back", "lengths": [1, 2], "label": "x"}  # A module's name is not kept.
-    assert restore(_Trip, described, decode={"way": _Way, "lengths": tuple}) == trip
+    assert restore(_Trip, described) == trip
 
 
 @pytest.mark.parametrize("change", [{"far": 1}, {"label": None}])
 def test_a_field_too_many_or_missing_is_named(change):
     described = {"way": "back", "lengths": [1], "label": "x"} | change
     described = {name: value for name, value in described.items() if value is not None}
-    with pytest.raises(KeyError, match=next(iter(change))):
-        restore(_Trip, described, decode={"way": _Way, "lengths": tuple})
+    with pytest.raises(ValueError, match=next(iter(change))):
+        restore(_Trip, described)
 
 
 def test_what_a_file_holds_is_told_apart(tmp_path):
@@ -96,16 +96,19 @@ def test_what_a_file_holds_is_told_apart(tmp_path):
     tensors = {"x": np.zeros(1, np.float32)}
     for key, what in HELD.items():
         save_file(tensors, path, metadata={key: "{}"})
-        assert held_model(path) == (key, what)
+        assert held_model(path)[:2] == (key, what)
     save_file(tensors, path, metadata={MODEL_KEY: "resnet50"})
-    assert held_model(path) == (None, "the weights of resnet50")
+    assert held_model(path)[:2] == (None, "the weights of resnet50")
     save_file(tensors, path)
-    assert held_model(path) == (None, "tensors of another origin")
+    assert held_model(path)[:2] == (None, "tensors of another origin")
 
 
 def test_a_model_of_another_kind_is_named(tmp_path):
     convlstm.save_model(tmp_path / "video.safetensors", tiny_video_model())
-    with pytest.raises(InputError, match="holds a ConvLSTM model, not a DeepDistance model"):
+    with pytest.raises(
+        InputError,
+        match=r"holds a ConvLSTM model, which `cellmotion segment` takes .*; it is not a DeepDistance",
+    ):
         deep_distance.load_model(tmp_path / "video.safetensors")
 
 
@@ -113,5 +116,5 @@ def test_a_model_of_another_kind_is_named(tmp_path):
 def test_a_damaged_description_is_refused(tmp_path, text):
     path = tmp_path / "model.safetensors"
     save_file({"x": np.zeros(1, np.float32)}, path, metadata={deep_distance.MODEL_FORMAT.key: text})
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(InputError, match=r"in its description, holds no JSON|is damaged"):
         deep_distance.load_model(path)

@@ -154,7 +154,7 @@ def test_damage_gives_arrays_or_one_sentence(tmp_path_factory, originals, write,
 def test_a_file_that_is_absent_a_folder_or_empty(tmp_path):
     with refused(tmp_path / "x.h5", r"does not exist; it should be a file of weights \(Keras \.h5, .*\)\.$"):
         read_tensors(tmp_path / "x.h5")
-    with refused(tmp_path, "is a folder; the weights should be one file"):
+    with refused(tmp_path, "is a folder; it should be a file of weights"):
         read_tensors(tmp_path)
     (tmp_path / "x.h5").touch()
     with refused(tmp_path / "x.h5", "is empty"):
@@ -162,12 +162,22 @@ def test_a_file_that_is_absent_a_folder_or_empty(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "contents",
-    [b"version https://git-lfs.github.com/spec/v1\n", b"<!DOCTYPE html>", b"{}", b"\x80", b"\x93NUMPY"],
+    ("contents", "named"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS to the file"),
+        (b"<!DOCTYPE html>", "a web page or XML"),
+        (b"{}", "text, such as JSON"),
+        (b"\x80", "a file of an unknown format"),
+        (b"\x93NUMPY", r"a single array of NumPy \(\.npy\)"),
+        (b"II*\0", "a TIFF image"),
+        (bytes(257) + b"ustar", "a tar archive"),
+    ],
 )
-def test_a_file_of_something_else(tmp_path, contents):
+def test_a_file_of_something_else_is_named(tmp_path, contents, named):
     (tmp_path / "x.h5").write_bytes(contents)
-    with refused(tmp_path / "x.h5", "is no file of weights that can be read; right are Keras"):
+    with refused(
+        tmp_path / "x.h5", f"is no file of weights that can be read, but {named}.*; right are Keras"
+    ):
         read_tensors(tmp_path / "x.h5")
 
 
@@ -244,7 +254,7 @@ def test_metadata_of_safetensors(tmp_path):
     assert read_metadata(tmp_path / "x") == {}
     as_npz(tmp_path / "x")
     for path in (tmp_path / "x", tmp_path / "absent", tmp_path):
-        with refused(path, "is absent, truncated or no safetensors file"):
+        with refused(path, "(is|does not exist)"):
             read_metadata(path)
 
 

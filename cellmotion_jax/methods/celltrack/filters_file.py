@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int32, Shaped
-from safetensors.numpy import save_file
 
-from cellmotion_jax.files import written_beside
 from cellmotion_jax.tracking import Tracker, TrackState
-
-METADATA_KEY = "cellmotion_filters"
+from cellmotion_jax.weights.kinds import FILTERS_KEY
+from cellmotion_jax.weights.safetensors_files import write_safetensors
 
 
 class LearnedFilters(NamedTuple):
@@ -85,10 +83,7 @@ def save_filters(
         "form": type(tracker.filter).__name__,
         "settings": dict(vars(tracker.filter)),
     }
-    # C order: safetensors writes the bytes as they lie in memory.
-    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    with written_beside(path) as partial:
-        save_file(tensors, partial, metadata={METADATA_KEY: json.dumps(described)})
+    write_safetensors(path, tensors, metadata={FILTERS_KEY: json.dumps(described)})
 
 
 def _real(values: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:

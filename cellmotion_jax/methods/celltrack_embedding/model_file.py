@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cellmotion_jax.models.embedding import TrackingEmbedding
 from cellmotion_jax.settings import LARGEST, NotNegative, Positive, Range, Settings
-from cellmotion_jax.weights.model_file import ModelFormat, restore
+from cellmotion_jax.weights.model_file import ModelFormat
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,7 +35,7 @@ class EmbeddingModel(Settings):
 MODEL_FORMAT = ModelFormat(
     key="cellmotion_jax.tracking_embedding",
     model=EmbeddingModel,
-    decode={"network": lambda described: restore(TrackingEmbedding, described)},
     image_shape=lambda model: (4, 4, 1),
+    layers=lambda model: 1,
 )
 save_model, load_model = MODEL_FORMAT.save, MODEL_FORMAT.load

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cellmotion_jax.methods.convlstm.instances import InstanceSettings
 from cellmotion_jax.models.convlstm_unet import ConvLSTMUNet
 from cellmotion_jax.settings import Downsample, Positive, Range, Settings
-from cellmotion_jax.weights.model_file import ModelFormat, restore
+from cellmotion_jax.weights.model_file import ModelFormat
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,10 +37,7 @@ class ConvLSTMModel(Settings):
 MODEL_FORMAT = ModelFormat(
     key="cellmotion_jax.video_model",
     model=ConvLSTMModel,
-    decode={
-        "network": lambda described: restore(ConvLSTMUNet, described),
-        "instances": lambda described: restore(InstanceSettings, described),
-    },
     image_shape=lambda model: (2, 32, 32, 1),
+    layers=lambda model: model.network.levels,
 )
 save_model, load_model = MODEL_FORMAT.save, MODEL_FORMAT.load

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
 from cellmotion_jax.models.deep_distance import DeepDistance, Task
 from cellmotion_jax.settings import Downsample, NotNegative, OneOf, Positive, Settings, WholeFromZero
-from cellmotion_jax.weights.model_file import ModelFormat, restore
+from cellmotion_jax.weights.model_file import ModelFormat
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,19 +44,10 @@ class DeepDistanceModel(Settings):
         return {Task.outer, Task.classification} <= set(self.network.tasks)
 
 
-def _network(described: dict[str, Any]) -> DeepDistance:
-    return restore(
-        DeepDistance, described, decode={"tasks": lambda names: tuple(Task(name) for name in names)}
-    )
-
-
 MODEL_FORMAT = ModelFormat(
     key="cellmotion_jax.cell_model",
     model=DeepDistanceModel,
-    decode={
-        "network": _network,
-        "detection": lambda described: restore(DetectionSettings, described),
-    },
     image_shape=lambda model: (model.network.multiple, model.network.multiple, model.channels),
+    layers=lambda model: model.network.depth,
 )
 save_model, load_model = MODEL_FORMAT.save, MODEL_FORMAT.load

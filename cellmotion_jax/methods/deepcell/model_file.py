@@ -12,9 +12,9 @@ import jax.numpy as jnp
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deepcell.nuclei import DeepCellEnsemble, NucleiSettings
-from cellmotion_jax.models.feature_net import Conv, FeatureNet, Layer, Pool
+from cellmotion_jax.models.feature_net import FeatureNet
 from cellmotion_jax.settings import Settings
-from cellmotion_jax.weights.model_file import ModelFormat, restore
+from cellmotion_jax.weights.model_file import ModelFormat
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,10 +56,6 @@ def load_ensemble(paths: Sequence[str | os.PathLike[str]]) -> tuple[DeepCellEnse
     return DeepCellEnsemble(network=first.network, variables=variables), first.settings
 
 
-def _layer(described: dict[str, int]) -> Layer:
-    return restore(Conv, described) if described else Pool()
-
-
 def _upgrade(described: dict[str, Any]) -> dict[str, Any]:
     """Converts files written until version 0.1, whose layers are outside of the network."""
     if "layers" not in described:
@@ -71,10 +67,6 @@ def _upgrade(described: dict[str, Any]) -> dict[str, Any]:
     return {"network": network, "settings": described["settings"]}
 
 
-def _network(described: dict[str, Any]) -> FeatureNet:
-    return restore(FeatureNet, described, decode={"layers": lambda layers: tuple(map(_layer, layers))})
-
-
 def _field(model: DeepCellModel) -> tuple[int, ...]:
     return (model.network.receptive_field, model.network.receptive_field, 1)
 
@@ -82,8 +74,8 @@ def _field(model: DeepCellModel) -> tuple[int, ...]:
 MODEL_FORMAT = ModelFormat(
     key="cellmotion_jax.nuclei_network",
     model=DeepCellModel,
-    decode={"network": _network, "settings": lambda described: restore(NucleiSettings, described)},
     image_shape=_field,
+    layers=lambda model: len(model.network.layers),
     upgrade=_upgrade,
 )
 save_model, load_model = MODEL_FORMAT.save, MODEL_FORMAT.load

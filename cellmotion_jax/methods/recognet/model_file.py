@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cellmotion_jax.models.recognet import RecogNet
 from cellmotion_jax.settings import Downsample, Positive, Range, Settings
-from cellmotion_jax.weights.model_file import ModelFormat, restore
+from cellmotion_jax.weights.model_file import ModelFormat
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,10 +37,7 @@ class RecogNetModel(Settings):
 MODEL_FORMAT = ModelFormat(
     key="cellmotion_jax.recognition_model",
     model=RecogNetModel,
-    decode={
-        "network": lambda described: restore(RecogNet, described, decode={"widths": tuple}),
-        "names": tuple,
-    },
     image_shape=lambda model: (model.window, model.window, 1),
+    layers=lambda model: len(model.network.widths),
 )
 save_model, load_model = MODEL_FORMAT.save, MODEL_FORMAT.load

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cellmotion_jax.methods.celltrack.filters_file import METADATA_KEY, learned_filters, save_filters
+from cellmotion_jax.methods.celltrack.filters_file import learned_filters, save_filters
 from cellmotion_jax.tracking import (
     Births,
     KernelFilter,
@@ -16,6 +16,7 @@ from cellmotion_jax.tracking import (
     empty_state,
     step,
 )
+from cellmotion_jax.weights.kinds import FILTERS_KEY
 from cellmotion_jax.weights.safetensors_files import read_metadata, read_safetensors
 from tests.blob_movies import draw
 
@@ -42,7 +43,7 @@ def test_what_is_read_again_answers_as_before(tmp_path, followed):
     filters = learned_filters(state)
     save_filters(tmp_path / "filters.safetensors", filters, tracker=tracker, zoom=0.5)
     tensors = read_safetensors(tmp_path / "filters.safetensors")
-    described = json.loads(read_metadata(tmp_path / "filters.safetensors")[METADATA_KEY])
+    described = json.loads(read_metadata(tmp_path / "filters.safetensors")[FILTERS_KEY])
     assert described["zoom"] == 0.5
     assert described["features"] == "Intensity"
     form = {"LinearFilter": LinearFilter, "KernelFilter": KernelFilter}[described["form"]]

@@ -66,7 +66,7 @@ def test_windows_are_cut_from_all_maps(model):
 
 
 def test_files_that_hold_no_such_model_are_refused(model, tmp_path):
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="does not exist; it should be a safetensors"):
         load_model(tmp_path / "absent.safetensors")
     path = tmp_path / "model.safetensors"
     save_model(path, model)

@@ -128,7 +128,7 @@ def test_a_model_comes_back_from_its_file(tmp_path):
 
 
 def test_files_of_other_kinds_are_refused(tmp_path):
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="does not exist; it should be a safetensors"):
         load_model(tmp_path / "none.safetensors")
     path = tmp_path / "model.safetensors"
     save_model(path, tiny_video_model())

@@ -11,7 +11,7 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
 from cellmotion_jax.methods.deep_distance.model_file import MODEL_FORMAT, load_model, save_model
 from cellmotion_jax.models.deep_distance import DeepDistance, Task
-from cellmotion_jax.weights.convert import MODEL_KEY
+from cellmotion_jax.weights.kinds import MODEL_KEY
 from cellmotion_jax.weights.safetensors_files import read_metadata
 from tests.cell_models import cell_model, tiny_cell_model
 from tests.model_files import assert_same_model
@@ -68,15 +68,17 @@ def refusal(path):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    assert "is no file; give the model.safetensors" in refusal(tmp_path / "none.safetensors")
-    assert "is no file" in refusal(tmp_path)
+    assert "does not exist; it should be a safetensors file, as `cellmotion train`" in refusal(
+        tmp_path / "none.safetensors"
+    )
+    assert "is a folder; it should be a safetensors file" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("contents", [b"", b"\x89HDF\r\n\x1a\n and more", b"\xff" * 64])
 def test_a_file_of_another_format_is_refused(tmp_path, contents):
     path = tmp_path / "model.safetensors"
     path.write_bytes(contents)
-    assert "no safetensors file" in refusal(path)
+    assert "it should be a safetensors file" in refusal(path)
 
 
 def test_a_truncated_file_is_refused(file, tmp_path):
@@ -88,8 +90,11 @@ def test_a_truncated_file_is_refused(file, tmp_path):
 @pytest.mark.parametrize(
     ("metadata", "held"),
     [
-        ({MODEL_KEY: "resnet50"}, "holds the weights of resnet50, not a DeepDistance model"),
-        (None, "holds tensors of another origin, not a DeepDistance model"),
+        (
+            {MODEL_KEY: "resnet50"},
+            "holds the weights of resnet50, which this version does not know; it is not a DeepDistance model",
+        ),
+        (None, "holds tensors of another origin, which `cellmotion import-weights` may convert; it is not a"),
     ],
 )
 def test_tensors_that_are_no_cell_model_are_refused_by_what_they_are(tmp_path, metadata, held):

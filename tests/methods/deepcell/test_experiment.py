@@ -172,7 +172,7 @@ def test_files_that_make_no_ensemble_are_refused(tmp_path):
         load_ensemble([])
     with pytest.raises(InputError, match="holds another network"):
         load_ensemble([first, other])
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="does not exist; it should be a safetensors"):
         load_ensemble([tmp_path / "none.safetensors"])
 
 

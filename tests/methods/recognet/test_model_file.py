@@ -61,7 +61,7 @@ def test_descriptions_of_another_version_are_refused(file, tmp_path, change, wor
 
 
 def test_other_files_are_refused(tmp_path):
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="does not exist; it should be a safetensors"):
         load_model(tmp_path / "none.safetensors")
     save_file({"x": np.zeros(3, np.float32)}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="not a RecogNet"):
