@@ -12,7 +12,7 @@ from cellmotion_jax.cli.option_defaults import parse_options
 from cellmotion_jax.data.label_images import open_tracked_masks
 from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import require_empty_folder, written_beside
+from cellmotion_jax.files import output_folder
 from cellmotion_jax.pipeline.measure import MeasureSettings, draw_on_movie, measure_tracks, write_measures
 
 
@@ -45,7 +45,6 @@ class _MeasureOptions(MeasureSettings):
 def measure_cells(arguments: list[str]) -> None:
     """Measures the tracked cells of a movie."""
     options = parse_options(_MeasureOptions, arguments, prog="cellmotion measure")
-    require_empty_folder(options.out)
     interval = options.frame_interval_s
     for name, value, unit in (
         ("frame-interval-s", interval, "seconds"),
@@ -53,20 +52,19 @@ def measure_cells(arguments: list[str]) -> None:
     ):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise InputError(f"{name} is {value}; it is a positive number of {unit}.")
-    movie = None
-    if options.movie is not None:
-        movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
-    result = open_tracked_masks(options.result, movie)
-    in_movie = None if movie is None else movie.pixel_size_um
-    pixel_size_um = options.pixel_size_um or in_movie or result.masks.pixel_size_um
-    with written_beside(options.out) as partial:
-        partial.mkdir()
+    with output_folder(options.out) as folder:
+        movie = None
+        if options.movie is not None:
+            movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
+        result = open_tracked_masks(options.result, movie)
+        in_movie = None if movie is None else movie.pixel_size_um
+        pixel_size_um = options.pixel_size_um or in_movie or result.masks.pixel_size_um
         measures = measure_tracks(
             result, settings=options, pixel_size_um=pixel_size_um, frame_interval_s=interval
         )
-        write_measures(partial, measures)
+        write_measures(folder, measures)
         if movie is not None:
-            draw_on_movie(partial, movie, result.masks, measures, protrusions=options.protrusions)
+            draw_on_movie(folder, movie, result.masks, measures, protrusions=options.protrusions)
     tips = (
         "protrusions were not measured, since the size of a pixel is not known"
         if measures.tips is None

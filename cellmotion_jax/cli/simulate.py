@@ -8,6 +8,7 @@ import pathlib
 import tyro
 
 from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
+from cellmotion_jax.files import NotEmpty, output_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,5 +24,10 @@ class _SimulateOptions:
 def write_simulated(arguments: list[str]) -> None:
     """Simulates a movie and writes it."""
     options = tyro.cli(_SimulateOptions, args=arguments, prog="cellmotion simulate")
-    write_simulation(simulate(options.simulation), options.out)
+    try:
+        with output_folder(options.out) as folder:
+            write_simulation(simulate(options.simulation), folder)
+    except NotEmpty:
+        # It may hold this very simulation.
+        write_simulation(simulate(options.simulation), options.out)
     print(f"Wrote {options.out}")  # noqa: T201

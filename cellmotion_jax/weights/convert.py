@@ -81,21 +81,21 @@ def import_weights(
     """
     entry = _entry(model)
     source = pathlib.Path(source)
-    tensors = read_tensors(source)
-    fitted = _fit(tensors, model)
-    if fitted.wrong:
-        raise InputError(f"{source} does not hold the weights of {model}: {'; '.join(fitted.wrong)}. "
-                         f"{_hint(tensors, model)}")  # fmt: skip
-    metadata = {
-        MODEL_KEY: model,
-        "source": source.name,
-        "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
-        "licence": licence or "not given",
-        "scaling": json.dumps(entry.scaling and dataclasses.asdict(entry.scaling)),
-        "source_types": " ".join(fitted.types),
-        "left_out": " ".join(fitted.left_out),
-    }
     with written_beside(out) as partial:
+        tensors = read_tensors(source)
+        fitted = _fit(tensors, model)
+        if fitted.wrong:
+            raise InputError(f"{source} does not hold the weights of {model}: {'; '.join(fitted.wrong)}. "
+                             f"{_hint(tensors, model)}")  # fmt: skip
+        metadata = {
+            MODEL_KEY: model,
+            "source": source.name,
+            "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+            "licence": licence or "not given",
+            "scaling": json.dumps(entry.scaling and dataclasses.asdict(entry.scaling)),
+            "source_types": " ".join(fitted.types),
+            "left_out": " ".join(fitted.left_out),
+        }
         save_file(fitted.ours, partial, metadata=metadata)
     return ImportReport(
         model=model,

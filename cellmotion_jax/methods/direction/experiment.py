@@ -41,7 +41,6 @@ from cellmotion_jax.training.config import AdamW, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
     Experiment,
-    open_run,
     require_some,
     train_network,
 )
@@ -52,6 +51,8 @@ from cellmotion_jax.weights.convert import load_weights
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DirectionExperiment(Experiment):
     """Trains a direction network for every objective, protocol and fold, and tests it on unseen cells."""
+
+    METHOD = "direction"
 
     model: tyro.conf.Suppress[ProbingCNN | FineTunedCNN] = ProbingCNN()
     """The network; the number of its output neurons is given by the objective."""
@@ -83,9 +84,8 @@ class DirectionExperiment(Experiment):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1.")
 
-    def train(self) -> None:
+    def train_in(self, folder: pathlib.Path) -> None:
         """See `Experiment`."""
-        folder = open_run(self, name="direction")
         pretrained = self._pretrained()
         samples = load_samples(self.data, cache=folder / "data", seed=self.run.seed)
 
