@@ -91,32 +91,21 @@ def output_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         AlreadyComplete: If the same command has completed it.
     """
     place = folder_place(path)
-    if is_owned(place):
-        # The folder around it is temporary.
-        place.mkdir(parents=True, exist_ok=True)
-        _require_empty(place, path)
-        yield place
-        return
+    way = _Way(place, inside=place.exists())
     with contextlib.ExitStack() as stack:
-        stack.enter_context(failures_named(path, place, place.parent))
-        stack.enter_context(parents_made(place))
-        way = _Way(place, inside=place.exists())
-        if way.inside and (beside := _Way(place, inside=False)).lock.exists():
-            with locked(beside.lock, place=os.fspath(path)) as lock:
-                _settle(beside, lock, path)
-        lock = stack.enter_context(locked(way.lock, place=os.fspath(path)))
-        _settle(way, lock, path)
+        lock = None if is_owned(place) else stack.enter_context(_locked(way, path))
         _require_empty(place, path)
-        require_free(path, way.neighbour.parent)
         stack.enter_context(removed(way.staging))
         way.result.mkdir(parents=True)
         with owned(way.staging), interruption.keeping(f"nothing was written to {os.fspath(path)}"):
             yield way.result
         stack.enter_context(interruption.postponed())
-        lock.note(complete=True)
+        if lock:
+            lock.note(complete=True)
         way.publish()
-        # A command that is killed before it has said that it is done leaves the lock, which says so then.
-        close_at_end(stack)
+        if lock:
+            # A command that is killed before it has said that it is done leaves the lock, which says so then.
+            close_at_end(stack)
 
 
 @contextlib.contextmanager
@@ -159,6 +148,22 @@ def run_folder(
                     if child != lock:
                         remove(child)
             raise
+
+
+@contextlib.contextmanager
+def _locked(way: _Way, path: str | os.PathLike[str]) -> Iterator[Lock]:
+    """Locks the place of a result, after what a killed process has left there has been dealt with."""
+    with (
+        failures_named(path, way.place, way.place.parent),
+        parents_made(way.place),
+    ):
+        if way.inside and (beside := way._replace(inside=False)).lock.exists():
+            with locked(beside.lock, place=os.fspath(path)) as lock:
+                _settle(beside, lock, path)
+        with locked(way.lock, place=os.fspath(path)) as lock:
+            _settle(way, lock, path)
+            require_free(path, way.neighbour.parent)
+            yield lock
 
 
 def remove_leftovers(folder: pathlib.Path, *others: str) -> None:
