@@ -1,4 +1,4 @@
-"""Commands on a tiny movie, run in processes of their own: what `kills.py` and `full_disk.py` end in the middle."""
+"""Commands on a tiny movie, in processes of their own, which `kills.py` and `full_disk.py` disturb."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ FRAMES = 12
 RUN = "from cellmotion_jax.cli import main; main()"
 # Compiling is quick then, and bits are still comparable.
 ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "PYTHONPATH": os.getcwd()}
-TRAINING = """--network.features 2 --network.base-width 2 --data.simulated 1 --data.pairs.train 16 --data.pairs.held-out 4
---data.phase-contrast.frames 3 --data.phase-contrast.cells 6 --data.phase-contrast.height 96
---data.phase-contrast.width 96 --data.phase-contrast.pixel-size-um 1.3 --data.nuclei.frames 3 --data.nuclei.cells 6
+TRAINING = """--network.features 2 --network.base-width 2 --data.simulated 1 --data.pairs.train 16
+--data.pairs.held-out 4 --data.phase-contrast.frames 3 --data.phase-contrast.cells 6
+--data.phase-contrast.height 96 --data.phase-contrast.width 96 --data.phase-contrast.pixel-size-um 1.3
+--data.nuclei.frames 3 --data.nuclei.cells 6
 --data.nuclei.height 96 --data.nuclei.width 96 --data.nuclei.pixel-size-um 1.3 --phases.0.steps 60
 --run.batch-size 4 --run.log-every 2 --run.evaluate-every 10 --run.checkpoint-every 8"""
 # Orbax, TensorBoard and TFDS put random numbers and times into names and contents.
@@ -84,4 +85,5 @@ def contents(folder: pathlib.Path) -> dict[str, str]:
 def sentences(stderr: str) -> list[str]:
     """The lines on the standard error, without progress bars."""
     lines = [line.rpartition("\r")[2] for line in stderr.splitlines()]
-    return [line for line in lines if line.strip() and not re.search(r"\d+%\||\d+step|it/s|s/it|frame/s", line)]
+    bar = re.compile(r"\d+%\||step/s|s/step|it/s|s/it|frame/s")
+    return [line for line in lines if line.strip() and not bar.search(line)]

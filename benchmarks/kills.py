@@ -1,11 +1,11 @@
 """Commands that are ended at random moments and repeated give what an uninterrupted command gives.
 
-Every command is started again and again, and ended by a signal at a moment that is uniform over its duration, from
-the time on at which it handles signals. The table counts, by command and signal:
+Every command is started again and again, and ended by a signal at a moment that is uniform over its duration,
+from the time on at which it handles signals. The table counts, by command and signal:
 
 - ``ended``: signals that met the running command;
-- ``same``: whether the files are in the end those of the uninterrupted command, in names and contents, and none is
-  left beside them;
+- ``same``: whether the files are in the end those of the uninterrupted command, in names and contents, and
+  none is left beside them;
 - ``codes``: exit codes other than those of the signal (130, 143, or killed);
 - ``left``: for signals that can be handled, how often a temporary file was left;
 - ``lines``: for the same, the most lines on the standard error, progress bars aside;
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import tempfile
@@ -28,6 +29,7 @@ from benchmarks.ended_commands import Command, contents, make_commands, sentence
 
 SIGNALS = {"SIGKILL": -9, "SIGINT": 130, "SIGTERM": 143}
 MOST_IN_A_ROW = 4
+TEMPORARY = re.compile("cellmotion-|orbax|incomplete")
 
 
 def main() -> None:
@@ -67,12 +69,12 @@ def _try(command: Command, folder: pathlib.Path, kills: int, rng: random.Random)
                 if row.once(command, place, name, None if last else rng.uniform(0, duration)):
                     break
             found = contents(place.parent)
-            row.same += found == {f"out/{file}": digest for file, digest in expected.items()}
-            if found != {f"out/{file}": digest for file, digest in expected.items()}:
-                row.differing |= {file for file in found if found[file] != expected.get(file.removeprefix("out/"))}
-                row.differing |= {f"no {file}" for file in expected if f"out/{file}" not in found}
+            wanted = {f"out/{file}": digest for file, digest in expected.items()}
+            row.same += found == wanted
+            row.differing |= {file for file in found | wanted if found.get(file) != wanted.get(file)}
+        same = f"{row.same}/{series} {sorted(row.differing) or ''}"
         print(
-            f"| {command.name} | {duration:.1f} | {name} | {row.ended} | {row.same}/{series} {sorted(row.differing)} "
+            f"| {command.name} | {duration:.1f} | {name} | {row.ended} | {same} "
             f"| {row.codes} | {row.left} | {row.lines} | {row.slowest:.1f} |",
             flush=True,
         )
@@ -108,11 +110,9 @@ class _Row:
             self._count(process.returncode, stderr)
         if name != "SIGKILL" and process.returncode:
             self.lines = max(self.lines, len(sentences(stderr)))
-            hidden = [path for path in place.parent.rglob("*") if "cellmotion-" in path.name]
-            hidden += [path for path in place.parent.rglob("*") if "orbax" in path.name or "incomplete" in path.name]
-            if command.option == "--out":
-                hidden += list(place.parent.iterdir())
-            self.left += bool(hidden) and not said
+            found = list(place.parent.rglob("*"))
+            temporary = [path for path in found if TEMPORARY.search(path.name)]
+            self.left += bool(temporary or (found and command.option == "--out" and not said))
         return process.returncode == 0 or said
 
     def _count(self, code: int, stderr: str) -> None:

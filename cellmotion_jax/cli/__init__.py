@@ -50,8 +50,8 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command line.
 
-    Exits with 2 on bad input or where an output cannot be written, with 1 on a run that diverged, and with 128 and
-    the number of the signal that ended it (130 for Ctrl-C, 143 for SIGTERM).
+    Exits with 2 on bad input or where an output cannot be written, with 1 on a run that diverged, and with
+    128 and the number of the signal that ended it (130 for Ctrl-C, 143 for SIGTERM).
 
     Args:
         arguments: The command and its options. None takes those of the process, which ends after it.

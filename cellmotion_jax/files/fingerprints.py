@@ -1,7 +1,7 @@
 """Records of the size and CRC-32 of every file of a folder, by which damage is found.
 
-The record of a folder is a JSON file beside it. It is written last and renamed into place: a folder that should have
-a record and has none was never finished.
+The record of a folder is a JSON file beside it. It is written last and renamed into place: a folder that
+should have a record and has none was never finished.
 """
 
 from __future__ import annotations

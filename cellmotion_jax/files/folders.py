@@ -26,8 +26,8 @@ class _Way(NamedTuple):
 
     place: pathlib.Path
     inside: bool
-    """Whether the place exists: then the result is written into a folder in it, and moved up. The place may be a
-    mounted volume, over which nothing can be renamed, and it keeps its permissions."""
+    """Whether the place exists: then the result is written into a folder in it, and moved up. The place may
+    be a mounted volume, over which nothing can be renamed, and it keeps its permissions."""
 
     @property
     def neighbour(self) -> pathlib.Path:
@@ -75,8 +75,8 @@ def output_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Yields an empty folder to write a result to, and moves it to ``path`` when the block ends well.
 
     ``path`` either holds the whole result or is as it was before. The folder above the one that is yielded is
-    temporary, too, and on the same disk. What a killed process has left is removed; a result that it had completed
-    is moved to its place.
+    temporary, too, and on the same disk. What a killed process has left is removed; a result that it had
+    completed is moved to its place.
 
     Args:
         path: The folder to make. It may exist if it is empty. Parents are made.
@@ -116,8 +116,8 @@ def run_folder(
 
     Args:
         path: The folder. Parents are made.
-        worth_keeping: Whether the folder holds anything of a run that ended by an `InputError`. If not, and it was
-            empty or absent before, it is so again.
+        worth_keeping: Whether the folder holds anything of a run that ended by an `InputError`. If not, and
+            it was empty or absent before, it is so again.
 
     Yields:
         The folder, absolute.

@@ -1,10 +1,11 @@
 """Ends a command at a signal with one sentence, and leaves nothing half-written behind.
 
-Python calls signal handlers on the main thread between two bytecodes: late while XLA compiles, and sometimes within
-a callback or a destructor, where an exception is lost or crashes the process. So the handlers here do nothing. The
-number of the signal goes through a pipe to a thread, which undoes what is half-done, prints the sentence and ends
-the process. It waits for two things only: an output that is being renamed (`postponed`), and a training that has
-updates to save (`SafePoints`), which ends itself at its next safe point. A second signal ends the waiting.
+Python calls signal handlers on the main thread between two bytecodes: late while XLA compiles, and sometimes
+within a callback or a destructor, where an exception is lost or crashes the process. So the handlers here do
+nothing. The number of the signal goes through a pipe to a thread, which undoes what is half-done, prints the
+sentence and ends the process. It waits for two things only: an output that is being renamed (`postponed`),
+and a training that has updates to save (`SafePoints`), which ends itself at its next safe point. A second
+signal ends the waiting.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterator
 LONGEST_WAIT_S = 15.0
 """Time in which a training has to reach a safe point. Batch systems kill a job about 30 s after SIGTERM."""
 _SAME_SIGNAL_S = 0.5
-"""Programs that start others pass a signal on which the terminal has sent already; that is no second signal."""
+"""Programs that start others pass on a signal that the terminal has sent already: it is the same one."""
 _WORDS = {"SIGINT": "Interrupted", "SIGTERM": "Terminated", "SIGHUP": "The terminal was closed"}
 _WORDS_OF = {int(getattr(signal, name)): words for name, words in _WORDS.items() if hasattr(signal, name)}
 
@@ -186,7 +187,7 @@ def _listen(reading: int) -> None:
 
 
 def _end_process(number: int, *, undo: bool) -> None:
-    """Ends the process; without its turn it leaves all as it is, for the next run to complete or to remove."""
+    """Ends the process. Without its turn it undoes nothing; the next run deals with what is left."""
     for undo_one in reversed(_undo) if undo else ():
         with contextlib.suppress(OSError):
             undo_one()

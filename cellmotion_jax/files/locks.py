@@ -1,9 +1,10 @@
 """Locks that keep two processes from writing to one place.
 
-A lock is a hidden file that names its owner: process, host, time and command. The owner holds it by ``flock``, which
-the kernel releases however the process ends, on this host or, on a shared file system, on another one. A file that
-nobody holds was left by a killed process. Where there is no ``flock``, the owner is asked for by its number and the
-time of its start; one on another host counts as alive, and the user is told which file to delete.
+A lock is a hidden file that names its owner: process, host, time and command. The owner holds it by
+``flock``, which the kernel releases however the process ends, on this host or, on a shared file system, on
+another one. A file that nobody holds was left by a killed process. Where there is no ``flock``, the owner is
+asked for by its number and the time of its start; one on another host counts as alive, and the user is told
+which file to delete.
 """
 
 from __future__ import annotations
@@ -43,8 +44,13 @@ class Lock:
         self.left = left
         """Notes of a process that was killed while it held the lock; empty if there was none."""
         self._descriptor = descriptor
-        # A completed result stays one until it has been dealt with.
-        self.note(**({"complete": True, **self._command_of(left)} if left.get("complete") else {}))
+        try:
+            # A completed result stays one until it has been dealt with.
+            self.note(**({"complete": True, **self._command_of(left)} if left.get("complete") else {}))
+        except OSError:
+            if not left.get("complete"):
+                path.unlink(missing_ok=True)
+            raise
 
     def note(self, **notes: Any) -> None:
         """Writes who the owner is, with notes for the next one in case that this one is killed."""

@@ -101,7 +101,7 @@ def _place(path: str | os.PathLike[str], *, wanted: int) -> pathlib.Path:
         found = place.stat() if os.path.lexists(place) else None
     except FileNotFoundError:
         raise InputError(
-            f"{text} is a link to {os.readlink(path)}, which does not exist; make that first, or give another name."
+            f"{text} is a link to {os.readlink(path)}, which does not exist; make it, or give another name."
         ) from None
     except (OSError, RuntimeError) as error:  # A RuntimeError is a loop of links, until Python 3.12.
         reason = error.strerror if isinstance(error, OSError) else "a loop of links"
@@ -128,5 +128,6 @@ def _require_short(text: str, new: pathlib.Path, above: pathlib.Path) -> None:
     for part in new.parts:
         if len(os.fsencode(part)) > longest - _HIDDEN:
             raise InputError(
-                f"{text[:60]}... has a name of {len(os.fsencode(part))} bytes; {longest - _HIDDEN} are the most."
+                f"{text[:60]}... has a name of {len(os.fsencode(part))} bytes; {longest - _HIDDEN} are the "
+                "most."
             )

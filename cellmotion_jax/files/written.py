@@ -74,7 +74,7 @@ def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterabl
 
 @contextlib.contextmanager
 def owned(folder: pathlib.Path) -> Iterator[None]:
-    """Within the block this process alone writes to the folder, whose own writer names failures and locks it."""
+    """Within the block this process alone writes to the folder; its own writer locks it."""
     _owned.append(folder)
     try:
         yield

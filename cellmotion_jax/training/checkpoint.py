@@ -120,15 +120,13 @@ def check_same_configuration(path: pathlib.Path, config: Any, *, may_differ: Seq
         return
     try:
         then = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        then = "missing"
     except (OSError, ValueError, RecursionError):
-        then = "damaged"
+        then = None
     if not isinstance(then, dict):
+        how = "damaged" if path.exists() else "missing"
         raise InputError(
-            f"{path.parent} holds checkpoints, but {path.name} is {then if then == 'missing' else 'damaged'}, so "
-            "that nobody knows whether they belong to these settings; restore that file or choose another "
-            "--run.folder."
+            f"{path.parent} holds checkpoints, but {path.name} is {how}, so that nobody knows "
+            "whether they belong to these settings; restore that file or choose another --run.folder."
         )
     differing = [
         f"{name} (was {then.get(name, 'absent')}, now {now.get(name, 'absent')})"

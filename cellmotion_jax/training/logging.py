@@ -92,7 +92,7 @@ class MetricsLog:
 
 
 def _rows_of(path: pathlib.Path) -> Iterator[list[str]]:
-    """The rows of a log below its header, whatever is damaged in it; without the half line that a kill may leave."""
+    """The rows of a log below its header, without the half line that a kill may leave at the end."""
     if not path.exists():
         _log.warning("%s is missing; it begins anew.", path)
         return
