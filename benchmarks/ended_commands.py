@@ -6,6 +6,7 @@ import hashlib
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 from typing import NamedTuple
@@ -41,7 +42,7 @@ class Command(NamedTuple):
     option: str = "--out"
 
     def start(self, out: pathlib.Path) -> subprocess.Popen[str]:
-        """Starts it in a process group of its own."""
+        """Starts it in a process of its own."""
         arguments = [*self.arguments, self.option, str(out)]
         return subprocess.Popen(
             [sys.executable, "-c", RUN, *arguments],
@@ -49,6 +50,8 @@ class Command(NamedTuple):
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | ENVIRONMENT,
+            # A shell lets what it starts in the background ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
 
@@ -75,7 +78,8 @@ def contents(folder: pathlib.Path) -> dict[str, str]:
     """Names of all files and digests of those that are the same in every run; hidden ones included."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
+        # The names of stored samples depend on the place of the movies that they were made from.
+        name = re.sub(r"-[0-9a-f]{16}/", "-*/", path.relative_to(folder).as_posix())
         if path.is_file() and not RANDOM_NAMES.search(name):
             same = not RANDOM_CONTENTS.search(name)
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest() if same else "made"

@@ -51,12 +51,12 @@ def main() -> None:
 def _try(command: Command, folder: pathlib.Path, kills: int, rng: random.Random) -> None:
     folder.mkdir()
     start = time.monotonic()
-    whole = command.start(folder / "whole")
+    whole = command.start(folder / "whole" / "out")
     _, stderr = whole.communicate()
     if whole.returncode:
         raise SystemExit(f"{command.name} fails: {stderr}")
     duration = time.monotonic() - start
-    expected = contents(folder / "whole")
+    wanted = contents(folder / "whole")
     for name, code in SIGNALS.items():
         row = _Row(code)
         series = 0
@@ -69,7 +69,6 @@ def _try(command: Command, folder: pathlib.Path, kills: int, rng: random.Random)
                 if row.once(command, place, name, None if last else rng.uniform(0, duration)):
                     break
             found = contents(place.parent)
-            wanted = {f"out/{file}": digest for file, digest in expected.items()}
             row.same += found == wanted
             row.differing |= {file for file in found | wanted if found.get(file) != wanted.get(file)}
         same = f"{row.same}/{series} {sorted(row.differing) or ''}"
