@@ -6,7 +6,6 @@ import hashlib
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 from typing import NamedTuple
@@ -20,7 +19,13 @@ from tests.blob_movies import draw, straight
 from tests.cell_models import tiny_cell_model
 
 FRAMES = 12
-RUN = "from cellmotion_jax.cli import main; main()"
+RUN = """
+import signal
+from cellmotion_jax.cli import main
+# A shell lets what it starts in the background ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
 # Compiling is quick then, and bits are still comparable.
 ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "PYTHONPATH": os.getcwd()}
 TRAINING = """--network.features 2 --network.base-width 2 --data.simulated 1 --data.pairs.train 16
@@ -50,8 +55,6 @@ class Command(NamedTuple):
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | ENVIRONMENT,
-            # A shell lets what it starts in the background ignore Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
 
