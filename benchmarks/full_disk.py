@@ -1,12 +1,13 @@
 """A disk that is full at different moments: the previous result stays whole, and one sentence tells it.
 
-A small file system in memory holds what a command writes. Before the command, or while it runs, another file takes
-what is left of the space, up to a number of bytes that grows from trial to trial. The table counts, by command:
+A small file system in memory holds what a command writes. As soon as the command has looked at the space that
+is left, another file takes it, up to a number of bytes that grows from trial to trial. The table counts, by
+command:
 
 - ``full``: trials in which the command ended since the disk was full, with exit code 2;
 - ``done``: trials in which the space sufficed;
-- ``whole``: trials after which what was there before is unchanged, and, where the command failed, nothing of it is
-  left (a training keeps its whole checkpoints, and the same command completes it once there is space);
+- ``whole``: trials after which what was there before is unchanged, and, where the command failed, nothing of
+  it is left (a training keeps its whole checkpoints, and the same command completes it once there is space);
 - ``lines``: the most lines on the standard error, progress bars aside.
 
 Run, as root: ``python -m benchmarks.full_disk --trials 20 [--only segment]``

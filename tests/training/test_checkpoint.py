@@ -51,6 +51,45 @@ def test_without_an_intact_checkpoint_there_is_none(tmp_path, caplog):
     assert "starting from the beginning" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "record", ["[]", "[1, 2]", '{"a": 1}', '{"a": ["x", 2]}', "null", "\x00\xff", "{" * 9999]
+)
+def test_a_damaged_record_is_reported_and_the_checkpoint_before_is_taken(tmp_path, caplog, record):
+    checkpoint.save(tmp_path, 10, tree(10))
+    checkpoint.save(tmp_path, 20, tree(20))
+    (tmp_path / "00000020.json").write_text(record)
+    (tmp_path / "00000030x.json").write_text("of somebody else")
+    step, restored = checkpoint.restore_latest(tmp_path, tree(0))
+    assert (step, float(restored["a"][0, 0])) == (10, 10)
+    assert "The checkpoint at step 20 is damaged" in caplog.text
+    assert "falling back to the one at step 10" in caplog.text
+
+
+def test_a_checkpoint_of_an_interruption_gives_way_to_the_next_one(tmp_path):
+    for step in (4, 8):
+        checkpoint.save(tmp_path, step, tree(step), every=4)
+    for step in (9, 11):
+        checkpoint.save(tmp_path, step, tree(step), every=4, interrupted=True)
+    assert checkpoint.restore_latest(tmp_path, tree(0))[0] == 11
+    assert sorted(path.stem for path in tmp_path.glob("*.json")) == ["00000004", "00000008", "00000011"]
+    checkpoint.save(tmp_path, 12, tree(12), every=4)
+    assert sorted(path.stem for path in tmp_path.glob("*.json")) == ["00000008", "00000012"]
+
+
+def test_a_checkpoint_that_fails_leaves_the_older_ones_and_nothing_of_itself(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path, 10, tree(10))
+    before = sorted(tmp_path.rglob("*"))
+
+    def fails(path, tree):
+        (tmp_path / "00000020.orbax-checkpoint-tmp").mkdir()
+        raise ValueError("RESOURCE_EXHAUSTED: No space left on device")
+
+    monkeypatch.setattr(checkpoint.ocp, "save", fails)
+    with pytest.raises(ValueError, match="RESOURCE_EXHAUSTED"):
+        checkpoint.save(tmp_path, 20, tree(20))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     model: ProbingCNN = ProbingCNN()
@@ -91,3 +130,19 @@ def test_once_there_is_a_checkpoint_changed_settings_are_named_unless_harmless(t
     assert "optimizer.b1 (was 0.9, now 0.8)" in message
     assert "objectives.0.loss (was cosine, now linear)" in message
     assert "run." not in message.split("cannot be resumed")[1].split("; restore")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "how"), [(None, "missing"), ("{", "damaged"), ("[]", "damaged"), ("\0", "damaged")]
+)
+def test_with_checkpoints_but_no_sound_configuration_nothing_is_resumed(tmp_path, text, how):
+    path = tmp_path / "config.json"
+    if text is not None:
+        path.write_text(text)
+    checkpoint.check_same_configuration(path, Config(), may_differ=())  # There is nothing to resume.
+    checkpoint.save(tmp_path / "checkpoints", 1, tree(1))
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=f"holds checkpoints, but config.json is {how}"):
+        checkpoint.check_same_configuration(path, Config(), may_differ=())
