@@ -9,6 +9,17 @@ class InputError(ValueError):
     """
 
 
+class OutputFailed(InputError):
+    """An output could not be written, for example since the disk is full; what was there before is whole."""
+
+
+class AlreadyComplete(Exception):  # Not an error
+    """The same command has completed this output before, and was killed before it could say so.
+
+    The command line prints the sentence and exits with code 0.
+    """
+
+
 class TrainingDiverged(RuntimeError):
     """The loss or its gradient is no longer finite; the last good checkpoint is kept.
 

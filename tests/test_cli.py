@@ -48,6 +48,7 @@ def ctc_folder(root: pathlib.Path) -> list[str]:
 
 def test_a_folder_that_is_not_there_is_refused(capsys, tmp_path):
     assert str(tmp_path / "nowhere") in refusal(capsys, *ctc_folder(tmp_path / "nowhere"))
+    assert list(tmp_path.iterdir()) == []  # Not even a folder for the run
 
 
 def test_a_folder_without_frames_is_refused(capsys, tmp_path):

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
 import cellmotion_jax
 from cellmotion_jax.cli.names import closest
-from cellmotion_jax.errors import InputError, TrainingDiverged
+from cellmotion_jax.errors import AlreadyComplete, InputError, TrainingDiverged
+from cellmotion_jax.files import interruption
+from cellmotion_jax.files.locks import command_runs
 
 USAGE = """usage: cellmotion COMMAND ...
 
@@ -45,23 +48,60 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of the command line; exits with 2 on bad input and 1 on a run that diverged."""
+    """Entry point of the command line.
+
+    Exits with 2 on bad input or where an output cannot be written, with 1 on a run that diverged, and with
+    128 and the number of the signal that ended it (130 for Ctrl-C, 143 for SIGTERM).
+
+    Args:
+        arguments: The command and its options. None takes those of the process, which ends after it.
+    """
+    last = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    try:
-        if not arguments or arguments[0] in ("-h", "--help"):
-            print(USAGE)  # noqa: T201
-        elif arguments[0] == "--version":
-            print(f"cellmotion_jax {cellmotion_jax.__version__}")  # noqa: T201
-        else:
-            module, function = COMMANDS[closest(arguments[0], list(COMMANDS), kind="command")]
-            getattr(importlib.import_module(module), function)(arguments[1:])
-    except InputError as error:
-        _leave(error, 2)
-    except TrainingDiverged as error:
-        _leave(error, 1)
+    with interruption.handled(last=last):
+        try:
+            with command_runs(arguments):
+                _run(arguments)
+                sys.stdout.flush()
+        except InputError as error:
+            _leave(str(error), 2)
+        except TrainingDiverged as error:
+            _leave(str(error), 1)
+        except AlreadyComplete as error:
+            print(error)  # noqa: T201
+        except interruption.Interrupted as error:
+            _leave(str(error), 128 + error.number)
+        except KeyboardInterrupt:  # Where signals are not handled: not on the main thread, or on Windows
+            _leave("Interrupted.", 130)
+        except OSError as error:
+            _leave(_where(error), 2)
 
 
-def _leave(error: Exception, code: int) -> None:
-    print(f"cellmotion: {error}", file=sys.stderr)  # noqa: T201
+def _run(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)  # noqa: T201
+    elif arguments[0] == "--version":
+        print(f"cellmotion_jax {cellmotion_jax.__version__}")  # noqa: T201
+    else:
+        module, function = COMMANDS[closest(arguments[0], list(COMMANDS), kind="command")]
+        getattr(importlib.import_module(module), function)(arguments[1:])
+
+
+def _leave(message: str, code: int) -> None:
+    interruption.claim_end()
+    print(f"cellmotion: {message}", file=sys.stderr)  # noqa: T201
     sys.exit(code)
+
+
+def _where(error: OSError) -> str:
+    """The sentence for what the operating system reports of a file that no command has looked after."""
+    if error.filename is not None:
+        return f"{error.filename} cannot be used: {error.strerror}."
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python would try once more at its end, and print a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return f"what the command prints cannot be written: {error.strerror}."
+    return f"a file or the network failed: {error.strerror}."

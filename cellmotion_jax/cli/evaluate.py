@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -47,12 +48,13 @@ def evaluate_result(arguments: list[str]) -> None:
     options = parse_options(_EvaluateOptions, arguments, prog="cellmotion evaluate")
     if options.out is not None and options.out.suffix not in (".json", ".csv"):
         raise InputError(f"out is {options.out}; the name of the file ends in .json or .csv.")
-    sequence = _sequence(options.reference, options.result)
-    result = open_result(options.result, sequence)
-    scores = score_result(result, sequence, frames=options.frames, margin=options.margin)
-    print("\n".join(_table(scores, sequence)))  # noqa: T201
-    if options.out is not None:
-        _write(options.out, {"result": str(options.result), "sequence": sequence.full_name}, scores)
+    with contextlib.nullcontext() if options.out is None else written_beside(options.out) as out:
+        sequence = _sequence(options.reference, options.result)
+        result = open_result(options.result, sequence)
+        scores = score_result(result, sequence, frames=options.frames, margin=options.margin)
+        print("\n".join(_table(scores, sequence)))  # noqa: T201
+        if out is not None:
+            _write(out, {"result": str(options.result), "sequence": sequence.full_name}, scores)
 
 
 def _sequence(reference: pathlib.Path, result: pathlib.Path) -> CtcSequence:
@@ -108,7 +110,7 @@ def _number(value: float) -> str:
 def _write(path: pathlib.Path, about: dict[str, str], scores: SequenceScores) -> None:
     """Writes all scores to a file."""
     columns = about | score_columns(scores)
-    with written_beside(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         if path.suffix == ".json":
             json.dump(columns, file, indent=2)
         else:

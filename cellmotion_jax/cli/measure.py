@@ -10,7 +10,7 @@ import tyro
 from cellmotion_jax.cli.options import parse_options
 from cellmotion_jax.data.label_images import open_tracked_masks
 from cellmotion_jax.data.movie import open_movie
-from cellmotion_jax.files import require_empty_folder, written_beside
+from cellmotion_jax.files import output_folder
 from cellmotion_jax.pipeline.measure import MeasureSettings, draw_on_movie, measure_tracks, write_measures
 from cellmotion_jax.settings import MicronsPerPixel, Seconds
 
@@ -44,22 +44,20 @@ class _MeasureOptions(MeasureSettings):
 def measure_cells(arguments: list[str]) -> None:
     """Measures the tracked cells of a movie."""
     options = parse_options(_MeasureOptions, arguments, prog="cellmotion measure")
-    require_empty_folder(options.out)
     interval = options.frame_interval_s
-    movie = None
-    if options.movie is not None:
-        movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
-    result = open_tracked_masks(options.result, movie)
-    in_movie = None if movie is None else movie.pixel_size_um
-    pixel_size_um = options.pixel_size_um or in_movie or result.masks.pixel_size_um
-    with written_beside(options.out) as partial:
-        partial.mkdir()
+    with output_folder(options.out) as folder:
+        movie = None
+        if options.movie is not None:
+            movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
+        result = open_tracked_masks(options.result, movie)
+        in_movie = None if movie is None else movie.pixel_size_um
+        pixel_size_um = options.pixel_size_um or in_movie or result.masks.pixel_size_um
         measures = measure_tracks(
             result, settings=options, pixel_size_um=pixel_size_um, frame_interval_s=interval
         )
-        write_measures(partial, measures)
+        write_measures(folder, measures)
         if movie is not None:
-            draw_on_movie(partial, movie, result.masks, measures, protrusions=options.protrusions)
+            draw_on_movie(folder, movie, result.masks, measures, protrusions=options.protrusions)
     tips = (
         "protrusions were not measured, since the size of a pixel is not known"
         if measures.tips is None

@@ -14,7 +14,7 @@ from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.drift.correct import CorrectedMovie, Correction, drift_corrected, write_drift
 from cellmotion_jax.data.movie_writer import write_movie
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import require_empty_folder, written_beside
+from cellmotion_jax.files import output_folder
 from cellmotion_jax.inference.segmenter import describe_needs
 from cellmotion_jax.pipeline.segment import open_movie_for, segment_movie
 from cellmotion_jax.pipeline.segmenters import open_segmenter
@@ -78,18 +78,16 @@ def segment_cells(arguments: list[str]) -> None:
         settings=segmenter.settings,
         more_help=describe_needs(segmenter),
     )
-    require_empty_folder(options.out)
-    segmenter = segmenter.with_settings(options.settings)
-    movie = open_movie_for(segmenter, options.movie, pixel_size_um=options.pixel_size_um)
-    if options.drift is not None:
-        if movie.channels != 1:
-            raise InputError(f"drift is measured in grey movies, and {movie.path} is RGB; leave it out.")
-        movie = drift_corrected(movie, correction=options.drift)
-    with written_beside(options.out) as partial:
-        partial.mkdir()
-        result = segment_movie(movie, segmenter, partial)
-        plot_overview(result.shown, partial / "overview.png")
+    with output_folder(options.out) as folder:
+        segmenter = segmenter.with_settings(options.settings)
+        movie = open_movie_for(segmenter, options.movie, pixel_size_um=options.pixel_size_um)
+        if options.drift is not None:
+            if movie.channels != 1:
+                raise InputError(f"drift is measured in grey movies, and {movie.path} is RGB; leave it out.")
+            movie = drift_corrected(movie, correction=options.drift)
+        result = segment_movie(movie, segmenter, folder)
+        plot_overview(result.shown, folder / "overview.png")
         if isinstance(movie, CorrectedMovie):
-            write_movie(partial / "corrected", movie, digits=frame_digits(movie))
-            write_drift(partial / "drift.csv", movie)
+            write_movie(folder / "corrected", movie, digits=frame_digits(movie))
+            write_drift(folder / "drift.csv", movie)
     print(f"Wrote {options.out}: {result.cells} cells in {result.frames} frames")  # noqa: T201

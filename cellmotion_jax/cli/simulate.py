@@ -9,6 +9,7 @@ import tyro
 
 from cellmotion_jax.cli.options import parse_options
 from cellmotion_jax.data.simulate import Simulation, simulate, write_simulation
+from cellmotion_jax.files import NotEmpty, output_folder
 from cellmotion_jax.settings import Settings
 
 
@@ -25,5 +26,10 @@ class _SimulateOptions(Settings):
 def write_simulated(arguments: list[str]) -> None:
     """Simulates a movie and writes it."""
     options = parse_options(_SimulateOptions, arguments, prog="cellmotion simulate")
-    write_simulation(simulate(options.simulation), options.out)
+    try:
+        with output_folder(options.out) as folder:
+            write_simulation(simulate(options.simulation), folder)
+    except NotEmpty:
+        # It may hold this very simulation.
+        write_simulation(simulate(options.simulation), options.out)
     print(f"Wrote {options.out}")  # noqa: T201

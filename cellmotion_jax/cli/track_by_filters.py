@@ -16,7 +16,7 @@ from cellmotion_jax.cli.options import parse_early, parse_options
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import require_empty_folder, written_beside
+from cellmotion_jax.files import output_folder
 from cellmotion_jax.methods.celltrack.ctc_result import write_ctc_result
 from cellmotion_jax.methods.celltrack.filters_file import save_filters
 from cellmotion_jax.methods.celltrack.grid import CELL_DIAMETER, grid_frame, grid_shape
@@ -123,15 +123,14 @@ def follow_cells(arguments: list[str]) -> None:
     path = parse_early(_ModelOption, arguments, prog=PROG)[0].model
     model = None if path is None else _open_model(path)
     options = parse_options(_FilterOptions, arguments, prog=PROG, defaults=_as_trained(model))
-    require_empty_folder(options.out)
-    prepare_backend()
-    movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
-    seeds, diameter, segmentation, detect = read_start(options, movie)
-    if options.live is not None and options.live not in seeds.ids:
-        raise InputError(f"live is {options.live}, which is none of the {len(seeds)} cells to follow.")
-    tracker = _tracker(options, model, movie)
-    wanted = CELL_DIAMETER if model is None else model.diameter or diameter
-    with written_beside(options.out) as partial:
+    with output_folder(options.out) as folder:
+        movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
+        seeds, diameter, segmentation, detect = read_start(options, movie)
+        if options.live is not None and options.live not in seeds.ids:
+            raise InputError(f"live is {options.live}, which is none of the {len(seeds)} cells to follow.")
+        tracker = _tracker(options, model, movie)
+        wanted = CELL_DIAMETER if model is None else model.diameter or diameter
+        prepare_backend()
         result = track_movie(
             movie,
             seeds,
@@ -145,7 +144,7 @@ def follow_cells(arguments: list[str]) -> None:
         known = dict(zip(seeds.ids.tolist(), seeds.diameters.tolist()))
         discs = np.array([known.get(label, np.nan) for label in tracks.ids.tolist()])
         write_ctc_result(
-            partial,
+            folder,
             tracks,
             np.where(np.isnan(discs), diameter, discs),
             shape=movie.shape,
@@ -153,17 +152,17 @@ def follow_cells(arguments: list[str]) -> None:
             segmentations=None if segmentation is None else iter(segmentation),
             reach=options.reach,
         )
-        write_track_table(partial / "tracks.csv", tracks, pixel_size_um=movie.pixel_size_um)
-        save_filters(partial / "filters.safetensors", result.filters, tracker=tracker, zoom=result.zoom)
+        write_track_table(folder / "tracks.csv", tracks, pixel_size_um=movie.pixel_size_um)
+        save_filters(folder / "filters.safetensors", result.filters, tracker=tracker, zoom=result.zoom)
         plot_trajectories(
             movie[-1],
             tracks.points,
             tracks.lost,
-            partial / "trajectories.png",
+            folder / "trajectories.png",
             ids=tracks.ids if len(tracks) <= MOST_IDS_DRAWN else None,
         )
         if options.live is not None:
-            write_live_view(_live_frames(movie, result, options.live), partial / "live.gif")
+            write_live_view(_live_frames(movie, result, options.live), folder / "live.gif")
     share = tracks.lost.sum() / tracks.present.sum()
     print(  # noqa: T201
         f"Wrote {options.out}: {len(tracks)} tracks in {len(movie)} frames, "

@@ -17,7 +17,7 @@ from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import require_empty_folder, written_beside
+from cellmotion_jax.files import output_folder
 from cellmotion_jax.inference.linking.linker import LinkSettings
 from cellmotion_jax.inference.segmenter import Segmenter, describe_needs
 from cellmotion_jax.pipeline.link import link_movie
@@ -89,29 +89,28 @@ def link_cells(arguments: list[str]) -> None:
             else describe_needs(segmenter)
         ),
     )
-    require_empty_folder(options.out)
-    if segmenter is None:
-        movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
-        segmentations = iter(_given_labels(options, movie))
-    else:
-        segmenter = segmenter.with_settings(options.settings)
-        movie = open_movie_for(segmenter, options.movie, pixel_size_um=options.pixel_size_um)
-        segmentations = _fresh_labels(movie, segmenter)
-    with written_beside(options.out) as partial:
+    with output_folder(options.out) as folder:
+        if segmenter is None:
+            movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
+            segmentations = iter(_given_labels(options, movie))
+        else:
+            segmenter = segmenter.with_settings(options.settings)
+            movie = open_movie_for(segmenter, options.movie, pixel_size_um=options.pixel_size_um)
+            segmentations = _fresh_labels(movie, segmenter)
         tracks, places = link_movie(
             segmentations,
-            partial,
+            folder,
             settings=options.links,
             digits=frame_digits(movie),
             pixel_size_um=movie.pixel_size_um,
             source=str(movie.path if segmenter else options.segmentation[0]),
         )
-        write_table(partial / "tracks.csv", places)
+        write_table(folder / "tracks.csv", places)
         plot_trajectories(
             movie[-1],
             places.trajectories(len(movie)),
             None,
-            partial / "trajectories.png",
+            folder / "trajectories.png",
             ids=tracks.label if len(tracks) <= MOST_IDS_DRAWN else None,
         )
     cells = f"{len(places.track)} cells"

@@ -15,7 +15,7 @@ from cellmotion_jax.data.centroids import frame_centroids
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.data.track_table import TrackTable, check_track_table
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import require_empty_folder, written_beside
+from cellmotion_jax.files import output_folder
 
 MAX_WRITTEN_LABEL = 32767
 """Largest label of a track; above it the reference tools misread uint16 masks."""
@@ -53,28 +53,26 @@ def write_masks(
             it the reference tools misread uint16 masks), or the folder is not empty.
     """
     folder = pathlib.Path(folder)
-    require_empty_folder(folder)
     check_track_table(tracks, frames=frames, source="tracks")
     if tracks.label.max() > MAX_WRITTEN_LABEL:
         raise InputError(
             f"tracks hold label {tracks.label.max()}; labels up to {MAX_WRITTEN_LABEL} can be written."
         )
     digits = max(digits, len(str(frames - 1)))
-    with written_beside(folder) as partial:
-        partial.mkdir()
+    with output_folder(folder) as written:
         frame = -1
         for frame, mask in enumerate(masks):
             if frame == frames:
                 break
             frame_centroids(frame, mask, tracks, source=f"{source}[{frame}]")
-            name = partial / f"{prefix}{frame:0{digits}d}.tif"
+            name = written / f"{prefix}{frame:0{digits}d}.tif"
             tifffile.imwrite(name, mask.astype(np.uint16), compression="zlib")
         if frame != frames - 1:
             raise InputError(
                 f"{source} hold {'more' if frame == frames else frame + 1} label images, but the tracks have "
                 f"{frames} frames; there is one image per frame."
             )
-        (partial / table).write_text(tracks.text(), encoding="utf-8")
+        (written / table).write_text(tracks.text(), encoding="utf-8")
 
 
 def frame_digits(movie: Movie) -> int:

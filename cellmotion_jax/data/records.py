@@ -9,14 +9,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import logging
 import os
 import pathlib
-import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, TypeVar
 
 import absl.logging
 import tensorflow_datasets as tfds
+
+from cellmotion_jax.files.fingerprints import damage, record_of, write_record
+from cellmotion_jax.files.places import partial_beside
+from cellmotion_jax.files.written import remove, removed
 
 
 class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -49,6 +53,9 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         yield from enumerate(self.samples())
 
 
+TEMPORARY = f"incomplete.{'?' * 32}.*"
+"""Names under which TFDS writes what it renames when it is complete."""
+_log = logging.getLogger(__name__)
 _Builder = TypeVar("_Builder", bound=RecordBuilder)
 
 
@@ -74,7 +81,7 @@ def prepared(
     """Builder whose records exist; they are written if necessary.
 
     TFDS writes beside the final folder and renames, so that a killed preparation is not taken for a
-    complete one.
+    complete one. Records that are damaged are reported, removed and written again.
 
     Args:
         builder_class: Class of the builder.
@@ -88,17 +95,24 @@ def prepared(
         InputError: If the samples cannot be made.
     """
     folder = pathlib.Path(data_dir).expanduser().absolute()
+    written = folder / builder_class.name / config.name / str(builder_class.VERSION)
+    if written.exists() and record_of(written).exists() and (damaged := damage(written)) is not None:
+        _log.warning("The samples in %s are damaged (%s): they are written again.", written, damaged)
+        remove(record_of(written))
+        remove(written)
     with _quiet():
         builder = builder_class(config=config, data_dir=folder, file_format="array_record")
-        try:
-            # Nothing is downloaded, but TFDS makes a folder for it.
-            with tempfile.TemporaryDirectory() as nowhere:
+        # Nothing is downloaded, but TFDS makes a folder for it.
+        with removed(partial_beside(folder / "downloads")) as nowhere:
+            try:
                 builder.download_and_prepare(download_dir=nowhere)
-        except OSError:
-            # Of two processes that prepare the same at once, the slower one cannot rename, and need not.
-            if not builder.data_path.exists():
-                raise
-            return builder_class(config=config, data_dir=folder, file_format="array_record")
+            except OSError:
+                # Of two processes that prepare the same at once, the slower one cannot rename, and need not.
+                if not written.exists():
+                    raise
+                builder = builder_class(config=config, data_dir=folder, file_format="array_record")
+    if not record_of(written).exists():
+        write_record(written)
     return builder
 
 

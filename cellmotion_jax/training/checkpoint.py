@@ -1,46 +1,70 @@
 """Checkpoints that stay valid when a run is killed.
 
 A checkpoint is an Orbax folder ``checkpoints/STEP`` with a record ``checkpoints/STEP.json`` of the
-size and CRC-32 of every file in it, written last and renamed into place: a folder without a record
-was never finished, one that disagrees with its record is damaged. Orbax alone would notice a missing
-manifest but not every truncated file.
+size and CRC-32 of every file in it, see `files.fingerprints`: a folder without a record was never
+finished, one that disagrees with its record is damaged. Orbax alone would notice a missing manifest but
+not every truncated file.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import pathlib
-import shutil
-import zlib
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
+import absl.logging
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from cellmotion_jax.files import write_text
+from cellmotion_jax.files import interruption
+from cellmotion_jax.files.fingerprints import damage, record_of, write_record
+from cellmotion_jax.files.folders import remove_leftovers
+from cellmotion_jax.files.written import remove
 
 Tree = TypeVar("Tree")
 KEEP = 2  # The latest, and the one to fall back to if that is damaged.
+TEMPORARY = "*.orbax-checkpoint-tmp*"
+"""Names under which Orbax writes what it renames when it is complete."""
 _log = logging.getLogger(__name__)
 
 
-def save(folder: pathlib.Path, step: int, tree: Any) -> None:
+def save(folder: pathlib.Path, step: int, tree: Any, *, every: int = 1, interrupted: bool = False) -> None:
     """Writes a checkpoint and deletes all but the newest ``KEEP``.
+
+    A signal does not cut it off. Where it fails, nothing of it is left, and the older ones are kept.
 
     Args:
         folder: The ``checkpoints`` folder of a run; made if absent.
         step: Number of updates done before the checkpoint.
         tree: Pytree of arrays (typed random keys included).
+        every: Updates between checkpoints.
+        interrupted: Whether a signal is the reason for this one. The next checkpoint takes its place, so that
+            an interrupted run ends with the same checkpoints as an uninterrupted one.
     """
     folder = folder.resolve()  # Orbax refuses relative paths.
-    folder.mkdir(parents=True, exist_ok=True)
-    _remove(folder, step)
     path = folder / f"{step:08d}"
-    ocp.save(str(path), tree)
-    write_text(path.with_suffix(".json"), json.dumps(_fingerprint(path), indent=1))
-    for old in _steps(folder)[:-KEEP]:
-        _remove(folder, old)
+    with interruption.postponed():
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove(folder, step)
+        try:
+            with _quiet():
+                ocp.save(str(path), tree)
+            write_record(path)
+        except BaseException:
+            _remove(folder, step)
+            remove_leftovers(folder, TEMPORARY)
+            raise
+        older = [old for old in _steps(folder) if old < step]
+        kept = [old for old in older if old % every == 0][-KEEP if interrupted else 1 - KEEP :]
+        for old in set(older).difference(kept):
+            _remove(folder, old)
+
+
+def exists(folder: pathlib.Path, step: int) -> bool:
+    """Whether there is an intact checkpoint of a step."""
+    return step in _steps(folder) and damage(folder / f"{step:08d}") is None
 
 
 def restore_latest(folder: pathlib.Path, like: Tree) -> tuple[int, Tree] | None:
@@ -58,53 +82,37 @@ def restore_latest(folder: pathlib.Path, like: Tree) -> tuple[int, Tree] | None:
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), like
     )
     steps = _steps(folder)
+    for path in folder.glob("[0-9]*"):
+        if path.name.isdecimal() and int(path.name) not in steps:
+            remove(path)  # It was never finished.
     while steps:
         step = steps.pop()
-        damage = _damage(folder / f"{step:08d}")
-        if damage is None:
+        damaged = damage(folder / f"{step:08d}")
+        if damaged is None:
             return step, ocp.load(str(folder / f"{step:08d}"), abstract)
         fallback = f"falling back to the one at step {steps[-1]}" if steps else "starting from the beginning"
-        _log.warning("The checkpoint at step %d is damaged (%s): %s.", step, damage, fallback)
+        _log.warning("The checkpoint at step %d is damaged (%s): %s.", step, damaged, fallback)
         _remove(folder, step)
     return None
 
 
 def _steps(folder: pathlib.Path) -> list[int]:
     """Steps of the finished checkpoints, oldest first."""
-    return sorted(int(record.stem) for record in folder.glob("[0-9]*.json"))
+    return sorted(int(record.stem) for record in folder.glob("[0-9]*.json") if record.stem.isdecimal())
 
 
 def _remove(folder: pathlib.Path, step: int) -> None:
     # The record goes first: a folder without one is never taken for a checkpoint.
-    (folder / f"{step:08d}.json").unlink(missing_ok=True)
-    shutil.rmtree(folder / f"{step:08d}", ignore_errors=True)
+    remove(record_of(folder / f"{step:08d}"))
+    remove(folder / f"{step:08d}")
 
 
-def _fingerprint(path: pathlib.Path) -> dict[str, list[int]]:
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    return {str(file.relative_to(path)): [file.stat().st_size, _crc32(file)] for file in files}
-
-
-def _crc32(file: pathlib.Path) -> int:
-    value = 0
-    with file.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            value = zlib.crc32(chunk, value)
-    return value
-
-
-def _damage(path: pathlib.Path) -> str | None:
-    """Description of the damage of a checkpoint; None if it is intact."""
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences the tracebacks that Orbax logs on its threads; the error itself is raised, too."""
+    verbosity = absl.logging.get_verbosity()
+    absl.logging.set_verbosity(absl.logging.FATAL)
     try:
-        recorded = json.loads(path.with_suffix(".json").read_text())
-    except (OSError, ValueError):
-        return f"{path.name}.json is unreadable"
-    for name, (size, checksum) in recorded.items():
-        file = path / name
-        if not file.is_file():
-            return f"{path.name}/{name} is missing"
-        if file.stat().st_size != size:
-            return f"{path.name}/{name} has {file.stat().st_size} of {size} bytes"
-        if _crc32(file) != checksum:
-            return f"{path.name}/{name} has other contents than were written"
-    return None
+        yield
+    finally:
+        absl.logging.set_verbosity(verbosity)

@@ -52,7 +52,7 @@ def write_or_compare(path: pathlib.Path, settings: Settings, *, may_differ: Sequ
         InputError: If another setting differs; the message names every such setting with its old and new
             value. Or if the file is damaged or absent, although there is a checkpoint.
     """
-    differing = _differences(path, settings, may_differ) if has_checkpoint(path.parent) else []
+    differing = _differences(path, settings, may_differ) if any_saved(path.parent) else []
     if differing:
         raise InputError(
             f"The run in {path.parent} was started with other settings and cannot be resumed: "
@@ -82,13 +82,13 @@ def free_folder(
     return next(
         parent / folder
         for folder in names
-        if not has_checkpoint(parent / folder)
+        if not any_saved(parent / folder)
         or not _differences(parent / folder / "config.json", settings, may_differ)
     )
 
 
-def has_checkpoint(folder: pathlib.Path) -> bool:
-    """Whether the folder of a run holds a checkpoint, of one network or of several."""
+def any_saved(folder: pathlib.Path) -> bool:
+    """Whether a run, or one of the trainings in its folder, has a checkpoint."""
     return any(folder.rglob("checkpoints/*.json"))
 
 

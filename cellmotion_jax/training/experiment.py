@@ -7,20 +7,25 @@ evaluation and results are the method's own.
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
 import numpy as np
 
+from cellmotion_jax.data import records
 from cellmotion_jax.data.pipeline import Source, member_batches
+from cellmotion_jax.files import interruption, run_folder
+from cellmotion_jax.files.folders import remove_leftovers
 from cellmotion_jax.report.figures import plot_curves
 from cellmotion_jax.settings import Settings
+from cellmotion_jax.training import checkpoint
 from cellmotion_jax.training.config import RESUMABLE_CHANGES, AdamW, Optimizer, Phase, Precision, Run
-from cellmotion_jax.training.configuration import write_or_compare
+from cellmotion_jax.training.configuration import any_saved, write_or_compare
 from cellmotion_jax.training.loop import Evaluate, fit
 from cellmotion_jax.training.state import Best
 from cellmotion_jax.training.step import Augment, Objective
@@ -29,6 +34,9 @@ from cellmotion_jax.training.step import Augment, Objective
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment(Settings, abc.ABC):
     """The settings that all experiments have; a method adds its own, with other defaults."""
+
+    METHOD: ClassVar[str]
+    """Name of the method, and of the folder in ``runs`` if the settings name none."""
 
     optimizer: Optimizer = AdamW()
     """Optimiser."""
@@ -44,9 +52,14 @@ class Experiment(Settings, abc.ABC):
         if not self.phases:
             self.refuse("phases", "name at least one")
 
-    @abc.abstractmethod
     def train(self) -> None:
         """Trains, evaluates and draws; continues where an earlier call with these settings stopped."""
+        with open_run(self, name=self.METHOD) as folder:
+            self.train_in(folder)
+
+    @abc.abstractmethod
+    def train_in(self, folder: pathlib.Path) -> None:
+        """As `train`, in the folder of the run, which exists."""
 
 
 class Entry(NamedTuple):
@@ -67,23 +80,36 @@ class TrainingData(NamedTuple):
     """Number of samples per epoch, of the member with the most samples."""
 
 
-def open_run(experiment: Experiment, *, name: str) -> pathlib.Path:
+@contextlib.contextmanager
+def open_run(experiment: Experiment, *, name: str) -> Iterator[pathlib.Path]:
     """Makes or finds the folder of a run and checks that it belongs to these settings.
+
+    Within the block no other process writes there. A run that is refused before its first checkpoint leaves
+    no folder behind.
 
     Args:
         experiment: All settings.
         name: Name of the folder in ``runs``, if the settings name no folder.
 
-    Returns:
+    Yields:
         The folder, absolute.
 
     Raises:
-        InputError: If the folder holds a run with other settings; the message names them.
+        InputError: If the folder holds a run with other settings, which are named, or cannot be used, or
+            another process trains there.
     """
-    folder = (experiment.run.folder or pathlib.Path("runs") / name).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    write_or_compare(folder / "config.json", experiment, may_differ=RESUMABLE_CHANGES)
-    return folder
+    named = experiment.run.folder or pathlib.Path("runs") / name
+    with run_folder(named, worth_keeping=any_saved) as folder:
+        config = folder / "config.json"
+
+        def clean() -> None:
+            remove_leftovers(folder, checkpoint.TEMPORARY, records.TEMPORARY)
+
+        if config.exists():
+            clean()
+        write_or_compare(config, experiment, may_differ=RESUMABLE_CHANGES)
+        with interruption.undone_at_end(clean):
+            yield folder
 
 
 def training_data(

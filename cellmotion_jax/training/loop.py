@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import flax.linen as nn
 import jax
@@ -19,6 +19,8 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from cellmotion_jax.errors import InputError, TrainingDiverged
+from cellmotion_jax.files import interruption
+from cellmotion_jax.files.failures import MINIMUM_FREE, require_free
 from cellmotion_jax.training import checkpoint
 from cellmotion_jax.training.config import Optimizer, Phase, Run, learning_rate_schedule, phase_ends
 from cellmotion_jax.training.logging import MetricsLog
@@ -95,6 +97,9 @@ def fit(
     )  # fmt: skip
     _check_frozen(phases, progress.state)
 
+    # The checkpoints that are kept, one that is being written, and the best parameters beside each.
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(progress))
+    require_free(folder, folder, size=MINIMUM_FREE + 2 * (checkpoint.KEEP + 1) * size)
     checkpoints = folder / "checkpoints"
     start = 0
     if (found := checkpoint.restore_latest(checkpoints, progress)) is not None:
@@ -116,7 +121,10 @@ def fit(
     steps = [compiled(phase) for phase in phases]
     update_best = jax.jit(keep_best, out_shardings=replicated)
 
-    with MetricsLog(folder, members=members, start=start, total=total) as log:
+    with (
+        MetricsLog(folder, members=members, start=start, total=total) as log,
+        interruption.safe_points() as points,
+    ):
         if 0 < start < total:
             log.say(f"Resuming the run in {folder} after step {start} of {total}.")
 
@@ -142,8 +150,18 @@ def fit(
                 progress = progress.replace(metric_sums=empty)
             return progress, stop
 
+        def interrupted(step: int, progress: Progress, error: interruption.Interrupted) -> NoReturn:
+            """Saves the updates done so far, and the evaluation of a step is done again after it."""
+            if points.unsaved:
+                _stop_if_diverged(jax.device_get(progress.metric_sums.diverged_at), members, checkpoints)
+                checkpoint.save(checkpoints, step, progress, every=run.checkpoint_every, interrupted=True)
+            raise interruption.Interrupted(
+                error.number, f"{folder} keeps step {step} of {total}; the same command goes on from there"
+            ) from None
+
         stop = False
         if start > 0:
+            _restore_best(folder / "best", progress.best)
             progress, stop = after(start, progress)
         data = batches(start)
         for step in range(start + 1, total + 1):
@@ -154,12 +172,25 @@ def fit(
             batch = jax.device_put(next(data), sharded)
             state, metric_sums = steps[phase]((progress.state, progress.metric_sums), batch)
             progress = progress.replace(state=state, metric_sums=metric_sums)
+            points.unsaved = True
             log.advance()
             if step % run.checkpoint_every == 0 or step == total:
                 _stop_if_diverged(jax.device_get(metric_sums.diverged_at), members, checkpoints)
-                checkpoint.save(checkpoints, step, progress)
-            progress, stop = after(step, progress)
+                checkpoint.save(checkpoints, step, progress, every=run.checkpoint_every)
+                points.unsaved = False
+            try:
+                interruption.stop_if_requested()
+                progress, stop = after(step, progress)
+            except interruption.Interrupted as error:
+                interrupted(step, progress, error)
     return progress.best
+
+
+def _restore_best(folder: pathlib.Path, best: Best) -> None:
+    """Writes the best parameters so far again, if they are damaged or missing."""
+    step = int(np.max(jax.device_get(best.step)))
+    if step > 0 and not checkpoint.exists(folder, step):
+        checkpoint.save(folder, step, best)
 
 
 def _mesh() -> Mesh:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cellmotion_jax.data.pipeline import Source, gather
+from cellmotion_jax.files import interruption
 from cellmotion_jax.training.state import Best, TrainState
 from cellmotion_jax.training.step import Objective, side_by_side
 
@@ -42,6 +43,7 @@ def make_validation(
         sums: dict[str, float] = {}
         counted = 0.0
         for start in starts:
+            interruption.stop_if_requested()
             indices = np.arange(start, start + batch_size)
             batch = gather(samples, np.minimum(indices, len(samples) - 1)[None])
             inside = (indices < len(samples)).reshape(1, -1, *[1] * (batch[mask].ndim - 2))

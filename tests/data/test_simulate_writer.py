@@ -46,7 +46,7 @@ def test_writing_again_keeps_the_same_and_refuses_another(tmp_path):
 
 def test_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be made"):
+    with pytest.raises(InputError, match="is no folder"):
         write_simulation(simulate(SMALL), tmp_path / "file" / "movie")
 
 

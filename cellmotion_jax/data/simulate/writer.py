@@ -17,7 +17,7 @@ from cellmotion_jax import __version__
 from cellmotion_jax.data.ctc import write_ctc
 from cellmotion_jax.data.simulate.movie import SimulatedMovie
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import written_beside
+from cellmotion_jax.files import NotEmpty, output_folder
 
 
 def write_simulation(movie: SimulatedMovie, folder: str | os.PathLike[str]) -> pathlib.Path:
@@ -46,19 +46,15 @@ def write_simulation(movie: SimulatedMovie, folder: str | os.PathLike[str]) -> p
             "the movie shows no cell, but a CTC folder lists at least one track; ask for more cells."
         )
     options = _options(movie)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if _holds(folder, options):
-            return folder
-        raise InputError(f"{folder} exists and does not hold this simulation; give a new or an empty folder.")
     try:
-        with written_beside(folder) as partial:
-            partial.mkdir()
-            _write(movie, partial)
-            (partial / "01_simulation.json").write_text(options, encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"{folder} cannot be made ({error.strerror}); give a folder one can write to."
-        ) from error
+        with output_folder(folder) as written:
+            _write(movie, written)
+            (written / "01_simulation.json").write_text(options, encoding="utf-8")
+    except NotEmpty:
+        if not _holds(folder, options):
+            raise InputError(
+                f"{folder} exists and does not hold this simulation; give a new or an empty folder."
+            ) from None
     return folder
 
 

@@ -28,7 +28,6 @@ from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
     Experiment,
-    open_run,
     train_network,
     training_data,
     variables_of,
@@ -56,6 +55,8 @@ class EmbeddingNetwork(Settings):
 class EmbeddingExperiment(Experiment):
     """Trains features through the correlation filter, and tests whether unseen cells are found again."""
 
+    METHOD = "celltrack-embedding"
+
     network: EmbeddingNetwork = EmbeddingNetwork()
     """Size of the network."""
     data: EmbeddingData = EmbeddingData()
@@ -68,9 +69,8 @@ class EmbeddingExperiment(Experiment):
     phases: tuple[Phase, ...] = (Phase(steps=400, learning_rate=2e-3, warmup_steps=50, final_fraction=0.01),)
     run: Run = Run(batch_size=24, evaluate_every=100, checkpoint_every=100)
 
-    def train(self) -> None:
+    def train_in(self, folder: pathlib.Path) -> None:
         """See `Experiment`."""
-        folder = open_run(self, name="celltrack-embedding")
         samples = load_pairs(self.data, cache=folder / "data", seed=self.run.seed)
         held_out = held_out_pairs(samples)
         embedding = TrackingEmbedding(**dataclasses.asdict(self.network), dtype=self.precision.value)

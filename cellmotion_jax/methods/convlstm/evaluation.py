@@ -16,6 +16,7 @@ from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.data.annotated_image import read_finite_picture
 from cellmotion_jax.data.downsampling import upsample_map
 from cellmotion_jax.data.pipeline import Source, gather
+from cellmotion_jax.files import interruption
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.convlstm.foreground import Memory, foreground_maps
 from cellmotion_jax.methods.convlstm.instances import InstanceSettings, find_instances
@@ -87,6 +88,7 @@ def make_evaluation(
     def evaluate(state: TrainState | Best) -> Mapping[str, np.ndarray]:
         rows, matches = [], []
         for index, image in enumerate(images):
+            interruption.stop_if_requested()
             batch = gather(windows, np.array([[index]]))
             terms, shown = jax.device_get(of_window(state.params, state.batch_stats, batch))
             rows.append({name: float(value[0]) for name, value in terms.items()})

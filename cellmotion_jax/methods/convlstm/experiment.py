@@ -26,7 +26,6 @@ from cellmotion_jax.training.config import Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
     Experiment,
-    open_run,
     train_network,
     training_data,
     variables_of,
@@ -68,6 +67,8 @@ SHORT_TWO_STEPS = (
 class ConvLSTMExperiment(Experiment):
     """Trains a network to segment the cells of a movie and tests it on later frames or other movies."""
 
+    METHOD = "convlstm"
+
     network: ConvLSTMNetwork = ConvLSTMNetwork()
     """Size of the network."""
     weights: pathlib.Path | None = None
@@ -106,9 +107,8 @@ class ConvLSTMExperiment(Experiment):
         with named("tiling"):
             self.tiling.stride_for(SMALLEST_IMAGE)
 
-    def train(self) -> None:
+    def train_in(self, folder: pathlib.Path) -> None:
         """See `Experiment`."""
-        folder = open_run(self, name="convlstm")
         pretrained = self._pretrained()
         # Without recurrence nothing but the last frame of a window is looked at.
         data = self.data if self.network.recurrent else dataclasses.replace(self.data, window=1)

@@ -22,7 +22,6 @@ from cellmotion_jax.training.config import AdaDelta, AdamW, Optimizer, Phase, Ru
 from cellmotion_jax.training.experiment import (
     Entry,
     Experiment,
-    open_run,
     train_network,
     training_data,
     variables_of,
@@ -51,6 +50,8 @@ class DeepDistanceNetwork(Settings):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeepDistanceExperiment(Experiment):
     """Trains one or several models of Table 2 and tests how many cells of unseen images they find."""
+
+    METHOD = "deep-distance"
 
     models: tuple[Table2, ...] = (Table2.deep_distance_extended,)
     """Models of Table 2, trained one after another with the same number of updates."""
@@ -81,9 +82,8 @@ class DeepDistanceExperiment(Experiment):
         with named("tiling"):
             self.tiling.stride_for(multiple)
 
-    def train(self) -> None:
+    def train_in(self, folder: pathlib.Path) -> None:
         """See `Experiment`."""
-        folder = open_run(self, name="deep-distance")
         samples = load_tiles(self.data, cache=folder / "data", seed=self.run.seed)
         results = []
         for model in self.models:

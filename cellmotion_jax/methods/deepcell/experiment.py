@@ -28,7 +28,6 @@ from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
     Experiment,
-    open_run,
     train_network,
     training_data,
     variables_of,
@@ -69,6 +68,8 @@ class DeepCellExperiment(Experiment):
     boundary, which is predicted too wide (recall 0.956), 0.960 for the interior and 0.988 for the background.
     """
 
+    METHOD = "deepcell"
+
     field: Field = Field.px31
     """Receptive field of the network."""
     replicates: Annotated[int, Range(1, 1000)] = 1
@@ -90,9 +91,8 @@ class DeepCellExperiment(Experiment):
         if self.data.stride > coarsest:
             self.refuse("data.stride", f"it is at most {coarsest} for this field")
 
-    def train(self) -> None:
+    def train_in(self, folder: pathlib.Path) -> None:
         """See `Experiment`."""
-        folder = open_run(self, name="deepcell")
         network = FeatureNet(self.field.value, batch_norm=self.batch_norm, dtype=self.precision.value)
         samples = load_crops(
             self.data, field=network.receptive_field, cache=folder / "data", seed=self.run.seed

@@ -13,6 +13,7 @@ import tqdm
 from jaxtyping import Array, Float
 
 from cellmotion_jax.data.pipeline import gather
+from cellmotion_jax.files import interruption
 from cellmotion_jax.methods.direction.data import DirectionSamples, Member
 from cellmotion_jax.methods.direction.objective import DirectionObjective, ObjectivePerMember
 from cellmotion_jax.models.direction import DirectionOutputs
@@ -115,6 +116,7 @@ class Evaluator:
     def _validation_predictions(self, state: TrainState | Best) -> tuple[Array, Array, Array, Array]:
         parts = []
         for batch in self._validation:
+            interruption.stop_if_requested()
             loss, error, estimate = self._evaluate(state.params, state.batch_stats, _without_mask(batch))
             parts.append((loss, error, estimate.angle, batch["where"]))
         loss, error, angle, where = (jnp.concatenate(part, axis=1) for part in zip(*parts))

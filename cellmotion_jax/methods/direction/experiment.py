@@ -42,7 +42,6 @@ from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
     Experiment,
-    open_run,
     train_network,
 )
 from cellmotion_jax.weights.catalogue import CATALOGUE
@@ -52,6 +51,8 @@ from cellmotion_jax.weights.convert import load_weights
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DirectionExperiment(Experiment):
     """Trains a direction network for every objective, protocol and fold, and tests it on unseen cells."""
+
+    METHOD = "direction"
 
     model: tyro.conf.Suppress[ProbingCNN | FineTunedCNN] = ProbingCNN()
     """The network; the number of its output neurons is given by the objective."""
@@ -81,9 +82,8 @@ class DirectionExperiment(Experiment):
         if not self.objectives:
             self.refuse("objectives", "name at least one")
 
-    def train(self) -> None:
+    def train_in(self, folder: pathlib.Path) -> None:
         """See `Experiment`."""
-        folder = open_run(self, name="direction")
         pretrained = self._pretrained()
         samples = load_samples(self.data, cache=folder / "data", seed=self.run.seed)
 

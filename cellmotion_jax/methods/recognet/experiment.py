@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -18,7 +19,6 @@ from cellmotion_jax.training.config import Phase, Run
 from cellmotion_jax.training.experiment import (
     Entry,
     Experiment,
-    open_run,
     train_network,
     training_data,
     variables_of,
@@ -57,6 +57,8 @@ class RecogNetExperiment(Experiment):
     largely by its appearance within the hours of the training frames.
     """
 
+    METHOD = "recognet"
+
     network: RecogNetNetwork = RecogNetNetwork()
     """Size of the network."""
     data: RecogNetData = RecogNetData()
@@ -72,9 +74,8 @@ class RecogNetExperiment(Experiment):
         if self.data.window < smallest:
             self.refuse("data.window", f"the pools of {convolutions} convolutions need at least {smallest}")
 
-    def train(self) -> None:
+    def train_in(self, folder: pathlib.Path) -> None:
         """See `Experiment`."""
-        folder = open_run(self, name="recognet")
         samples = load_windows(self.data, cache=folder / "data", seed=self.run.seed)
         network = RecogNet(
             nuclei=self.data.identities, **dataclasses.asdict(self.network), dtype=self.precision.value
