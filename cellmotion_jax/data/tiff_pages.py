@@ -1,0 +1,210 @@
+"""Checks of the pages of a TIFF file before they are decoded: what they declare must be possible."""
+
+from __future__ import annotations
+
+import io
+import math
+import pathlib
+import struct
+from typing import NamedTuple
+
+import tifffile
+
+from cellmotion_jax.errors import InputError
+
+MOST_PIXELS = 2**27
+"""Pixels of the largest image that is read."""
+MOST_BYTES = 2**30
+"""Bytes of the largest image that is read: so many pixels of float64."""
+_MOST_PAGES = 2**22
+_MOST_TAGS = 4096
+# Bytes that one stored byte can become. Of zstd and LZMA, which have no such limit, this is a generous guess.
+_LARGEST_RATIO = {
+    1: 1,
+    5: 1500,
+    7: 5000,
+    8: 1040,
+    32946: 1040,
+    32773: 66,
+    34925: 30000,
+    34926: 30000,
+    50000: 30000,
+}
+_SMALLEST_ALLOWANCE = 2**16
+_NOT_GREY = {
+    6: "YCbCr colours",
+    8: "CIELab colours",
+    9: "ICCLab colours",
+    10: "ITULab colours",
+    32803: "the raw mosaic of a colour camera",
+    32844: "logarithms of luminance",
+    32845: "LogLuv colours",
+}
+
+
+class _Form(NamedTuple):
+    """Sizes of the numbers in a list of pages."""
+
+    first: int
+    """Offset of the offset of the first page."""
+    count: str
+    """Type of the number of tags."""
+    entry: int
+    """Bytes of a tag."""
+    pointer: str
+    """Type of the offset of a page."""
+
+
+_FORMS = {b"*\0": _Form(4, "H", 12, "I"), b"+\0": _Form(8, "Q", 20, "Q")}
+
+
+class PageChain(NamedTuple):
+    """The list of pages (image file directories) of a TIFF file."""
+
+    pages: int
+    """Number of pages that are there."""
+    whole: bool
+    """Whether the last of them says that it is the last."""
+
+
+def read_chain(path: pathlib.Path) -> PageChain:
+    """Follows the list of pages of a TIFF file, without reading their tags.
+
+    Args:
+        path: An ordinary file.
+
+    Returns:
+        Their number, and whether the list is complete.
+
+    Raises:
+        InputError: If it is no TIFF, or the list leads back to a page that it has passed.
+    """
+    with path.open("rb", buffering=0) as file:
+        head = file.read(16)
+        order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
+        form = _FORMS.get(head[2:4] if order == "<" else head[3:1:-1])
+        if not order or form is None or len(head) < form.first + struct.calcsize(form.pointer):
+            raise InputError(
+                f"{path} is truncated or no TIFF (it begins with {head[:4]!r}); copy it again from where it came."
+            )
+        count, pointer = struct.Struct(order + form.count), struct.Struct(order + form.pointer)
+        (offset,) = pointer.unpack_from(head, form.first)
+        seen: set[int] = set()
+        while offset:
+            if offset in seen:
+                raise InputError(
+                    f"{path} is damaged: its list of images leads from the {len(seen)}th back to an earlier one."
+                )
+            if len(seen) == _MOST_PAGES:
+                raise InputError(f"{path} lists more than {_MOST_PAGES:,} images; cut it into several files.")
+            # One look is enough for a page with as many tags as most have.
+            page = _read_at(file, offset, 512)
+            number = count.unpack_from(page)[0] if len(page) >= count.size else _MOST_TAGS + 1
+            if number > _MOST_TAGS:
+                return PageChain(len(seen), whole=False)
+            seen.add(offset)
+            tags = count.size + number * form.entry
+            link = page[tags : tags + pointer.size]
+            if len(link) < pointer.size:
+                link = _read_at(file, offset + tags, pointer.size)
+            if len(link) < pointer.size:
+                return PageChain(len(seen), whole=False)
+            (offset,) = pointer.unpack(link)
+        return PageChain(len(seen), whole=True)
+
+
+def _read_at(file: io.FileIO, offset: int, length: int) -> bytes:
+    if offset >= 2**63:  # Beyond what the operating system takes
+        return b""
+    file.seek(offset)
+    return file.read(length)
+
+
+def check_layout(path: pathlib.Path, page: tifffile.TiffPage) -> None:
+    """Checks that the images of a page are of a possible size and of a kind that is read.
+
+    Args:
+        path: The file.
+        page: The page, or the first of several that are alike.
+
+    Raises:
+        InputError: If not; the sentence names the tag, the limit or what is not read.
+    """
+    for name, value in (
+        ("width", page.imagewidth),
+        ("height", page.imagelength),
+        ("depth", page.imagedepth),
+        ("number of samples per pixel", page.samplesperpixel),
+        ("number of bits per sample", page.bitspersample),
+        *(
+            (("width of tiles", page.tilewidth), ("height of tiles", page.tilelength))
+            if page.is_tiled
+            else ()
+        ),
+    ):
+        if not isinstance(value, int) or value < 1:
+            raise InputError(
+                f"{path} is damaged: the {name} is {repr(value)[:30]}, which is no positive whole number."
+            )
+    if page.dtype is None:
+        kind = getattr(page.sampleformat, "name", page.sampleformat)
+        raise InputError(
+            f"{path} holds samples of {page.bitspersample} bits in the format {kind}; integers of up to 64 bits or "
+            "real numbers are right."
+        )
+    pixels = page.imagewidth * page.imagelength * page.imagedepth
+    if pixels > MOST_PIXELS or pixels * page.samplesperpixel * page.dtype.itemsize > MOST_BYTES:
+        raise InputError(
+            f"{path} declares images of {page.imagelength} x {page.imagewidth} pixels of {page.samplesperpixel} "
+            f"times {page.dtype.itemsize} bytes; up to {MOST_PIXELS:,} pixels and {MOST_BYTES:,} bytes are read."
+        )
+    compression = getattr(page.compression, "name", page.compression)
+    if page.compression not in _LARGEST_RATIO:
+        raise InputError(
+            f"{path} is compressed by the scheme {compression}, which is not read; save it uncompressed or with "
+            "deflate."
+        )
+    if page.photometric in _NOT_GREY and page.compression != 7:
+        raise InputError(f"{path} holds {_NOT_GREY[page.photometric]}; save it as grey or RGB.")
+
+
+def check_data(path: pathlib.Path, page: tifffile.TiffPage | tifffile.TiffFrame, size: int) -> None:
+    """Checks that the stored bytes of an image can become as many as it declares.
+
+    Args:
+        path: The file.
+        page: A page whose layout is checked.
+        size: Bytes of the file.
+
+    Raises:
+        InputError: If strips or tiles are missing or beyond the end, or so few bytes cannot be unpacked to the
+            image.
+    """
+    key = page.keyframe
+    width, height = (key.tilewidth, key.tilelength) if key.is_tiled else (key.imagewidth, key.rowsperstrip)
+    if not isinstance(height, int) or height < 1:
+        raise InputError(f"{path} is damaged: its strips have {repr(height)[:30]} rows.")
+    across, down = math.ceil(key.imagewidth / width), math.ceil(key.imagelength / height)
+    separate = key.samplesperpixel if key.planarconfig == 2 else 1
+    expected = across * down * separate * key.imagedepth
+    offsets, counts = page.dataoffsets, page.databytecounts
+    name = "tiles" if key.is_tiled else "strips"
+    if min(len(offsets), len(counts)) < expected or min(offsets) < 1 or min(counts) < 1:
+        raise InputError(
+            f"{path} is truncated or damaged: image {page.index} lacks some of its {expected} {name}; copy it again."
+        )
+    ends = [offset + count for offset, count in zip(offsets, counts)]
+    if max(ends) > size:
+        raise InputError(
+            f"{path} is truncated: it has {size} bytes of at least {max(ends)}; copy it again from where it came."
+        )
+    stored = min(sum(counts), max(ends) - min(offsets))
+    rows = height * down if key.is_tiled else key.imagelength
+    bits = width * key.bitspersample * key.samplesperpixel // separate
+    declared = math.ceil(bits / 8) * across * rows * separate * key.imagedepth
+    ratio = _LARGEST_RATIO[key.compression]
+    if declared > ratio * stored + (0 if ratio == 1 else _SMALLEST_ALLOWANCE) or declared > 4 * MOST_BYTES:
+        raise InputError(
+            f"{path} is damaged: image {page.index} declares {declared} bytes in its {name}, but has {stored}, "
+            f"which cannot become as many."
+        )
