@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 import sys
 from collections.abc import Sequence
 
@@ -63,5 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _leave(error: Exception, code: int) -> None:
-    print(f"cellmotion: {error}", file=sys.stderr)  # noqa: T201
+    # Names of files may hold line breaks and worse.
+    sentence = re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], str(error))
+    print(f"cellmotion: {sentence}", file=sys.stderr)  # noqa: T201
     sys.exit(code)

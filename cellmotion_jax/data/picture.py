@@ -57,8 +57,8 @@ def read_picture_header(path: pathlib.Path) -> PictureHeader:
             return PictureHeader((file.height, file.width), channels, dtype)
     colour = _colour_shape(path)
     if colour is not None:
-        shape, dtype = colour
-        return PictureHeader(shape[1:] if shape[0] == 3 else shape[:2], 3, dtype)
+        (first, second, third), dtype = colour
+        return PictureHeader((second, third) if first == 3 else (first, second), 3, dtype)
     header = read_header(path)
     if header.planes > 1:
         raise InputError(f"{path} holds {header.planes} planes; an annotated image is one plane.")

@@ -14,7 +14,7 @@ import tifffile
 from jaxtyping import Num
 
 from cellmotion_jax.data.tiff_notes import check_notes, pixel_size_um
-from cellmotion_jax.data.tiff_pages import PageChain, check_data, check_layout, read_chain
+from cellmotion_jax.data.tiff_pages import PageChain, check_data, check_layout, has_palette, read_chain
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import refusal, require_regular_file
 
@@ -33,6 +33,7 @@ class TiffHeader(NamedTuple):
         pixels_at: Offset in the file of the bytes of all planes, if they are contiguous; else None.
         pages: Index of the page of each plane; without meaning if the planes are contiguous.
         channels: 1 for grey, 3 for red, green and blue.
+        palette: Whether the pixels are numbers of colours that are no scale from dark to bright.
     """
 
     path: pathlib.Path
@@ -43,6 +44,7 @@ class TiffHeader(NamedTuple):
     pixels_at: int | None
     pages: tuple[int, ...]
     channels: int
+    palette: bool
 
 
 def read_header(path: pathlib.Path, *, colour: bool = False) -> TiffHeader:
@@ -65,7 +67,7 @@ def read_header(path: pathlib.Path, *, colour: bool = False) -> TiffHeader:
         check_layout(path, file.pages.first)
         check_notes(path, file, pages=chain.pages)
         if _written_one_by_one(file):
-            file.is_shaped = False
+            file.is_shaped = False  # type: ignore[attr-defined]
         series = file.series[0]
         if len(file.series) > 1:
             sizes = " and ".join(" x ".join(map(str, part.shape)) for part in file.series[:2])
@@ -81,7 +83,15 @@ def read_header(path: pathlib.Path, *, colour: bool = False) -> TiffHeader:
         y, x = shape[-2:]
         dtype = series.dtype.newbyteorder(file.byteorder)
         return TiffHeader(
-            path, planes, (y, x), dtype, pixel_size_um(file), series.dataoffset, pages, channels
+            path=path,
+            planes=planes,
+            shape=(y, x),
+            dtype=dtype,
+            pixel_size_um=pixel_size_um(file),
+            pixels_at=series.dataoffset,
+            pages=pages,
+            channels=channels,
+            palette=has_palette(file.pages.first) and not file.is_imagej,
         )
 
 
@@ -216,6 +226,11 @@ def _check_axes(path: pathlib.Path, axes: str, shape: tuple[int, ...], *, colour
         raise InputError(
             f"{path} is a 3-D stack (axes {axes}, {size}); movies are two-dimensional: "
             "project or pick a slice, and if the slices are time points, save them as frames."
+        )
+    if axes == "SYX":
+        raise InputError(
+            f"{path} has colours or channels (axes {axes}, {size}); save one grey channel, or, if these are the "
+            "frames of a short movie, every frame as a file of its own."
         )
     if "C" in axes or "S" in axes:
         raise InputError(f"{path} has colours or channels (axes {axes}, {size}); save one grey channel.")

@@ -8,6 +8,7 @@ import pathlib
 import struct
 from typing import NamedTuple
 
+import numpy as np
 import tifffile
 
 from cellmotion_jax.errors import InputError
@@ -47,7 +48,7 @@ class _Form(NamedTuple):
 
     first: int
     """Offset of the offset of the first page."""
-    count: str
+    tags: str
     """Type of the number of tags."""
     entry: int
     """Bytes of a tag."""
@@ -87,7 +88,7 @@ def read_chain(path: pathlib.Path) -> PageChain:
             raise InputError(
                 f"{path} is truncated or no TIFF (it begins with {head[:4]!r}); copy it again from where it came."
             )
-        count, pointer = struct.Struct(order + form.count), struct.Struct(order + form.pointer)
+        count, pointer = struct.Struct(order + form.tags), struct.Struct(order + form.pointer)
         (offset,) = pointer.unpack_from(head, form.first)
         seen: set[int] = set()
         while offset:
@@ -136,6 +137,7 @@ def check_layout(path: pathlib.Path, page: tifffile.TiffPage) -> None:
         ("depth", page.imagedepth),
         ("number of samples per pixel", page.samplesperpixel),
         ("number of bits per sample", page.bitspersample),
+        ("compression scheme", page.compression),
         *(
             (("width of tiles", page.tilewidth), ("height of tiles", page.tilelength))
             if page.is_tiled
@@ -180,7 +182,9 @@ def check_data(path: pathlib.Path, page: tifffile.TiffPage | tifffile.TiffFrame,
         InputError: If strips or tiles are missing or beyond the end, or so few bytes cannot be unpacked to the
             image.
     """
-    key = page.keyframe
+    key = page if isinstance(page, tifffile.TiffPage) else page.keyframe
+    if key is None:
+        raise InputError(f"{path} is damaged: its image {page.index} is unlike the others.")
     width, height = (key.tilewidth, key.tilelength) if key.is_tiled else (key.imagewidth, key.rowsperstrip)
     if not isinstance(height, int) or height < 1:
         raise InputError(f"{path} is damaged: its strips have {repr(height)[:30]} rows.")
@@ -208,3 +212,12 @@ def check_data(path: pathlib.Path, page: tifffile.TiffPage | tifffile.TiffFrame,
             f"{path} is damaged: image {page.index} declares {declared} bytes in its {name}, but has {stored}, "
             f"which cannot become as many."
         )
+
+
+def has_palette(page: tifffile.TiffPage) -> bool:
+    """Whether the pixels of a page are numbers of colours that do not go from dark to bright, or back."""
+    colours = page.colormap
+    if page.photometric != tifffile.PHOTOMETRIC.PALETTE or colours is None:
+        return False
+    steps = np.diff(np.asarray(colours, np.float64).sum(axis=0))
+    return not ((steps >= 0).all() or (steps <= 0).all())

@@ -7,7 +7,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-STACK = np.arange(3 * 24 * 20, dtype=np.uint16).reshape(3, 24, 20) * 7 % 1009
+STACK = np.arange(5 * 24 * 20, dtype=np.uint16).reshape(5, 24, 20) * 7 % 1009
 COLOUR = np.arange(24 * 20 * 3, dtype=np.uint8).reshape(24, 20, 3)
 _SQUARE_UM = {"PhysicalSizeX": 0.65, "PhysicalSizeY": 0.65}
 _WRITTEN = {
@@ -27,7 +27,7 @@ _WRITTEN = {
         {
             "imagej": True,
             "resolution": (1.5, 1.5),
-            "metadata": {"axes": "TYX", "unit": "um", "Labels": ["a"] * 3},
+            "metadata": {"axes": "TYX", "unit": "um", "Labels": ["a"] * 5},
         },
     ),
     "ImageJ, one page": (

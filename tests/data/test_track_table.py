@@ -46,9 +46,21 @@ def test_what_is_written_is_read(tmp_path_factory, data, count):
     [
         ("1 0 4\n", 1, "reads '1 0 4'; it should be four whole numbers 'L B E P'."),
         ("1 0 4 0 0\n", 1, "reads '1 0 4 0 0'; it should be four whole numbers 'L B E P'."),
-        ("L B E P\n1 0 4 0\n", 1, "reads 'L B E P'; it should be four whole numbers 'L B E P'."),
-        ("1 0 4 0\n2 0 4.5 0\n", 2, "reads '2 0 4.5 0'; it should be four whole numbers 'L B E P'."),
-        (f"1 0 {10**30} 0\n", 1, f"reads '1 0 {10**30} 0'; it should be four whole numbers 'L B E P'."),
+        (
+            "L B E P\n1 0 4 0\n",
+            1,
+            "reads 'L B E P'; it should be four whole numbers 'L B E P', and its label is 'L'.",
+        ),
+        (
+            "1 0 4 0\n2 0 4.5 0\n",
+            2,
+            "reads '2 0 4.5 0'; it should be four whole numbers 'L B E P', and its last frame is '4.5'.",
+        ),
+        (
+            f"1 0 {10**30} 0\n",
+            1,
+            f"reads '1 0 {10**30} 0'; it should be four whole numbers 'L B E P', and its last frame",
+        ),
         ("0 0 4 0\n", 1, "has label 0; labels are at least 1."),
         ("-1 0 4 0\n", 1, "has label -1; labels are at least 1."),
         ("1 5 4 0\n", 1, "lets track 1 last from frame 5 to 4; 0 <= B <= E is right."),
@@ -80,15 +92,13 @@ def test_a_label_twice_names_both_lines(tmp_path):
 
 
 def test_no_file_no_text_no_track(tmp_path):
-    with pytest.raises(
-        InputError, match=r"man_track\.txt cannot be read \(No such file or directory\); it should"
-    ):
+    with pytest.raises(InputError, match=r"man_track\.txt does not exist; it should be a table of tracks"):
         read_man_track(tmp_path / "man_track.txt")
     path = written(tmp_path, "\n \n")
     with pytest.raises(InputError, match=r"man_track\.txt lists no track; it should hold one line 'L B E P'"):
         read_man_track(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"man_track\.txt is no text file"):
+    with pytest.raises(InputError, match=r"man_track\.txt is no text in UTF-8 \(line"):
         read_man_track(path)
 
 

@@ -124,8 +124,8 @@ def test_tables_that_do_not_say_where_the_cells_are(tmp_path, text, sentence):
 def test_files_of_no_use(tmp_path):
     with pytest.raises(InputError, match=r"cells.png is neither a TIFF label image nor a CSV table"):
         read_seed_file(tmp_path / "cells.png", shape=SHAPE)
-    with pytest.raises(InputError, match=r"cells.csv cannot be read \(No such file"):
+    with pytest.raises(InputError, match=r"cells.csv does not exist; it should be a CSV table"):
         read_seed_file(tmp_path / "cells.csv", shape=SHAPE)
     (tmp_path / "cells.csv").write_bytes(b"y,x\n\xff\xfe,2\n")
-    with pytest.raises(InputError, match="is no CSV table"):
+    with pytest.raises(InputError, match=r"is no text in UTF-8 \(line 2\); it should be a CSV table"):
         read_seed_file(tmp_path / "cells.csv", shape=SHAPE)
