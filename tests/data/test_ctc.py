@@ -160,7 +160,7 @@ def test_a_label_missing_from_a_mask_is_said_when_the_masks_are_read(dataset):
 @pytest.mark.parametrize("path", ["nowhere", "01/t000.tif"])
 def test_a_root_that_is_no_folder(dataset, path):
     with pytest.raises(
-        InputError, match="(does not exist|is no folder); it should be a CTC dataset, which holds 01/t000"
+        InputError, match=r"(does not exist|is no folder); it should be a CTC dataset, which holds 01/t000"
     ):
         open_dataset(dataset / path)
 

@@ -98,7 +98,7 @@ def test_no_file_no_text_no_track(tmp_path):
     with pytest.raises(InputError, match=r"man_track\.txt lists no track; it should hold one line 'L B E P'"):
         read_man_track(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"man_track\.txt is no text in UTF-8 \(line"):
+    with pytest.raises(InputError, match=r"man_track\.txt is text in UTF-16; save it"):
         read_man_track(path)
 
 
