@@ -50,5 +50,6 @@ def require_memory(needed: int, *, what: str, instead: str) -> None:
     free = available_memory()
     if needed > free:
         raise InputError(
-            f"{what} would take about {needed / 1e9:.1f} GB of memory, but {free / 1e9:.1f} GB are free; {instead}."
+            f"{what} would take about {needed / 1e9:.1f} GB of memory, but {free / 1e9:.1f} GB are free; "
+            f"{instead}."
         )

@@ -46,8 +46,8 @@ def open_labels(
         The label images.
 
     Raises:
-        InputError: If they are not whole numbers, not as many, of the same size or of the numbers of the frames,
-            or if they are no labels but an image (see `check_is_labels`).
+        InputError: If they are not whole numbers, not as many, of the same size or of the numbers of the
+            frames, or if they are no labels but a micrograph (see `check_is_labels`).
     """
     path = pathlib.Path(path)
     if movie is not None and prefix is not None:
@@ -78,9 +78,10 @@ def _check_names(folder: pathlib.Path, movie: Movie, prefix: str) -> None:
 def check_is_labels(labels: Movie) -> None:
     """Checks that images are labels of cells and no micrographs, by the first and the middle one.
 
-    Cells are connected regions of many pixels, of which most have one piece, on a background of 0. The pixels of
-    a micrograph differ from their neighbours: they fall into pieces of a few pixels, of which many have the same
-    value or which cover the image. Single pixels that mark cells are fine, and so are cells in some pieces.
+    Cells are connected regions of many pixels, most of them in one piece, on a background of 0. The pixels
+    of a micrograph differ from their neighbours: they fall into pieces of a few pixels, of which many have
+    the same value or which cover the image. Single pixels that mark cells are fine, and so are cells in some
+    pieces.
 
     Args:
         labels: Whole numbers.
@@ -91,14 +92,16 @@ def check_is_labels(labels: Movie) -> None:
     for frame in sorted({0, len(labels) // 2}):
         image = labels[frame][:_LARGEST_LOOK, :_LARGEST_LOOK]
         covered = np.count_nonzero(image)
-        pieces = int(np.max(measure.label(image, connectivity=2, background=0), initial=0))
+        pieces = int(np.asarray(measure.label(image, connectivity=2, background=0)).max())
         if pieces < _MANY_PIECES or covered > _FEW_PIXELS * pieces:
             continue
         cells = len(np.unique(image[image != 0]))
         if 2 * covered > image.size or pieces > _PIECES_PER_CELL * cells:
             raise InputError(
-                f"{labels.path}, {labels.frame_names[frame]} is no label image: its pixels have {cells} values in "
-                f"{pieces} separate pieces; right are images in which a cell is a region of one number, and the "
+                f"{labels.path}, {labels.frame_names[frame]} is no label image: its pixels have {cells} "
+                "values in "
+                f"{pieces} separate pieces; right are images in which a cell is a region of one number, and "
+                "the "
                 "background is 0."
             )
 

@@ -13,7 +13,8 @@ import PIL.Image
 from jaxtyping import Num
 
 from cellmotion_jax.data.tiff import WHAT, open_tiff, read_header, read_page, read_plane
-from cellmotion_jax.data.tiff_pages import MOST_PIXELS, check_layout, read_chain
+from cellmotion_jax.data.tiff_chain import read_chain
+from cellmotion_jax.data.tiff_pages import MOST_PIXELS, check_layout
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import require_regular_file
 
@@ -129,7 +130,8 @@ def _check_png(path: pathlib.Path, file: PIL.Image.Image) -> None:
     # Images of 1 bit are read as grey; deflate makes at most 1032 bytes of one.
     if pixels > MOST_PIXELS or pixels * channels * dtype.itemsize > 8 * (1040 * stored + 2**16):
         raise InputError(
-            f"{path} declares {file.height} x {file.width} pixels in {stored} bytes; up to {MOST_PIXELS:,} pixels are "
+            f"{path} declares {file.height} x {file.width} pixels in {stored} bytes; up to {MOST_PIXELS:,} "
+            "pixels are "
             "read, and not more than the file can hold."
         )
 

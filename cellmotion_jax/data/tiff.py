@@ -13,8 +13,9 @@ import numpy as np
 import tifffile
 from jaxtyping import Num
 
+from cellmotion_jax.data.tiff_chain import PageChain, read_chain
 from cellmotion_jax.data.tiff_notes import check_notes, pixel_size_um
-from cellmotion_jax.data.tiff_pages import PageChain, check_data, check_layout, has_palette, read_chain
+from cellmotion_jax.data.tiff_pages import check_data, check_jpeg, check_layout, has_palette
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import refusal, require_regular_file
 
@@ -142,13 +143,14 @@ def read_page(
         The pixels, in the machine's byte order.
 
     Raises:
-        InputError: If the page is of another shape or type, or so large or so small that it cannot be decoded.
+        InputError: If the page is of another shape or type, too large, or has too few bytes.
     """
     page = file.pages.get(index)
     if not isinstance(page, tifffile.TiffPage):
         raise InputError(f"{path} is damaged: its page {index} cannot be read alone.")
     check_layout(path, page)
     check_data(path, page, file.filehandle.size)
+    check_jpeg(path, page, file)
     dtype = dtype.newbyteorder("=")
     if page.shape == shape and page.dtype == dtype:
         pixels = page.asarray()
@@ -229,7 +231,8 @@ def _check_axes(path: pathlib.Path, axes: str, shape: tuple[int, ...], *, colour
         )
     if axes == "SYX":
         raise InputError(
-            f"{path} has colours or channels (axes {axes}, {size}); save one grey channel, or, if these are the "
+            f"{path} has colours or channels (axes {axes}, {size}); save one grey channel, or, if these are "
+            "the "
             "frames of a short movie, every frame as a file of its own."
         )
     if "C" in axes or "S" in axes:

@@ -1,4 +1,4 @@
-"""What the notes of a TIFF file say of its images: OME-XML, the description of ImageJ, and the size of a pixel."""
+"""Notes of a TIFF file on its images: OME-XML, the description of ImageJ, and the size of a pixel."""
 
 from __future__ import annotations
 
@@ -32,19 +32,20 @@ def check_notes(path: pathlib.Path, file: tifffile.TiffFile, *, pages: int) -> N
         pages: Number of its pages.
 
     Raises:
-        InputError: If OME-XML cannot be read, describes no image, more planes than the file can hold or images
-            in several files, or if a number of ImageJ is none.
+        InputError: If OME-XML cannot be read, describes no image, more planes than the file can hold or
+            images in several files, or if a number of ImageJ is none.
     """
     if file.is_ome and file.ome_metadata:
         here = _check_ome(path, file.ome_metadata, most_planes=max(pages, file.filehandle.size // 16))
-        # A file that was renamed: its planes are read in their order, instead of those of a file of the old name.
+        # Of a file that was renamed the planes are read in their order, and no file of the old name.
         file.is_ome = here
     if file.is_imagej:
         for name in ("images", "frames", "slices", "channels"):
             value = (file.imagej_metadata or {}).get(name, 1)
             if not isinstance(value, int) or not 1 <= value <= file.filehandle.size:
                 raise InputError(
-                    f"{path} is damaged: its notes of ImageJ give {name}={str(value)[:30]}, which is no number of "
+                    f"{path} is damaged: its notes of ImageJ give {name}={str(value)[:30]}, which is no "
+                    "number of "
                     "images."
                 )
 
@@ -73,7 +74,8 @@ def _check_ome(path: pathlib.Path, note: str, *, most_planes: int) -> bool:
                 planes, listed = max(planes, *first), listed + max(number)
         if max(planes, listed) > most_planes:
             raise InputError(
-                f"{path} is damaged: its OME-XML describes {max(planes, listed)} planes, which the file cannot hold."
+                f"{path} is damaged: its OME-XML describes {max(planes, listed)} planes, which the file "
+                "cannot hold."
             )
     own, names = root.get("UUID"), {uuid.get("FileName", "").lower() for uuid in uuids}
     return all(uuid.text == own for uuid in uuids) if own else names <= {path.name.lower()}
@@ -109,7 +111,8 @@ def _whole(
         return absent
     if text is None or not re.fullmatch("[0-9]{1,18}", text, re.ASCII) or int(text) < smallest:
         raise InputError(
-            f"{path} has OME-XML in which {name} is {(text or '')[:30]!r}; it is a whole number from {smallest} on."
+            f"{path} has OME-XML in which {name} is {(text or '')[:30]!r}; it is a whole number from "
+            f"{smallest} on."
         )
     return int(text)
 

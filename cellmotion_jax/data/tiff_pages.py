@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
 import pathlib
 import struct
-from typing import NamedTuple
 
 import numpy as np
 import tifffile
@@ -17,8 +15,6 @@ MOST_PIXELS = 2**27
 """Pixels of the largest image that is read."""
 MOST_BYTES = 2**30
 """Bytes of the largest image that is read: so many pixels of float64."""
-_MOST_PAGES = 2**22
-_MOST_TAGS = 4096
 # Bytes that one stored byte can become. Of zstd and LZMA, which have no such limit, this is a generous guess.
 _LARGEST_RATIO = {
     1: 1,
@@ -32,6 +28,8 @@ _LARGEST_RATIO = {
     50000: 30000,
 }
 _SMALLEST_ALLOWANCE = 2**16
+# Markers of the beginning of a frame, with its height and width.
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _NOT_GREY = {
     6: "YCbCr colours",
     8: "CIELab colours",
@@ -41,84 +39,6 @@ _NOT_GREY = {
     32844: "logarithms of luminance",
     32845: "LogLuv colours",
 }
-
-
-class _Form(NamedTuple):
-    """Sizes of the numbers in a list of pages."""
-
-    first: int
-    """Offset of the offset of the first page."""
-    tags: str
-    """Type of the number of tags."""
-    entry: int
-    """Bytes of a tag."""
-    pointer: str
-    """Type of the offset of a page."""
-
-
-_FORMS = {b"*\0": _Form(4, "H", 12, "I"), b"+\0": _Form(8, "Q", 20, "Q")}
-
-
-class PageChain(NamedTuple):
-    """The list of pages (image file directories) of a TIFF file."""
-
-    pages: int
-    """Number of pages that are there."""
-    whole: bool
-    """Whether the last of them says that it is the last."""
-
-
-def read_chain(path: pathlib.Path) -> PageChain:
-    """Follows the list of pages of a TIFF file, without reading their tags.
-
-    Args:
-        path: An ordinary file.
-
-    Returns:
-        Their number, and whether the list is complete.
-
-    Raises:
-        InputError: If it is no TIFF, or the list leads back to a page that it has passed.
-    """
-    with path.open("rb", buffering=0) as file:
-        head = file.read(16)
-        order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
-        form = _FORMS.get(head[2:4] if order == "<" else head[3:1:-1])
-        if not order or form is None or len(head) < form.first + struct.calcsize(form.pointer):
-            raise InputError(
-                f"{path} is truncated or no TIFF (it begins with {head[:4]!r}); copy it again from where it came."
-            )
-        count, pointer = struct.Struct(order + form.tags), struct.Struct(order + form.pointer)
-        (offset,) = pointer.unpack_from(head, form.first)
-        seen: set[int] = set()
-        while offset:
-            if offset in seen:
-                raise InputError(
-                    f"{path} is damaged: its list of images leads from the {len(seen)}th back to an earlier one."
-                )
-            if len(seen) == _MOST_PAGES:
-                raise InputError(f"{path} lists more than {_MOST_PAGES:,} images; cut it into several files.")
-            # One look is enough for a page with as many tags as most have.
-            page = _read_at(file, offset, 512)
-            number = count.unpack_from(page)[0] if len(page) >= count.size else _MOST_TAGS + 1
-            if number > _MOST_TAGS:
-                return PageChain(len(seen), whole=False)
-            seen.add(offset)
-            tags = count.size + number * form.entry
-            link = page[tags : tags + pointer.size]
-            if len(link) < pointer.size:
-                link = _read_at(file, offset + tags, pointer.size)
-            if len(link) < pointer.size:
-                return PageChain(len(seen), whole=False)
-            (offset,) = pointer.unpack(link)
-        return PageChain(len(seen), whole=True)
-
-
-def _read_at(file: io.FileIO, offset: int, length: int) -> bytes:
-    if offset >= 2**63:  # Beyond what the operating system takes
-        return b""
-    file.seek(offset)
-    return file.read(length)
 
 
 def check_layout(path: pathlib.Path, page: tifffile.TiffPage) -> None:
@@ -151,22 +71,26 @@ def check_layout(path: pathlib.Path, page: tifffile.TiffPage) -> None:
     if page.dtype is None:
         kind = getattr(page.sampleformat, "name", page.sampleformat)
         raise InputError(
-            f"{path} holds samples of {page.bitspersample} bits in the format {kind}; integers of up to 64 bits or "
+            f"{path} holds samples of {page.bitspersample} bits in the format {kind}; integers of up to 64 "
+            "bits or "
             "real numbers are right."
         )
     pixels = page.imagewidth * page.imagelength * page.imagedepth
     if pixels > MOST_PIXELS or pixels * page.samplesperpixel * page.dtype.itemsize > MOST_BYTES:
         raise InputError(
-            f"{path} declares images of {page.imagelength} x {page.imagewidth} pixels of {page.samplesperpixel} "
-            f"times {page.dtype.itemsize} bytes; up to {MOST_PIXELS:,} pixels and {MOST_BYTES:,} bytes are read."
+            f"{path} declares images of {page.imagelength} x {page.imagewidth} pixels of "
+            f"{page.samplesperpixel} "
+            f"times {page.dtype.itemsize} bytes; up to {MOST_PIXELS:,} pixels and {MOST_BYTES:,} bytes are "
+            "read."
         )
     compression = getattr(page.compression, "name", page.compression)
     if page.compression not in _LARGEST_RATIO:
         raise InputError(
-            f"{path} is compressed by the scheme {compression}, which is not read; save it uncompressed or with "
+            f"{path} is compressed by the scheme {compression}, which is not read; save it uncompressed or "
+            "with "
             "deflate."
         )
-    if page.photometric in _NOT_GREY and page.compression != 7:
+    if page.photometric in _NOT_GREY and page.compression != tifffile.COMPRESSION.JPEG:
         raise InputError(f"{path} holds {_NOT_GREY[page.photometric]}; save it as grey or RGB.")
 
 
@@ -179,8 +103,7 @@ def check_data(path: pathlib.Path, page: tifffile.TiffPage | tifffile.TiffFrame,
         size: Bytes of the file.
 
     Raises:
-        InputError: If strips or tiles are missing or beyond the end, or so few bytes cannot be unpacked to the
-            image.
+        InputError: If strips or tiles are missing or beyond the end, or so few bytes cannot become the image.
     """
     key = page if isinstance(page, tifffile.TiffPage) else page.keyframe
     if key is None:
@@ -195,12 +118,14 @@ def check_data(path: pathlib.Path, page: tifffile.TiffPage | tifffile.TiffFrame,
     name = "tiles" if key.is_tiled else "strips"
     if min(len(offsets), len(counts)) < expected or min(offsets) < 1 or min(counts) < 1:
         raise InputError(
-            f"{path} is truncated or damaged: image {page.index} lacks some of its {expected} {name}; copy it again."
+            f"{path} is truncated or damaged: image {page.index} lacks some of its {expected} {name}; copy "
+            "it again."
         )
     ends = [offset + count for offset, count in zip(offsets, counts)]
     if max(ends) > size:
         raise InputError(
-            f"{path} is truncated: it has {size} bytes of at least {max(ends)}; copy it again from where it came."
+            f"{path} is truncated: it has {size} bytes of at least {max(ends)}; copy it again from where it "
+            "came."
         )
     stored = min(sum(counts), max(ends) - min(offsets))
     rows = height * down if key.is_tiled else key.imagelength
@@ -209,9 +134,40 @@ def check_data(path: pathlib.Path, page: tifffile.TiffPage | tifffile.TiffFrame,
     ratio = _LARGEST_RATIO[key.compression]
     if declared > ratio * stored + (0 if ratio == 1 else _SMALLEST_ALLOWANCE) or declared > 4 * MOST_BYTES:
         raise InputError(
-            f"{path} is damaged: image {page.index} declares {declared} bytes in its {name}, but has {stored}, "
+            f"{path} is damaged: image {page.index} declares {declared} bytes in its {name}, but has "
+            f"{stored}, "
             f"which cannot become as many."
         )
+
+
+def check_jpeg(path: pathlib.Path, page: tifffile.TiffPage, file: tifffile.TiffFile) -> None:
+    """Checks that the images in strips or tiles of JPEG, which have sizes of their own, are not larger.
+
+    Args:
+        path: The file.
+        page: A page whose layout and data are checked.
+        file: The open file.
+
+    Raises:
+        InputError: If one is larger.
+    """
+    if page.compression != tifffile.COMPRESSION.JPEG:
+        return
+    most = page.tilewidth * page.tilelength if page.is_tiled else page.imagewidth * page.rowsperstrip
+    for offset, count in zip(page.dataoffsets, page.databytecounts):
+        file.filehandle.seek(offset)
+        data = file.filehandle.read(count)
+        at = 2
+        while at + 9 <= len(data) and data[at] == 0xFF and data[at + 1] not in _JPEG_FRAMES:
+            # Fill bytes have no length.
+            at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        height, width = struct.unpack(">HH", data[at + 5 : at + 9].ljust(4, b"\xff"))
+        if height * width > most:
+            raise InputError(
+                f"{path} is damaged: image {page.index} holds JPEG of {height} x {width} pixels, where "
+                f"{most} pixels "
+                "are right."
+            )
 
 
 def has_palette(page: tifffile.TiffPage) -> bool:

@@ -101,7 +101,8 @@ def check_track_table(tracks: TrackTable, *, frames: int, source: str) -> None:
     _check_rows(tracks, [f"{source} row {row}" for row in range(1, len(tracks) + 1)])
     if tracks.label.max() > MAX_LABEL:
         raise InputError(
-            f"{source} lists label {tracks.label.max()}; labels up to {MAX_LABEL} can be read: number the tracks "
+            f"{source} lists label {tracks.label.max()}; labels up to {MAX_LABEL} can be read: number the "
+            "tracks "
             "and their masks anew."
         )
     late = np.flatnonzero(tracks.end >= frames)
@@ -121,7 +122,8 @@ def _parse(line: str, *, place: str) -> tuple[int, ...]:
     for name, field in zip(_COLUMNS, fields):
         if not _WHOLE.fullmatch(field):
             raise InputError(
-                f"{place} reads {line.strip()[:40]!r}; it should be four whole numbers 'L B E P', and its {name} is "
+                f"{place} reads {line.strip()[:40]!r}; it should be four whole numbers 'L B E P', and its "
+                f"{name} is "
                 f"{field[:20]!r}."
             )
     return tuple(int(field) for field in fields)

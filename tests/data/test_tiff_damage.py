@@ -15,7 +15,7 @@ from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.data.picture import read_picture, read_picture_header
 from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.errors import InputError
-from tests.data.mutated_tiffs import STACK, damage, tag_entries, valid_tiffs
+from tests.data.mutated_tiffs import COLOUR, STACK, damage, tag_entries, valid_tiffs
 
 FILES = valid_tiffs()
 MEMORY = 2**30
@@ -147,6 +147,19 @@ def test_tiles_that_share_their_bytes_are_not_unpacked(tmp_path):
         read_header(path)
     path.write_bytes(file.getvalue())
     assert read_header(path).shape == (side, side)
+
+
+def test_jpeg_has_the_size_of_its_strip(tmp_path):
+    pytest.importorskip("imagecodecs")
+    file, path = io.BytesIO(), tmp_path / "jpeg.tif"
+    tifffile.imwrite(file, COLOUR[..., 0], compression="jpeg", compressionargs={"level": 100})
+    made = bytearray(file.getvalue())
+    path.write_bytes(made)
+    assert abs(read_plane(read_header(path)) - COLOUR[..., 0].astype(int)).max() < 9
+    struct.pack_into(">HH", made, made.index(b"\xff\xc0") + 5, 65500, 65500)
+    path.write_bytes(made)
+    with pytest.raises(InputError, match="holds JPEG of 65500 x 65500 pixels, where 480 pixels are right"):
+        read_plane(read_header(path))
 
 
 def test_a_list_of_pages_that_never_ends(tmp_path):

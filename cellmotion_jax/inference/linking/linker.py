@@ -101,10 +101,10 @@ class Linker:
             )
         here = measure_instances(cells)
         if self._image is not None:
-            pairs = len(cells.labels) * len(self._image.labels)
+            before, after = len(self._image.labels) - 1, len(cells.labels) - 1
             require_memory(
-                _BYTES_PER_PAIR * pairs,
-                what=f"Linking of {len(self._image.labels) - 1} to {len(cells.labels) - 1} cells in frame {frame}",
+                _BYTES_PER_PAIR * before * after,
+                what=f"Linking of {before} to {after} cells in frame {frame}",
                 instead="cut the movie into smaller fields, or look whether every cell has one label",
             )
             shared = shared_pixels(self._image, cells)

@@ -217,7 +217,8 @@ def _read_table(path: pathlib.Path, shape: tuple[int, int]) -> Seeds:
             # A comma for the decimal point would move all that follows it to other columns.
             if None in row:
                 raise InputError(
-                    f"{line} has more values than the {len(table.fieldnames or ())} columns; numbers are written "
+                    f"{line} has more values than the {len(table.fieldnames or ())} columns; numbers are "
+                    "written "
                     "with a point and separated by commas."
                 )
             frame, label, y, x = _parse(row, number, line, shape)

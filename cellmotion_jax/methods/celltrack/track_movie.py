@@ -227,9 +227,9 @@ def _with_slots(tracker: Tracker, state: TrackState, slots: int, shape: tuple[in
 def needed_memory(tracker: Tracker, *, slots: int, shape: tuple[int, int]) -> int:
     """An estimate of the bytes that the tracking of a chunk of frames takes.
 
-    The windows of a cell are copied some six times on their way from the frame to the response, in every scale
-    that is tried. Where cells compete for places, every place of a cell is compared with every place of all
-    others. The factors are those that XLA reports of compiled programs with 64 to 32,768 slots.
+    The windows of a cell are copied some six times on their way from the frame to the response, in every
+    scale that is tried. Where cells compete for places, every place of a cell is compared with every place of
+    all others. The factors are those that XLA reports of compiled programs with 64 to 32,768 slots.
 
     Args:
         tracker: The configuration.
