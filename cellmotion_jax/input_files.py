@@ -100,7 +100,8 @@ def refusal(path: pathlib.Path, error: OSError | ValueError, *, what: str) -> In
     if error.errno in (errno.EACCES, errno.EPERM):
         return InputError(f"{path} may not be read by you; ask its owner for the permission.")
     if error.errno == errno.ENOTDIR:
-        return InputError(f"{path} is no folder, or lies in none; it should be {what}.")
+        lies = "is no folder" if os.path.lexists(path) else "lies in a file, which is no folder"
+        return InputError(f"{path} {lies}; it should be {what}.")
     return InputError(f"{path} cannot be read ({error.strerror}); it should be {what}.")
 
 

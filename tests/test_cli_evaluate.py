@@ -78,8 +78,8 @@ def test_the_sequence_is_the_one_that_the_result_is_named_after(capsys, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("nowhere", "."), "nowhere is no result"),
-        (("01_RES", "nowhere"), "nowhere is no folder"),
+        (("nowhere", "."), "nowhere does not exist"),
+        (("01_RES", "nowhere"), "nowhere does not exist"),
         (("01_RES", ".", "--out", "scores.txt"), "scores.txt; the name of the file ends in .json or .csv"),
         (("01_RES", ".", "--margin", "6"), "margin is 6"),
         (("01_RES", ".", "--frames", "2", "9"), "frames are 2 to 9"),

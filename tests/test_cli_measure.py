@@ -105,7 +105,7 @@ def test_a_single_frame_and_other_settings(tmp_path):
         (("01_RES", "--frame-interval-s", "-1"), "frame-interval-s is -1"),
         (("01_RES", "--tip-gate-um", "0"), "tip-gate-um is 0"),
         (("01_RES", "--motion.persistence-frames", "1"), "persistence_frames 1"),
-        (("nowhere",), "nowhere is no folder"),
+        (("nowhere",), "nowhere does not exist"),
         (("01",), "neither res_track.txt nor man_track.txt"),
         (("01_RES", "elsewhere"), "elsewhere does not exist"),
         (("01_RES", "shorter"), "01_RES holds 5 label images of 96 x 128 pixels, but"),

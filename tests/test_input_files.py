@@ -27,7 +27,7 @@ def test_an_ordinary_file_is_accepted_also_by_a_link(tmp_path):
         ("socket", "socket is a socket;"),
         ("dangling", "dangling is a link to nowhere, which does not exist."),
         ("loop", "loop is a link that leads back to itself;"),
-        ("file/inner", "inner is no folder, or lies in none;"),
+        ("file/inner", "inner lies in a file, which is no folder;"),
         ("n" * 300, "is too long for the name of a file;"),
         ("a\0b", "is no name that a file can have;"),
         ("/dev/null", "/dev/null is a device;"),

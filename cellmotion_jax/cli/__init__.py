@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -90,7 +91,9 @@ def _run(arguments: list[str]) -> None:
 
 def _leave(message: str, code: int) -> None:
     interruption.claim_end()
-    print(f"cellmotion: {message}", file=sys.stderr)  # noqa: T201
+    # Names of files may hold line breaks and worse.
+    sentence = re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], message)
+    print(f"cellmotion: {sentence}", file=sys.stderr)  # noqa: T201
     sys.exit(code)
 
 

@@ -15,6 +15,7 @@ from cellmotion_jax.data.ctc import CtcSequence, open_dataset
 from cellmotion_jax.data.movie import list_tiffs
 from cellmotion_jax.data.picture import SUFFIXES, read_picture
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.input_files import require_folder
 
 __all__ = [
     "AnnotatedImage",
@@ -76,10 +77,11 @@ def open_annotated(root: str | os.PathLike[str]) -> ImageSplit:
             sizes differ, a mask does not hold whole numbers, an image is not grey or RGB or differs from
             the others in that, there are too few images to split, or no image for training has a cell.
     """
-    root = pathlib.Path(os.path.abspath(pathlib.Path(root).expanduser()))
+    root = pathlib.Path(os.path.abspath(os.path.expanduser(root)))
+    require_folder(root, what="a CTC dataset or a folder with images and masks")
     if (root / "images").exists() or (root / "masks").exists():
         split = _split_pairs(root)
-    elif root.is_dir() and (list_tiffs(root) or any(child.name.isdecimal() for child in root.iterdir())):
+    elif list_tiffs(root) or any(child.name.isdecimal() for child in root.iterdir()):
         split = _split_dataset(root)
     else:
         raise InputError(
@@ -203,8 +205,7 @@ def _split_pairs(root: pathlib.Path) -> ImageSplit:
 
 def _pictures_by_stem(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """The TIFF and PNG files of a folder by their names without suffix; hidden files do not count."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is absent; annotated images are in two folders, images and masks.")
+    require_folder(folder, what="a folder of TIFF or PNG files; annotated images are in images and masks")
     found: dict[str, pathlib.Path] = {}
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() in SUFFIXES and not file.name.startswith("."):

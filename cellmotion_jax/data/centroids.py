@@ -7,10 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Integer
 
-from cellmotion_jax.data.track_table import TrackTable
+from cellmotion_jax.data.track_table import MAX_LABEL, TrackTable
 from cellmotion_jax.errors import InputError
-
-MAX_LABEL = 65535
 
 
 class Centroids(NamedTuple):

@@ -16,10 +16,12 @@ from tqdm import tqdm
 
 from cellmotion_jax.data.centroids import Centroids, frame_centroids
 from cellmotion_jax.data.ctc_masks import write_masks
+from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie import Movie, list_tiffs, open_movie
 from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.data.track_table import TrackTable, check_track_table, read_man_track
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.input_files import require_folder
 
 __all__ = [
     "PIXEL_SIZE_UM",
@@ -106,6 +108,8 @@ class CtcSequence:
         if not path.exists():
             return None
         mask = read_plane(read_header(path))
+        if mask.dtype.kind not in "ui":
+            raise InputError(f"{path} holds an image of {mask.dtype}; labels are whole numbers (uint16).")
         if mask.shape != self.movie.shape:
             raise InputError(f"{path} has the size {mask.shape}; its frame has {self.movie.shape}.")
         return mask
@@ -129,9 +133,8 @@ def open_dataset(root: str | os.PathLike[str]) -> tuple[CtcSequence, ...]:
             a file is damaged or three-dimensional, or the table breaks a rule.
     """
     # Not resolved: a sequence that is a symbolic link has its annotation beside the link.
-    root = pathlib.Path(os.path.abspath(pathlib.Path(root).expanduser()))
-    if not root.is_dir():
-        raise InputError(f"{root} is no folder; give a CTC dataset, which holds 01/t000.tif and 01_GT/TRA.")
+    root = pathlib.Path(os.path.abspath(os.path.expanduser(root)))
+    require_folder(root, what="a CTC dataset, which holds 01/t000.tif and 01_GT/TRA")
     if list_tiffs(root):
         return (_open_sequence(root.parent, root.name),)
     names = sorted(child.name for child in root.iterdir() if child.is_dir() and child.name.isdecimal())
@@ -165,11 +168,10 @@ def _open_sequence(root: pathlib.Path, name: str) -> CtcSequence:
     """Opens one sequence and checks that its frames and masks agree."""
     movie = open_movie(root / name)
     folder = root / f"{name}_GT" / "TRA"
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(
             f"{folder} is absent; it should hold man_track.txt and one mask per frame of {name}."
         )
-    expected = []
     for frame, frame_name in enumerate(movie.frame_names):
         number = re.fullmatch(r"t(\d{3,})\.tif", frame_name)
         if number is None or int(number[1]) != frame:
@@ -177,20 +179,7 @@ def _open_sequence(root: pathlib.Path, name: str) -> CtcSequence:
                 f"{movie.path / frame_name} is frame {frame} but not named so; "
                 f"CTC frames are t000.tif, t001.tif, ... from 0 on."
             )
-        expected.append(folder / f"man_track{number[1]}.tif")
-    for mask in expected:
-        if not mask.exists():
-            raise InputError(f"{mask} is missing; every frame of {movie.path} has a tracking mask.")
-    extra = sorted(set(list_tiffs(folder)) - set(expected))
-    if extra:
-        raise InputError(f"{extra[0]} belongs to no frame; {movie.path} has {len(movie)} frames.")
-    masks = open_movie(folder)
-    if masks.shape != movie.shape:
-        raise InputError(
-            f"{folder} has masks of {masks.shape} pixels, but {movie.path} frames of {movie.shape}."
-        )
-    if masks.dtype.kind not in "ui":
-        raise InputError(f"{folder} has masks of {masks.dtype}; labels are whole numbers (uint16).")
+    masks = open_labels(folder, movie, prefix="man_track")
     table = folder / "man_track.txt"
     tracks = read_man_track(table)
     check_track_table(tracks, frames=len(movie), source=str(table))

@@ -15,6 +15,7 @@ from jaxtyping import Num
 
 from cellmotion_jax.data.tiff import TiffHeader, read_header, read_plane
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.input_files import require_folder
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,7 +54,11 @@ class Movie:
 
 
 def open_movie(
-    path: str | os.PathLike[str], *, pixel_size_um: float | None = None, colour: bool = False
+    path: str | os.PathLike[str],
+    *,
+    pixel_size_um: float | None = None,
+    colour: bool = False,
+    labels: bool = False,
 ) -> Movie:
     """Opens a folder of TIFF frames or one TIFF stack; pixels are read when a frame is indexed.
 
@@ -67,6 +72,7 @@ def open_movie(
         pixel_size_um: Side of a pixel in micrometres; overrides the file's own tags (OME, ImageJ, or TIFF
             centimetres), which count only if the pixels are square and smaller than 50 um.
         colour: Frames are red, green and blue, instead of grey.
+        labels: Frames are label images, whose colours, if they have a palette, are of no importance.
 
     Returns:
         The movie, of at least one frame.
@@ -79,7 +85,7 @@ def open_movie(
     path = pathlib.Path(path)
     if pixel_size_um is not None and not (math.isfinite(pixel_size_um) and pixel_size_um > 0):
         raise InputError(f"pixel_size_um is {pixel_size_um}; it is a positive length in micrometres.")
-    if path.is_dir():
+    if os.path.isdir(path):
         headers = [read_header(file, colour=colour) for file in _ordered(path, list_tiffs(path))]
         for header in headers:
             _check_frame(header, headers[0])
@@ -90,6 +96,8 @@ def open_movie(
         names = tuple(f"{path.name} page {plane}" for plane in range(header.planes))
         planes = tuple((header, plane) for plane in range(header.planes))
     first, _ = planes[0]
+    if first.palette and not labels:
+        raise InputError(f"{first.path} has a palette of colours; save it as grey.")
     dtype = first.dtype.newbyteorder("=")
     return Movie(path, first.shape, dtype, names, pixel_size_um or first.pixel_size_um, planes)
 
@@ -115,6 +123,7 @@ def read_finite(movie: Movie, frame: int) -> Num[np.ndarray, "y x *channel"]:
 
 def list_tiffs(folder: pathlib.Path) -> list[pathlib.Path]:
     """TIFF files in a folder, sorted by name; hidden files, such as those of macOS, are ignored."""
+    require_folder(folder, what="a folder of TIFF files")
     files = (file for file in folder.iterdir() if file.suffix.lower() in (".tif", ".tiff"))
     return sorted(file for file in files if not file.name.startswith("."))
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
-import struct
-import zlib
+import warnings
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
-import tifffile
 from jaxtyping import Num
 
-from cellmotion_jax.data.tiff import read_header, read_plane
+from cellmotion_jax.data.tiff import WHAT, open_tiff, read_header, read_page, read_plane
+from cellmotion_jax.data.tiff_chain import read_chain
+from cellmotion_jax.data.tiff_pages import MOST_PIXELS, check_layout
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.input_files import require_regular_file
 
 SUFFIXES = (".png", ".tif", ".tiff")
 # Channels and type of the PNG modes that are read; Pillow gives older 16-bit files the mode I.
@@ -53,9 +56,10 @@ def read_picture_header(path: pathlib.Path) -> PictureHeader:
         with _open_png(path) as file:
             channels, dtype = _PNG_MODES[file.mode]
             return PictureHeader((file.height, file.width), channels, dtype)
-    colour = _colour_header(path)
+    colour = _colour_shape(path)
     if colour is not None:
-        return colour
+        (first, second, third), dtype = colour
+        return PictureHeader((second, third) if first == 3 else (first, second), 3, dtype)
     header = read_header(path)
     if header.planes > 1:
         raise InputError(f"{path} holds {header.planes} planes; an annotated image is one plane.")
@@ -74,48 +78,70 @@ def read_picture(path: pathlib.Path) -> Num[np.ndarray, "y x channel"]:
     Raises:
         InputError: As `read_picture_header`, or if the pixels cannot be decoded.
     """
-    try:
-        if path.suffix.lower() == ".png":
-            with _open_png(path) as file:
-                pixels = np.asarray(file)
-        elif _colour_header(path) is not None:
-            with tifffile.TiffFile(path) as file:
-                page = file.pages.first
-                pixels = page.asarray()
-                pixels = np.moveaxis(pixels, 0, -1) if page.axes.startswith("S") else pixels
-        else:
-            pixels = read_plane(read_header(path))
-    except InputError:
-        raise
-    # RuntimeError is what imagecodecs raises, with which tifffile decodes where it is installed.
-    except (OSError, ValueError, SyntaxError, struct.error, zlib.error, RuntimeError) as error:
-        raise InputError(f"{path} is truncated or damaged ({error}); copy it again.") from error
+    if path.suffix.lower() == ".png":
+        with _open_png(path) as file:
+            pixels = np.asarray(file)
+    elif (colour := _colour_shape(path)) is not None:
+        shape, dtype = colour
+        with open_tiff(path) as file:
+            pixels = read_page(path, file, 0, shape, dtype)
+        pixels = np.moveaxis(pixels, 0, -1) if shape[0] == 3 else pixels
+    else:
+        pixels = read_plane(read_header(path))
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
-def _open_png(path: pathlib.Path) -> PIL.Image.Image:
-    """Opens a PNG file and checks that its mode is supported."""
+@contextlib.contextmanager
+def _open_png(path: pathlib.Path) -> Iterator[PIL.Image.Image]:
+    """Opens a PNG file and checks what it declares; any error of Pillow inside the block is an InputError."""
+    require_regular_file(path, what="a PNG file")
     try:
-        file = PIL.Image.open(path, formats=["PNG"])
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; it should be a PNG file.") from error
-    except (OSError, SyntaxError) as error:
-        raise InputError(f"{path} is truncated or no PNG; copy it again from where it came.") from error
+        with warnings.catch_warnings():
+            # Pillow warns of images that are within our limit.
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            file = PIL.Image.open(path, formats=["PNG"])
+        with file:
+            _check_png(path, file)
+            yield file
+    except InputError:
+        raise
+    except PIL.Image.DecompressionBombError as error:
+        raise InputError(
+            f"{path} declares too large an image; up to {MOST_PIXELS:,} pixels are read."
+        ) from error
+    # What Pillow raises on damaged files is of many classes.
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0][:100] or type(error).__name__
+        said = "no PNG" if isinstance(error, PIL.UnidentifiedImageError) else said
+        raise InputError(
+            f"{path} is truncated or no PNG ({said}); copy it again from where it came."
+        ) from error
+
+
+def _check_png(path: pathlib.Path, file: PIL.Image.Image) -> None:
     if file.mode not in _PNG_MODES:
-        file.close()
         raise InputError(
             f"{path} is a PNG of mode {file.mode}; save it as grey or RGB, without alpha channel or palette."
         )
-    return file
+    if getattr(file, "is_animated", False):
+        raise InputError(f"{path} is an animated PNG; an annotated image is one picture.")
+    channels, dtype = _PNG_MODES[file.mode]
+    pixels, stored = file.height * file.width, path.stat().st_size
+    # Images of 1 bit are read as grey; deflate makes at most 1032 bytes of one.
+    if pixels > MOST_PIXELS or pixels * channels * dtype.itemsize > 8 * (1040 * stored + 2**16):
+        raise InputError(
+            f"{path} declares {file.height} x {file.width} pixels in {stored} bytes; up to {MOST_PIXELS:,} "
+            "pixels are "
+            "read, and not more than the file can hold."
+        )
 
 
-def _colour_header(path: pathlib.Path) -> PictureHeader | None:
-    """The header of an RGB TIFF; None for any other file, which `read_header` checks."""
-    try:
-        with tifffile.TiffFile(path) as file:
-            page = file.pages.first
-            if page.samplesperpixel != 3 or len(file.pages) != 1 or page.dtype is None:
-                return None
-            return PictureHeader((page.imagelength, page.imagewidth), 3, page.dtype)
-    except (tifffile.TiffFileError, OSError, ValueError, struct.error):
-        return None
+def _colour_shape(path: pathlib.Path) -> tuple[tuple[int, ...], np.dtype] | None:
+    """Shape and type of the pixels of an RGB TIFF as they are stored; None for any other TIFF."""
+    require_regular_file(path, what=WHAT)
+    with open_tiff(path) as file:
+        chain, page = read_chain(path), file.pages.first
+        check_layout(path, page)
+        if page.samplesperpixel != 3 or chain.pages != 1 or page.dtype is None or page.imagedepth != 1:
+            return None
+        return page.shape, page.dtype

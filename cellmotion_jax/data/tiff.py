@@ -6,8 +6,6 @@ import contextlib
 import logging
 import math
 import pathlib
-import struct
-import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,29 +13,13 @@ import numpy as np
 import tifffile
 from jaxtyping import Num
 
+from cellmotion_jax.data.tiff_chain import PageChain, read_chain
+from cellmotion_jax.data.tiff_notes import check_notes, pixel_size_um
+from cellmotion_jax.data.tiff_pages import check_data, check_jpeg, check_layout, has_palette
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.input_files import refusal, require_regular_file
 
-# What tifffile and zlib raise on files that are cut off, overwritten or no TIFF at all. RuntimeError is the
-# common base of what imagecodecs, which tifffile prefers to zlib where it is installed, raises instead.
-_DAMAGE = (
-    tifffile.TiffFileError,
-    ValueError,
-    OSError,
-    EOFError,
-    IndexError,
-    KeyError,
-    struct.error,
-    zlib.error,
-    RuntimeError,
-)
-_MICRONS_PER_UNIT = {
-    **dict.fromkeys(("micron", "microns", "um", "µm", "μm", "\\u00B5m", "micrometer"), 1.0),
-    "nm": 1e-3,
-    "mm": 1e3,
-    "cm": 1e4,
-}
-# 72 dots per inch, the commonest of the printing defaults that are no calibration, would be 353 um.
-_LARGEST_BELIEVED_PIXEL_UM = 50.0
+WHAT = "a TIFF file"
 
 
 class TiffHeader(NamedTuple):
@@ -50,7 +32,9 @@ class TiffHeader(NamedTuple):
         dtype: Their type, in the byte order of the file.
         pixel_size_um: Side of a pixel in micrometres, None where the file does not say.
         pixels_at: Offset in the file of the bytes of all planes, if they are contiguous; else None.
+        pages: Index of the page of each plane; without meaning if the planes are contiguous.
         channels: 1 for grey, 3 for red, green and blue.
+        palette: Whether the pixels are numbers of colours that are no scale from dark to bright.
     """
 
     path: pathlib.Path
@@ -59,7 +43,9 @@ class TiffHeader(NamedTuple):
     dtype: np.dtype
     pixel_size_um: float | None
     pixels_at: int | None
+    pages: tuple[int, ...]
     channels: int
+    palette: bool
 
 
 def read_header(path: pathlib.Path, *, colour: bool = False) -> TiffHeader:
@@ -76,22 +62,38 @@ def read_header(path: pathlib.Path, *, colour: bool = False) -> TiffHeader:
         InputError: If the file is absent, truncated or no TIFF, if its images differ in size, if they have
             slices, channels or other colours, or if they are neither integers nor real numbers.
     """
-    with _open(path) as file:
+    require_regular_file(path, what=WHAT)
+    with open_tiff(path) as file:
+        chain = read_chain(path)
+        check_layout(path, file.pages.first)
+        check_notes(path, file, pages=chain.pages)
+        if _written_one_by_one(file):
+            file.is_shaped = False  # type: ignore[attr-defined]
         series = file.series[0]
         if len(file.series) > 1:
             sizes = " and ".join(" x ".join(map(str, part.shape)) for part in file.series[:2])
             raise InputError(f"{path} holds several series of images ({sizes}); a movie is one series.")
         if series.is_multifile:
-            raise InputError(f"{path} is one part of an OME-TIFF in several files; save it as one file.")
+            raise InputError(f"{path} is one part of a movie in several files; save it as one file.")
         _check_axes(path, series.axes, series.shape, colour=colour)
         if series.dtype is None or series.dtype.kind not in "uif":
             raise InputError(f"{path} holds {series.dtype} pixels; integers or real numbers are right.")
         shape, channels = (series.shape[:-1], 3) if colour else (series.shape, 1)
         planes = shape[0] if len(shape) == 3 else 1
-        _check_whole(path, file, series, planes)
+        pages = _check_whole(path, file, series, planes, chain)
         y, x = shape[-2:]
         dtype = series.dtype.newbyteorder(file.byteorder)
-        return TiffHeader(path, planes, (y, x), dtype, _pixel_size_um(file), series.dataoffset, channels)
+        return TiffHeader(
+            path=path,
+            planes=planes,
+            shape=(y, x),
+            dtype=dtype,
+            pixel_size_um=pixel_size_um(file),
+            pixels_at=series.dataoffset,
+            pages=pages,
+            channels=channels,
+            palette=has_palette(file.pages.first) and not file.is_imagej,
+        )
 
 
 def read_plane(header: TiffHeader, index: int = 0) -> Num[np.ndarray, "y x *channel"]:
@@ -107,40 +109,93 @@ def read_plane(header: TiffHeader, index: int = 0) -> Num[np.ndarray, "y x *chan
     Raises:
         InputError: If the pixels cannot be decoded.
     """
-    with _open(header.path) as file:
-        if header.pixels_at is None:
-            return file.pages[index].asarray()
-        # Found by arithmetic, since ImageJ may give only the first of many planes a page.
-        shape = header.shape if header.channels == 1 else (*header.shape, header.channels)
-        count = math.prod(shape)
-        offset = header.pixels_at + index * count * header.dtype.itemsize
-        pixels = file.filehandle.read_array(header.dtype, count=count, offset=offset)
-        return pixels.astype(header.dtype.newbyteorder("="), copy=False).reshape(shape)
+    shape = header.shape if header.channels == 1 else (*header.shape, header.channels)
+    if header.pixels_at is None:
+        with open_tiff(header.path) as file:
+            return read_page(header.path, file, header.pages[index], shape, header.dtype)
+    # Found by arithmetic, since ImageJ may give only the first of many planes a page.
+    count = math.prod(shape)
+    try:
+        with header.path.open("rb", buffering=0) as file:
+            pixels = np.fromfile(
+                file, header.dtype, count, offset=header.pixels_at + index * count * header.dtype.itemsize
+            )
+    except OSError as error:
+        raise refusal(header.path, error, what=WHAT) from error
+    if len(pixels) < count:
+        raise InputError(f"{header.path} is truncated: it was longer when it was opened.")
+    return pixels.astype(header.dtype.newbyteorder("="), copy=False).reshape(shape)
+
+
+def read_page(
+    path: pathlib.Path, file: tifffile.TiffFile, index: int, shape: tuple[int, ...], dtype: np.dtype
+) -> Num[np.ndarray, "..."]:
+    """Decodes one page of an open file, after a check of what it declares.
+
+    Args:
+        path: The file.
+        file: The open file.
+        index: Index of the page.
+        shape: Shape that it should have.
+        dtype: Type that it should have, in any byte order.
+
+    Returns:
+        The pixels, in the machine's byte order.
+
+    Raises:
+        InputError: If the page is of another shape or type, too large, or has too few bytes.
+    """
+    page = file.pages.get(index)
+    if not isinstance(page, tifffile.TiffPage):
+        raise InputError(f"{path} is damaged: its page {index} cannot be read alone.")
+    check_layout(path, page)
+    check_data(path, page, file.filehandle.size)
+    check_jpeg(path, page, file)
+    dtype = dtype.newbyteorder("=")
+    if page.shape == shape and page.dtype == dtype:
+        pixels = page.asarray()
+        if pixels.shape == shape and pixels.dtype == dtype:
+            return pixels
+    raise InputError(f"{path} is damaged: its page {index} is no image like the first, {shape} of {dtype}.")
 
 
 @contextlib.contextmanager
-def _open(path: pathlib.Path) -> Iterator[tifffile.TiffFile]:
-    """Opens a TIFF file; any error of tifffile inside the block is raised as an InputError."""
+def open_tiff(path: pathlib.Path) -> Iterator[tifffile.TiffFile]:
+    """Opens a TIFF file; any error of tifffile inside the block is raised as an InputError.
+
+    Args:
+        path: An ordinary file.
+
+    Yields:
+        The file, of which at least the first page can be read.
+
+    Raises:
+        InputError: If it is no TIFF, or damaged.
+    """
     # tifffile reports damage to its logger as well, which would print a second, more cryptic line.
     logger = logging.getLogger("tifffile")
     was_disabled, logger.disabled = logger.disabled, True
     try:
-        with tifffile.TiffFile(path) as file:
-            separate = _written_one_by_one(file)
-        with tifffile.TiffFile(path, is_shaped=False if separate else None) as file:
+        with tifffile.TiffFile(path, is_ndpi=False) as file:
+            if not file.pages:
+                raise InputError(f"{path} is truncated or no TIFF (it holds no image); copy it again.")
             yield file
     except InputError:
         raise
     except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; it should be a TIFF file.") from error
-    except _DAMAGE as error:
+        raise refusal(path, error, what=WHAT) from error
+    except MemoryError as error:
+        raise InputError(f"{path} needs more memory than there is; use a machine with more.") from error
+    # tifffile trusts the tags of a file: those of a damaged one end in errors of almost any class.
+    except Exception as error:
         if "imagecodecs" in str(error):
             raise InputError(
                 f"{path} is compressed in a way that needs the package imagecodecs; "
                 "install it, or save the file uncompressed or with deflate."
             ) from error
+        said = str(error).strip().partition("\n")[0][:100] or type(error).__name__
         raise InputError(
-            f"{path} is truncated or no TIFF ({error}); copy it again from where it came."
+            f"{path} is truncated or no TIFF ({said}); copy it again from where it came."
         ) from error
     finally:
         logger.disabled = was_disabled
@@ -174,54 +229,44 @@ def _check_axes(path: pathlib.Path, axes: str, shape: tuple[int, ...], *, colour
             f"{path} is a 3-D stack (axes {axes}, {size}); movies are two-dimensional: "
             "project or pick a slice, and if the slices are time points, save them as frames."
         )
+    if axes == "SYX":
+        raise InputError(
+            f"{path} has colours or channels (axes {axes}, {size}); save one grey channel, or, if these are "
+            "the "
+            "frames of a short movie, every frame as a file of its own."
+        )
     if "C" in axes or "S" in axes:
         raise InputError(f"{path} has colours or channels (axes {axes}, {size}); save one grey channel.")
     raise InputError(f"{path} has the axes {axes} ({size}); a movie has the axes TYX.")
 
 
 def _check_whole(
-    path: pathlib.Path, file: tifffile.TiffFile, series: tifffile.TiffPageSeries, planes: int
-) -> None:
-    """Raises InputError for a file that ends before its last pixel or within its list of pages."""
-    size = file.filehandle.size
+    path: pathlib.Path,
+    file: tifffile.TiffFile,
+    series: tifffile.TiffPageSeries,
+    planes: int,
+    chain: PageChain,
+) -> tuple[int, ...]:
+    """Raises InputError for a file that ends before its last pixel or within its list of pages.
+
+    Returns:
+        Index of the page of each plane; none if the planes are contiguous.
+    """
+    size, indices = file.filehandle.size, ()
     if series.dataoffset is not None:
         needed = series.dataoffset + series.nbytes
+        if not isinstance(needed, int):
+            raise InputError(f"{path} is damaged: its pixels begin at {repr(series.dataoffset)[:30]}.")
+        if needed > size:
+            raise InputError(f"{path} is truncated: it has {size} bytes of at least {needed}; copy it again.")
     else:
         pages = [page for page in series if page is not None]
-        needed = max(sum(last) for page in pages for last in zip(page.dataoffsets, page.databytecounts))
-    if needed > size:
-        raise InputError(f"{path} is truncated: it has {size} bytes of at least {needed}; copy it again.")
-    file.filehandle.seek(file.pages.next_page_offset or 0)
-    tail = file.filehandle.read(file.tiff.offsetsize)
-    # The last page points to 0. ImageJ may list one page only and say in words how many planes follow it.
-    announced = (file.imagej_metadata or {}).get("images", planes)
-    if tail.strip(b"\0") or len(tail) < file.tiff.offsetsize or announced > planes:
-        raise InputError(f"{path} is truncated: its planes break off after the first {planes}.")
-
-
-def _pixel_size_um(file: tifffile.TiffFile) -> float | None:
-    """Side of a pixel from the OME, ImageJ or centimetre tags, in this order; None if none is credible."""
-    if file.is_ome and file.ome_metadata:
-        pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]
-        pixels = (pixels[0] if isinstance(pixels, list) else pixels)["Pixels"]
-        unit = _MICRONS_PER_UNIT.get(pixels.get("PhysicalSizeXUnit", "µm"))
-        sizes = pixels.get("PhysicalSizeX"), pixels.get("PhysicalSizeY")
-        return _square([size * unit for size in sizes if size]) if unit and all(sizes) else None
-    page = file.pages.first
-    if "XResolution" not in page.tags or "YResolution" not in page.tags:
-        return None
-    if file.is_imagej:
-        unit = _MICRONS_PER_UNIT.get((file.imagej_metadata or {}).get("unit", ""))
-    else:
-        unit = 1e4 if page.tags.valueof("ResolutionUnit") == tifffile.RESUNIT.CENTIMETER else None
-    resolutions = [page.tags[name].value for name in ("XResolution", "YResolution")]
-    if unit is None or any(pixels == 0 or length == 0 for pixels, length in resolutions):
-        return None
-    return _square([unit * length / pixels for pixels, length in resolutions])
-
-
-def _square(sizes: list[float]) -> float | None:
-    """The common side of a pixel, None if its sides differ by more than a percent or are implausible."""
-    width, height = sizes
-    credible = 0 < width < _LARGEST_BELIEVED_PIXEL_UM and math.isclose(width, height, rel_tol=0.01)
-    return width if credible else None
+        for page in pages:
+            check_data(path, page, size)
+        indices = tuple(int(page.index) for page in pages)
+    # ImageJ may list one page only and say in words how many planes follow it.
+    announced = max(planes, (file.imagej_metadata or {}).get("images", planes))
+    found = planes if series.dataoffset is not None else len(indices)
+    if not chain.whole or announced > found:
+        raise InputError(f"{path} is truncated: its planes break off after the first {min(found, planes)}.")
+    return indices

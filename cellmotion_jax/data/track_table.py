@@ -5,11 +5,22 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import re
 
 import numpy as np
 from jaxtyping import Int
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.input_files import read_text
+
+MAX_LABEL = 65535
+"""Largest label of a track in masks that are read, that of 16 bits."""
+MOST_TRACKS = 10**6
+"""Rows of a table that are read."""
+_WHAT = "a table of tracks with one line 'L B E P' per track"
+_COLUMNS = ("label", "first frame", "last frame", "parent")
+# No label and no frame has more digits, and a NumPy integer holds as many.
+_WHOLE = re.compile("[+-]?[0-9]{1,18}", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,15 +70,11 @@ def read_man_track(path: str | os.PathLike[str]) -> TrackTable:
         InputError: If the file is absent, empty or breaks a rule; the message names the line.
     """
     path = pathlib.Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); it should list the tracks.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text file; it should hold one line 'L B E P' per track.") from error
     rows, places = [], []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path, what=_WHAT).splitlines(), start=1):
         if line.strip():
+            if len(rows) == MOST_TRACKS:
+                raise InputError(f"{path} lists more than {MOST_TRACKS:,} tracks, the most that are read.")
             rows.append(_parse(line, place=f"{path} line {number}"))
             places.append(f"{path} line {number}")
     if not rows:
@@ -87,11 +94,17 @@ def check_track_table(tracks: TrackTable, *, frames: int, source: str) -> None:
         source: Name of the table in error messages.
 
     Raises:
-        InputError: If a rule is broken.
+        InputError: If a rule is broken, or a label exceeds `MAX_LABEL`.
     """
     if not len(tracks):
         raise InputError(f"{source} lists no track; a movie with annotation has at least one.")
     _check_rows(tracks, [f"{source} row {row}" for row in range(1, len(tracks) + 1)])
+    if tracks.label.max() > MAX_LABEL:
+        raise InputError(
+            f"{source} lists label {tracks.label.max()}; labels up to {MAX_LABEL} can be read: number the "
+            "tracks "
+            "and their masks anew."
+        )
     late = np.flatnonzero(tracks.end >= frames)
     if late.size:
         row = late[0]
@@ -103,13 +116,17 @@ def check_track_table(tracks: TrackTable, *, frames: int, source: str) -> None:
 
 def _parse(line: str, *, place: str) -> tuple[int, ...]:
     """The four whole numbers of one line."""
-    try:
-        row = tuple(int(field) for field in line.split())
-    except ValueError:
-        row = ()
-    if len(row) != 4 or max(row) > np.iinfo(np.int64).max:
+    fields = line.split()
+    if len(fields) != 4:
         raise InputError(f"{place} reads {line.strip()[:40]!r}; it should be four whole numbers 'L B E P'.")
-    return row
+    for name, field in zip(_COLUMNS, fields):
+        if not _WHOLE.fullmatch(field):
+            raise InputError(
+                f"{place} reads {line.strip()[:40]!r}; it should be four whole numbers 'L B E P', and its "
+                f"{name} is "
+                f"{field[:20]!r}."
+            )
+    return tuple(int(field) for field in fields)
 
 
 def _check_rows(tracks: TrackTable, places: list[str]) -> None:
@@ -153,7 +170,8 @@ def _check_acyclic(parent_of: dict[int, int], places: list[str], row_of: dict[in
         while label not in settled:
             if label in walk:
                 circle = [*walk][[*walk].index(label) :]
-                story = " -> ".join(str(member) for member in [*circle, label])
+                members = [str(member) for member in [*circle, label]]
+                story = " -> ".join(members if len(members) < 12 else [*members[:9], "...", members[-1]])
                 raise InputError(
                     f"{places[row_of[label]]} closes a cycle of parents ({story}); "
                     "a track cannot be its own ancestor."

@@ -11,9 +11,11 @@ import tqdm
 
 from cellmotion_jax.data.centroids import frame_centroids
 from cellmotion_jax.data.ctc import CtcSequence
-from cellmotion_jax.data.movie import Movie, open_movie
+from cellmotion_jax.data.label_images import open_labels
+from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.data.track_table import TrackTable, check_track_table, read_man_track
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.input_files import read_text, require_folder
 from cellmotion_jax.metrics.aogm import edge_errors, node_errors
 from cellmotion_jax.metrics.ctc import CtcScores
 from cellmotion_jax.metrics.ctc_matching import match_frame, segmentation_score
@@ -53,27 +55,10 @@ def open_result(folder: str | os.PathLike[str], sequence: CtcSequence) -> Result
             breaks a rule of the format.
     """
     folder = pathlib.Path(folder)
-    if not folder.is_dir() or not any(folder.glob("mask*.tif")):
+    require_folder(folder, what="a result, which is a folder of mask000.tif, mask001.tif and so on")
+    if not any(folder.glob("mask*.tif")):
         raise InputError(f"{folder} is no result; it should be a folder with mask000.tif, mask001.tif, ...")
-    expected = [f"mask{name.removeprefix('t')}" for name in sequence.movie.frame_names]
-    masks = open_movie(folder)
-    for name in expected:
-        if name not in masks.frame_names:
-            raise InputError(
-                f"{folder / name} is missing; a result has one mask per frame of {sequence.movie.path}."
-            )
-    for name in masks.frame_names:
-        if name not in expected:
-            raise InputError(
-                f"{folder / name} belongs to no frame; {sequence.movie.path} has {len(expected)} frames."
-            )
-    if masks.shape != sequence.movie.shape:
-        raise InputError(
-            f"{folder} has masks of {masks.shape} pixels, but {sequence.movie.path} frames of "
-            f"{sequence.movie.shape}."
-        )
-    if masks.dtype.kind not in "ui":
-        raise InputError(f"{folder} has masks of {masks.dtype}; labels are whole numbers (uint16).")
+    masks = open_labels(folder, sequence.movie, prefix="mask")
     return ResultFolder(masks, _read_tracks(folder / "res_track.txt", frames=len(masks)))
 
 
@@ -170,7 +155,7 @@ def _read_tracks(file: pathlib.Path, *, frames: int) -> TrackTable | None:
     """The table of a result; an empty file is a table without tracks."""
     if not file.exists():
         return None
-    if not file.read_bytes().strip():
+    if not read_text(file, what="a table of tracks").strip():
         return TrackTable(*np.zeros((4, 0), np.int64))
     tracks = read_man_track(file)
     check_track_table(tracks, frames=frames, source=str(file))

@@ -12,9 +12,9 @@ import tifffile
 import tqdm
 from jaxtyping import Float, Int32, Num
 
-from cellmotion_jax.data.centroids import MAX_LABEL
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.movie import Movie, open_movie
+from cellmotion_jax.data.track_table import MAX_LABEL
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.segmenter import FrameCells, Segmenter
 

@@ -209,10 +209,10 @@ def test_downsampled_pixels_are_means_and_labels_those_of_the_centre(image, down
 
 
 def test_missing_folders(tmp_path, pairs):
-    with refusal(f"{tmp_path / 'none'} holds no annotated images; give a CTC dataset"):
+    with refusal(f"{tmp_path / 'none'} does not exist; it should be a CTC dataset"):
         open_annotated(tmp_path / "none")
     (pairs / "masks").rename(pairs / "labels")
-    with refusal(f"{pairs / 'masks'} is absent; annotated images are in two folders, images and masks."):
+    with refusal(f"{pairs / 'masks'} does not exist; it should be a folder of TIFF or PNG files"):
         open_annotated(pairs)
 
 

@@ -46,9 +46,21 @@ def test_what_is_written_is_read(tmp_path_factory, data, count):
     [
         ("1 0 4\n", 1, "reads '1 0 4'; it should be four whole numbers 'L B E P'."),
         ("1 0 4 0 0\n", 1, "reads '1 0 4 0 0'; it should be four whole numbers 'L B E P'."),
-        ("L B E P\n1 0 4 0\n", 1, "reads 'L B E P'; it should be four whole numbers 'L B E P'."),
-        ("1 0 4 0\n2 0 4.5 0\n", 2, "reads '2 0 4.5 0'; it should be four whole numbers 'L B E P'."),
-        (f"1 0 {10**30} 0\n", 1, f"reads '1 0 {10**30} 0'; it should be four whole numbers 'L B E P'."),
+        (
+            "L B E P\n1 0 4 0\n",
+            1,
+            "reads 'L B E P'; it should be four whole numbers 'L B E P', and its label is 'L'.",
+        ),
+        (
+            "1 0 4 0\n2 0 4.5 0\n",
+            2,
+            "reads '2 0 4.5 0'; it should be four whole numbers 'L B E P', and its last frame is '4.5'.",
+        ),
+        (
+            f"1 0 {10**30} 0\n",
+            1,
+            f"reads '1 0 {10**30} 0'; it should be four whole numbers 'L B E P', and its last frame",
+        ),
         ("0 0 4 0\n", 1, "has label 0; labels are at least 1."),
         ("-1 0 4 0\n", 1, "has label -1; labels are at least 1."),
         ("1 5 4 0\n", 1, "lets track 1 last from frame 5 to 4; 0 <= B <= E is right."),
@@ -80,15 +92,13 @@ def test_a_label_twice_names_both_lines(tmp_path):
 
 
 def test_no_file_no_text_no_track(tmp_path):
-    with pytest.raises(
-        InputError, match=r"man_track\.txt cannot be read \(No such file or directory\); it should"
-    ):
+    with pytest.raises(InputError, match=r"man_track\.txt does not exist; it should be a table of tracks"):
         read_man_track(tmp_path / "man_track.txt")
     path = written(tmp_path, "\n \n")
     with pytest.raises(InputError, match=r"man_track\.txt lists no track; it should hold one line 'L B E P'"):
         read_man_track(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"man_track\.txt is no text file"):
+    with pytest.raises(InputError, match=r"man_track\.txt is text in UTF-16; save it"):
         read_man_track(path)
 
 
@@ -133,3 +143,40 @@ def test_the_tables_of_the_challenge(real_data, name, count, divisions):
     if divisions is not None:
         _, children = np.unique(table.parent[table.parent > 0], return_counts=True)
         assert np.sum(children > 1) == divisions
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ("1_0 0 4 0", "its label is '1_0'."),
+        ("1 0x0 4 0", "its first frame is '0x0'."),
+        ("1 0 inf 0", "its last frame is 'inf'."),
+        ("1 0 4 nan", "its parent is 'nan'."),
+        ("1;0;4;0", "reads '1;0;4;0'; it should be four whole numbers"),
+        ("1 0 4 " + "9" * 6000, "its parent is '9999"),
+    ],
+)
+def test_the_column_that_is_no_number_is_named(tmp_path, row, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)) as refusal:
+        read_man_track(written(tmp_path, f"2 0 4 0\n{row}\n"))
+    assert "man_track.txt line 2 " in str(refusal.value)
+    assert len(str(refusal.value)) < 400
+
+
+def test_a_long_cycle_is_told_shortly(tmp_path):
+    rows = "".join(f"{label} 0 4 {label % 5000 + 1}\n" for label in range(1, 5001))
+    with pytest.raises(InputError, match=r"closes a cycle of parents \(1 -> 2 -> 3") as refusal:
+        read_man_track(written(tmp_path, rows))
+    assert len(str(refusal.value)) < 400
+
+
+def test_labels_beyond_16_bits_are_refused():
+    tracks = TrackTable(*np.array([[70_000, 0, 4, 0]]).T)
+    with pytest.raises(InputError, match="lists label 70000; labels up to 65535 can be read"):
+        check_track_table(tracks, frames=5, source="table")
+
+
+def test_too_many_tracks(tmp_path, monkeypatch):
+    monkeypatch.setattr("cellmotion_jax.data.track_table.MOST_TRACKS", 2)
+    with pytest.raises(InputError, match="lists more than 2 tracks, the most that are read"):
+        read_man_track(written(tmp_path, "1 0 4 0\n2 0 4 0\n3 0 4 0\n"))

@@ -119,10 +119,10 @@ def early_child(folder):
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (remove_mask, r"mask003\.tif is missing; a result has one mask per frame of .*01\.$"),
+        (remove_mask, r"mask003\.tif is missing; every frame of .*01 has a label image\.$"),
         (add_mask, r"mask004\.tif belongs to no frame; .*01 has 4 frames\.$"),
-        (downsample_masks, r"has masks of \(11, 16\) pixels, but .*01 frames of \(12, 16\)\.$"),
-        (make_real, r"has masks of float32; labels are whole numbers"),
+        (downsample_masks, r"holds 4 label images of 11 x 16 pixels, but .*01 4 frames of 12 x 16\.$"),
+        (make_real, r"holds images of float32; labels are whole numbers"),
         (rename_masks, r"is no result; it should be a folder with mask000\.tif"),
         (long_digits, r"mask000\.tif is missing"),
         (forget_cell, r"mask001\.tif \(frame 1\) lacks label 4"),
@@ -139,7 +139,9 @@ def test_results_that_break_a_rule_are_refused(tmp_path, sequence, spoil, senten
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path, sequence):
-    with pytest.raises(InputError, match=re.escape(f"{tmp_path / 'none'} is no result")):
+    with pytest.raises(
+        InputError, match=re.escape(f"{tmp_path / 'none'} does not exist; it should be a result")
+    ):
         open_result(tmp_path / "none", sequence)
 
 

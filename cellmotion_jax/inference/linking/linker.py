@@ -20,8 +20,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Int32, Integer
 
-from cellmotion_jax.data.centroids import MAX_LABEL
-from cellmotion_jax.data.track_table import TrackTable
+from cellmotion_jax.data.track_table import MAX_LABEL, TrackTable
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.linking.frames import (
     FrameInstances,
@@ -31,9 +30,13 @@ from cellmotion_jax.inference.linking.frames import (
 )
 from cellmotion_jax.inference.linking.gaps import NO_CANDIDATES, Candidates, gap_candidates, join_segments
 from cellmotion_jax.inference.linking.tracks import number_chains, tracks_of_links
+from cellmotion_jax.memory import require_memory
 from cellmotion_jax.ops.labels import NumberedCells, number_cells
 from cellmotion_jax.settings import Range, Settings
 from cellmotion_jax.tracking.linking import LinkCost
+
+# Two frames of 1,000 instances take 70 MB, see `link_to_previous`.
+_BYTES_PER_PAIR = 70
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,12 @@ class Linker:
             )
         here = measure_instances(cells)
         if self._image is not None:
+            before, after = len(self._image.labels) - 1, len(cells.labels) - 1
+            require_memory(
+                _BYTES_PER_PAIR * before * after,
+                what=f"Linking of {before} to {after} cells in frame {frame}",
+                instead="cut the movie into smaller fields, or look whether every cell has one label",
+            )
             shared = shared_pixels(self._image, cells)
             settings = self._settings
             here = link_to_previous(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import math
 import os
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -15,6 +17,7 @@ from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.input_files import read_text
 from cellmotion_jax.methods.celltrack.seeds import (
     LARGEST_ID,
     Seeds,
@@ -27,6 +30,12 @@ from cellmotion_jax.methods.celltrack.seeds import (
 )
 from cellmotion_jax.methods.celltrack.track_movie import Detect
 from cellmotion_jax.settings import Positive, Settings
+
+MOST_CELLS = 10**6
+"""Rows of a table of positions that are read."""
+_NUMBER = re.compile(
+    r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,4})?|[+-]?(nan|inf)", re.ASCII | re.I
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +95,7 @@ def read_start(settings: StartSettings, movie: Movie) -> Start:
         )
     labels = None if settings.segmentation is None else open_labels(settings.segmentation, movie)
     start, at, every_birth = settings.start, settings.at, settings.every_birth
-    of_folder = start is not None and start.is_dir()
+    of_folder = start is not None and os.path.isdir(start)
     if every_birth and labels is None and not of_folder:
         raise InputError(
             "every-birth needs to know of births: give a folder of label images as start or as segmentation."
@@ -132,7 +141,7 @@ def read_seeds(start: pathlib.Path, movie: Movie, *, every_birth: bool) -> Seeds
     Raises:
         InputError: If the file or folder cannot be used.
     """
-    if not start.is_dir():
+    if not os.path.isdir(start):
         return read_seed_file(start, shape=movie.shape)
     labels = open_labels(start, movie)
     try:
@@ -191,27 +200,34 @@ def _read_image(path: pathlib.Path, shape: tuple[int, int]) -> Seeds:
 
 
 def _read_table(path: pathlib.Path, shape: tuple[int, int]) -> Seeds:
+    # Spreadsheets put a byte order mark before the first name.
+    text = read_text(path, what="a CSV table of positions with the columns y and x")
+    table = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+    cells, lines = [], {}
     try:
-        # Spreadsheets put a byte order mark before the first name.
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file, skipinitialspace=True)
-            if not {"y", "x"} <= set(table.fieldnames or ()):
-                names = ",".join(table.fieldnames or ())
+        if not {"y", "x"} <= set(table.fieldnames or ()):
+            names = ",".join(table.fieldnames or ())
+            raise InputError(
+                f"{path} has the columns {names[:80]!r}; expected y,x and if you like id and frame, "
+                "separated by commas."
+            )
+        for number, row in enumerate(table, start=1):
+            line = f"{path} line {table.line_num}"
+            if number > MOST_CELLS:
+                raise InputError(f"{path} has more than {MOST_CELLS:,} rows, the most that are read.")
+            # A comma for the decimal point would move all that follows it to other columns.
+            if None in row:
                 raise InputError(
-                    f"{path} has the columns {names!r}; expected y,x and if you like id and frame, "
-                    "separated by commas."
+                    f"{line} has more values than the {len(table.fieldnames or ())} columns; numbers are "
+                    "written "
+                    "with a point and separated by commas."
                 )
-            cells, lines = [], {}
-            for number, row in enumerate(table, start=1):
-                line = f"{path} line {table.line_num}"
-                frame, label, y, x = _parse(row, number, line, shape)
-                if label in lines:
-                    raise InputError(f"{line} has the id {label} again (first: {lines[label]}).")
-                lines[label] = line
-                cells.append((frame, label, (y, x)))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); it should list positions.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+            frame, label, y, x = _parse(row, number, line, shape)
+            if label in lines:
+                raise InputError(f"{line} has the id {label} again (first: {path} line {lines[label]}).")
+            lines[label] = table.line_num
+            cells.append((frame, label, (y, x)))
+    except csv.Error as error:
         raise InputError(f"{path} is no CSV table ({error}); it should list positions as y,x.") from error
     cells.sort(key=lambda cell: cell[0])
     return seeds_without_masks(
@@ -223,10 +239,11 @@ def _parse(
     row: Mapping[str, str | None], number: int, line: str, shape: tuple[int, int]
 ) -> tuple[int, int, float, float]:
     """Frame, id and position of one row; ``number`` is the default id."""
-    try:
-        y, x = (float(row[name] or "") for name in ("y", "x"))
-    except ValueError as error:
-        raise InputError(f"{line} has y {row['y']!r} and x {row['x']!r}; both are numbers.") from error
+    texts = [row[name] or "" for name in ("y", "x")]
+    if not all(_NUMBER.fullmatch(text.strip()) for text in texts):
+        y, x = (repr(row[name])[:40] for name in ("y", "x"))
+        raise InputError(f"{line} has y {y} and x {x}; both are numbers.")
+    y, x = (float(text) for text in texts)
     # An image covers half a pixel on all sides of its pixel centres.
     if not all(math.isfinite(value) and -0.5 <= value < size - 0.5 for value, size in zip((y, x), shape)):
         raise InputError(
@@ -240,10 +257,10 @@ def _parse(
 def _whole(row: Mapping[str, str | None], name: str, absent: int, line: str, *, smallest: int) -> int:
     if name not in row:
         return absent
-    try:
-        value = int(row[name] or "")
-    except ValueError:
-        value = -1
-    if not smallest <= value <= LARGEST_ID:
-        raise InputError(f"{line} has the {name} {row[name]!r}; it is a whole number from {smallest} on.")
-    return value
+    text = (row[name] or "").strip()
+    if not re.fullmatch("[+]?[0-9]{1,18}", text, re.ASCII) or not smallest <= int(text) <= LARGEST_ID:
+        shown = repr(row[name])[:40]
+        raise InputError(
+            f"{line} has the {name} {shown}; it is a whole number from {smallest} on, up to {LARGEST_ID}."
+        )
+    return int(text)

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Float32, Num
 
 from cellmotion_jax.data.movie import Movie, read_finite
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.memory import require_memory
 from cellmotion_jax.methods.celltrack.filters_file import LearnedFilters, learned_filters
 from cellmotion_jax.methods.celltrack.grid import (
     CELL_DIAMETER,
@@ -209,9 +210,40 @@ def _advance(
 
 
 def _with_slots(tracker: Tracker, state: TrackState, slots: int, shape: tuple[int, ...]) -> TrackState:
-    """The same state with more free slots."""
+    """The same state with more free slots.
+
+    Raises:
+        InputError: If the memory is too small for so many.
+    """
+    require_memory(
+        needed_memory(tracker, slots=slots, shape=(shape[0], shape[1])),
+        what=f"Tracking of {slots} cells at once",
+        instead="follow fewer, chosen with ids or at, or let them not compete for places (--no-compete)",
+    )
     empty = empty_state(tracker, slots=slots, shape=(shape[0], shape[1]))
     return jax.tree.map(lambda new, old: new.at[: len(old)].set(old), empty, state)
+
+
+def needed_memory(tracker: Tracker, *, slots: int, shape: tuple[int, int]) -> int:
+    """An estimate of the bytes that the tracking of a chunk of frames takes.
+
+    The windows of a cell are copied some six times on their way from the frame to the response, in every
+    scale that is tried. Where cells compete for places, every place of a cell is compared with every place of
+    all others. The factors are those that XLA reports of compiled programs with 64 to 32,768 slots.
+
+    Args:
+        tracker: The configuration.
+        slots: Number of cells that are followed at the same time.
+        shape: Size (y, x) of the frames on the grid.
+
+    Returns:
+        Bytes.
+    """
+    state = jax.eval_shape(lambda features: empty_state(features, slots=slots, shape=shape), tracker)
+    kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    peaks = 0 if tracker.exclusion is None else tracker.exclusion.peaks
+    pairs = (1.5 * peaks**2 + 15 * peaks + 9) * slots**2 if peaks else 0.0
+    return int((4 + 2 * len(tracker.scales)) * kept + pairs)
 
 
 @jax.jit

@@ -124,8 +124,45 @@ def test_tables_that_do_not_say_where_the_cells_are(tmp_path, text, sentence):
 def test_files_of_no_use(tmp_path):
     with pytest.raises(InputError, match=r"cells.png is neither a TIFF label image nor a CSV table"):
         read_seed_file(tmp_path / "cells.png", shape=SHAPE)
-    with pytest.raises(InputError, match=r"cells.csv cannot be read \(No such file"):
+    with pytest.raises(InputError, match=r"cells.csv does not exist; it should be a CSV table"):
         read_seed_file(tmp_path / "cells.csv", shape=SHAPE)
     (tmp_path / "cells.csv").write_bytes(b"y,x\n\xff\xfe,2\n")
-    with pytest.raises(InputError, match="is no CSV table"):
+    with pytest.raises(InputError, match=r"is no text in UTF-8 \(line 2\); it should be a CSV table"):
+        read_seed_file(tmp_path / "cells.csv", shape=SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"y,x\n1,2,5\n", "line 2 has more values than the 2 columns; numbers are written with a point"),
+        (b"y,x\n0x10,2\n", "line 2 has y '0x10' and x '2'; both are numbers"),
+        (b"y,x\n1_0,2\n", "line 2 has y '1_0'"),
+        (b"y,x\n1e400,2\n", "line 2 has the position (y, x) = (inf, 2)"),
+        (b"y,x,id\n1,2," + b"9" * 40 + b"\n", "line 2 has the id '999"),
+        (b"y,x\n1\0,2\n", "line 2 holds the character NUL"),
+        ("y,x\n1,2\n".encode("utf-16"), "is text in UTF-16; save it as UTF-8"),
+        (b"y" + b",a" * 5000 + b"\n", "expected y,x and if you like id and frame"),
+        (b"y,x\n" + b"1," + b"2" * 200_000 + b"\n", "is no CSV table"),
+    ],
+)
+def test_bytes_that_are_no_table(tmp_path, text, sentence):
+    path = tmp_path / "cells.csv"
+    path.write_bytes(text)
+    with pytest.raises(InputError, match=re.escape(sentence)) as refusal:
+        read_seed_file(path, shape=SHAPE)
+    assert str(path) in str(refusal.value)
+    assert len(str(refusal.value)) < len(str(path)) + 250
+
+
+def test_a_table_of_a_spreadsheet_is_read(tmp_path):
+    (tmp_path / "cells.csv").write_bytes("y,x,id\r\n 1.5 ,.5,+3\r\n2e0,3,4\r\n".encode("utf-8-sig"))
+    seeds = read_seed_file(tmp_path / "cells.csv", shape=SHAPE)
+    assert seeds.points.tolist() == [[1.5, 0.5], [2, 3]]
+    assert seeds.ids.tolist() == [3, 4]
+
+
+def test_too_many_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("cellmotion_jax.methods.celltrack.seeds_file.MOST_CELLS", 2)
+    (tmp_path / "cells.csv").write_text("y,x\n" + "1,2\n" * 3)
+    with pytest.raises(InputError, match="has more than 2 rows, the most that are read"):
         read_seed_file(tmp_path / "cells.csv", shape=SHAPE)
