@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60, help="time budget")
     parser.add_argument("--seed", type=int, default=0, help="order of the inputs, and random damage")
-    parser.add_argument("--seconds", type=float, default=120, help="time limit of one input")
+    parser.add_argument("--seconds", type=float, default=60, help="processor time that one input may take")
     parser.add_argument("--only", default="", help="regular expression that the name of an input has")
     parser.add_argument("--again", type=pathlib.Path, help="file of an earlier run: only what ended badly there")
     parser.add_argument("--out", type=pathlib.Path, help="file for all outcomes as JSON; the table goes beside it")

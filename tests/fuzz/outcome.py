@@ -54,7 +54,10 @@ def classify(
         return End(Outcome.CRASH, f"signal {-code}; {last}")
     if "Traceback (most recent call last)" in said or "Exception ignored" in said:
         return End(Outcome.TRACEBACK, last)
-    end = _of_success(case, folder / "work", last) if code == 0 else _of_refusal(case, code, said, last)
+    if code == 0:
+        end = _of_success(case, folder / "work", before, last)
+    else:
+        end = _of_refusal(case, code, said, last)
     left = list(_left_behind(case, folder / "work", before, done=code == 0)) + list(_strays(folder))
     if report["left_processes"]:
         left.append(f"{report['left_processes']} processes")
@@ -63,13 +66,18 @@ def classify(
     return end
 
 
-def _of_success(case: Case, work: pathlib.Path, last: str) -> End:
+def _of_success(case: Case, work: pathlib.Path, before: Mapping[str, tuple[int, ...]], last: str) -> End:
     if case.expected is Expected.REFUSED:
         return End(Outcome.TAKEN, last)
     for output in case.outputs:
+        now = (work / output).lstat().st_mode if os.path.lexists(work / output) else 0
+        was = before[output][0] if output in before else now
+        if now != was:
+            kept = f"has the mode {stat.filemode(now)}, and had {stat.filemode(was)}"
+            return End(Outcome.BAD_OUTPUT, f"{output} {kept}")
         for path in _files_of(work / output):
             try:
-                wrong = _wrong_in(path)
+                wrong = _wrong_in(path) or _unreadable(path)
             except Exception as error:
                 wrong = f"cannot be read ({error!r})"
             if wrong:
@@ -89,6 +97,12 @@ def _of_refusal(case: Case, code: int, said: str, last: str) -> End:
     if case.words and not any(_names(lines[0], word) for word in case.words):
         return End(Outcome.VAGUE, f"{last} (none of {case.words})")
     return End(Outcome.SENTENCE, last)
+
+
+def _unreadable(path: pathlib.Path) -> str | None:
+    """Whether others may read a file, as the umask of the runs lets them."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    return None if mode & 0o044 == 0o044 else f"has the mode {mode:o}"
 
 
 def _names(sentence: str, word: str) -> bool:

@@ -176,6 +176,10 @@ def _outputs(suffix: str) -> dict[str, tuple[str, Callable[[pathlib.Path], None]
         target.touch() if suffix else target.mkdir()
         path.symlink_to("target")
 
+    def shared(path: pathlib.Path) -> None:
+        path.mkdir()
+        path.chmod(0o2775)
+
     def with_file(path: pathlib.Path) -> None:
         path.mkdir()
         (path / "note.txt").write_text("mine")
@@ -198,6 +202,7 @@ def _outputs(suffix: str) -> dict[str, tuple[str, Callable[[pathlib.Path], None]
         "a file": (it, at(full), overwritten),
         "below a file": (f"it/x{suffix}", lambda folder: full(folder / "it"), REFUSED),
         "an empty folder": (it, at(_folder), REFUSED if suffix else FINE),
+        "an empty folder of a group": (it, at(shared), REFUSED if suffix else FINE),
         "a folder with a file": (it, at(with_file), REFUSED),
         "a link": (it, at(linked), FINE),
         "a dangling link": (it, at(_dangling), EITHER),

@@ -40,7 +40,7 @@ class Runner:
     server: subprocess.Popen[str]
     folder: pathlib.Path
     seconds: float
-    """Time limit of a child."""
+    """Limit of the time that a child may compute."""
 
     def run(self, case: Case, *, keep: pathlib.Path | None = None) -> Result:
         """Runs one case.
@@ -91,7 +91,7 @@ def running(*, seconds: float) -> Iterator[Runner]:
     of the cases: a device that is replaced is not one of this machine.
 
     Args:
-        seconds: Time limit of a child.
+        seconds: Limit of the time that a child may compute.
     """
     with tempfile.TemporaryDirectory(prefix="cellmotion-jax-fuzz-") as name:
         folder = pathlib.Path(name)
