@@ -2,9 +2,10 @@
 
     python benchmarks/fuzz.py --minutes 60 --seed 0 --out fuzz.json
 
-runs every systematic input of `tests.fuzz` in an order that the seed decides, then random ones until the time is
-up. `--only` takes a regular expression for the names of inputs, `--again FILE` the inputs that ended badly in an
-earlier run. With PYTHONPATH=TREE the library of another checkout is tried. It ends with 1 if an outcome is bad.
+runs every systematic input of `tests.fuzz` in an order that the seed decides, then random ones until the time
+is up. `--only` takes a regular expression for the names of inputs, `--again FILE` the inputs that ended badly
+in an earlier run. With PYTHONPATH=TREE the library of another checkout is tried. It ends with 1 if an outcome
+is bad.
 """
 
 from __future__ import annotations
@@ -23,13 +24,19 @@ import cellmotion_jax  # Before this checkout comes to the front of the path, so
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=60, help="time budget")
     parser.add_argument("--seed", type=int, default=0, help="order of the inputs, and random damage")
     parser.add_argument("--seconds", type=float, default=60, help="processor time that one input may take")
     parser.add_argument("--only", default="", help="regular expression that the name of an input has")
-    parser.add_argument("--again", type=pathlib.Path, help="file of an earlier run: only what ended badly there")
-    parser.add_argument("--out", type=pathlib.Path, help="file for all outcomes as JSON; the table goes beside it")
+    parser.add_argument(
+        "--again", type=pathlib.Path, help="file of an earlier run: only what ended badly there"
+    )
+    parser.add_argument(
+        "--out", type=pathlib.Path, help="file for all outcomes as JSON; the table goes beside it"
+    )
     options = parser.parse_args()
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
     print(f"library: {cellmotion_jax.__file__}", flush=True)
@@ -68,7 +75,10 @@ def fuzz(options: argparse.Namespace) -> list:
             results.append(result)
             if not result.outcome.good:
                 line = result.detail.replace("\n", " ")[-150:]
-                print(f"{result.outcome.value:20} {case.name[:90]:90} {result.seconds:5.1f} s  {line}", flush=True)
+                print(
+                    f"{result.outcome.value:20} {case.name[:90]:90} {result.seconds:5.1f} s  {line}",
+                    flush=True,
+                )
             if options.out and len(results) % 100 == 0:
                 campaign.write_results(options.out, results)
     text = campaign.table(results)

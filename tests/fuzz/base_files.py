@@ -17,8 +17,8 @@ from cellmotion_jax.methods.deep_distance.model_file import save_model as save_c
 from cellmotion_jax.methods.deepcell.model_file import save_model as save_nuclei_network
 from cellmotion_jax.methods.recognet.model_file import save_model as save_recognet
 from tests.cell_models import tiny_cell_model
+from tests.fuzz.weight_sources import sound
 from tests.imported_weights import imported
-from tests.fuzz.weights import sound
 from tests.label_images import discs
 from tests.nuclei_networks import tiny_nuclei_network
 from tests.recognet_models import tiny_recognet

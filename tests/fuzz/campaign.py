@@ -26,13 +26,22 @@ from tests.fuzz.settings import setting_cases
 from tests.fuzz.tables import mutated_tables, table_cases
 from tests.fuzz.weights import mutated_weights, weight_cases
 
+WHOLE = (Outcome.FINE, Outcome.BAD_OUTPUT)
+"""Outcomes of a training that went to its end."""
+
 
 def systematic_cases(base: BaseFiles) -> list[Case]:
     """All cases that need no training, in the order of their families."""
-    families = (
-        setting_cases(base), command_line_cases(base), input_cases(base), output_cases(base), table_cases(base),
-        image_cases(base), model_cases(base), weight_cases(), data_cases(base),
-    )  # fmt: skip
+    kinds = (
+        setting_cases,
+        command_line_cases,
+        input_cases,
+        output_cases,
+        table_cases,
+        image_cases,
+        model_cases,
+    )
+    families = (*(kind(base) for kind in kinds), weight_cases(), data_cases(base))
     seen: collections.Counter[str] = collections.Counter()
     cases = []
     for case in itertools.chain.from_iterable(families):
@@ -61,7 +70,7 @@ def trained(runner: Runner, base: BaseFiles, folder: pathlib.Path) -> tuple[list
         outputs=("run",),
     )
     result = runner.run(run, keep=folder)
-    return [result], list(run_cases(base, folder / "run")) if result.outcome.good else []
+    return [result], list(run_cases(base, folder / "run")) if result.outcome in WHOLE else []
 
 
 def of_the_reports(base: BaseFiles, folder: pathlib.Path) -> list[Case]:

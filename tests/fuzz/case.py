@@ -62,7 +62,7 @@ class Case:
     """Arguments of ``cellmotion``; relative paths are in the folder that ``make`` fills."""
     expected: Expected
     words: tuple[str, ...] = ()
-    """A sentence has one of them: the name of the argument or of the file. Case, `-` and `_` do not matter."""
+    """A sentence has one of them: the name of the argument or of the file, in any case, with `-` or `_`."""
     make: Callable[[pathlib.Path], None] = nothing
     """Makes the files in an empty folder, where the command then runs."""
     outputs: tuple[str, ...] = ("out",)

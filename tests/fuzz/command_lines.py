@@ -20,7 +20,18 @@ def command_line_cases(base: BaseFiles) -> Iterator[Case]:
     """Of every command: unknown, misspelt and repeated options, missing values, too many arguments, helps."""
     for line in (["--help"], ["-h"], [], ["--version"], ["train", "--list"]):
         yield _case(f"{' '.join(line)}", tuple(line), FINE)
-    for name in ("", "predict", "Segment", "--segment", "-", "--", "segment track", "\udcff", "x" * 10_000, "train.py"):
+    for name in (
+        "",
+        "predict",
+        "Segment",
+        "--segment",
+        "-",
+        "--",
+        "segment track",
+        "\udcff",
+        "x" * 10_000,
+        "train.py",
+    ):
         yield _case(f"no command {name[:12]!r}", (name,), REFUSED, words=(name[:10] or "command", "command"))
     for place in places(base):
         # One experiment of each method, and one model.
@@ -35,13 +46,24 @@ def _of_place(place: Place, options: list[Option]) -> Iterator[Case]:
     command = arguments[:2] if arguments[0] == "train" else arguments[:1]
     yield _case(f"{name} --help", (*command, "--help"), FINE)
     yield _case(f"{name} nothing", command if command[0] != "train" else (*command, "--data"), REFUSED)
-    unknown = ("--no-such-option", "--model.no-such-option", "---out", "--", "-x", "--out.more", "--=5", "--help=5")
+    unknown = (
+        "--no-such-option",
+        "--model.no-such-option",
+        "---out",
+        "--",
+        "-x",
+        "--out.more",
+        "--=5",
+        "--help=5",
+    )
     for option in unknown:
         if option == "--help=5":
             continue
         yield _case(f"{name} {option}", (*arguments, option, "1"), REFUSED, words=(option.strip("-"), "1"))
     yield _case(f"{name} one argument more", (*arguments, "one-more"), REFUSED, words=("one-more",))
-    whole = next((option for option in options if option.kind is int and not option.name.startswith("phases")), None)
+    whole = next(
+        (option for option in options if option.kind is int and not option.name.startswith("phases")), None
+    )
     if whole is None:
         return
     last = whole.name.rpartition(".")[2]
@@ -52,7 +74,9 @@ def _of_place(place: Place, options: list[Option]) -> Iterator[Case]:
     yield _case(f"{name} twice", (*arguments, f"--{whole.name}", "1", f"--{whole.name}", "x"), REFUSED,
                 words=(whole.name, last))  # fmt: skip
     yield _case(f"{name} no value", (*arguments, f"--{whole.name}"), REFUSED, words=(whole.name, last))
-    yield _case(f"{name} a value with =", (*arguments, f"--{whole.name}=x"), REFUSED, words=(whole.name, last))
+    yield _case(
+        f"{name} a value with =", (*arguments, f"--{whole.name}=x"), REFUSED, words=(whole.name, last)
+    )
     for number, option in enumerate(options):
         if option.name.count(".") and number % 4 == 0:
             bare = option.name.rpartition(".")[2]
@@ -62,7 +86,7 @@ def _of_place(place: Place, options: list[Option]) -> Iterator[Case]:
     # The options of the arguments themselves, each left out.
     for at, part in enumerate(arguments):
         needed = part in ("--out", "--model", "--segmentation")
-        if needed and not (arguments[0] == "evaluate" or part == "--model" and name.startswith("track")):
+        if needed and not (arguments[0] == "evaluate" or (part == "--model" and name.startswith("track"))):
             left = (*arguments[:at], *arguments[at + 2 :])
             yield _case(f"{name} without {part}", left, REFUSED, words=(part.strip("-"), "required"))
 
@@ -81,7 +105,9 @@ def mutated_settings(base: BaseFiles, rng: np.random.Generator) -> Iterator[Case
         numbers = [option for option in options if option.kind in (int, float)]
         if not numbers:
             continue
-        chosen = [numbers[n] for n in rng.choice(len(numbers), min(int(rng.integers(2, 4)), len(numbers)), False)]
+        chosen = [
+            numbers[n] for n in rng.choice(len(numbers), min(int(rng.integers(2, 4)), len(numbers)), False)
+        ]
         more: list[str] = []
         for option in chosen:
             values = list(REAL if option.kind is float else WHOLE)

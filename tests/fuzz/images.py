@@ -34,27 +34,26 @@ class Role(NamedTuple):
 
 def roles(base: BaseFiles) -> list[Role]:
     """All places, those that cost least first."""
-    start, stack, masks = base["labels/m000.tif"], base["stack.tif"], base["labels"]
-    track = ("--window", "32", "--out", "out")
+    start, stack, masks, model = (
+        base[n] for n in ("labels/m000.tif", "stack.tif", "labels", "video.safetensors")
+    )
+    link, out = ("--by", "linking", "--segmentation"), ("--out", "out")
+    scores, track = ("--out", "out.json"), ("--window", "32", *out)
+    train = ("train", "deepcell", "--data.root", "Set", "--data.downsample", "1", "--run.folder", "out")
+    seg = "Set/01_GT/SEG/man_seg001.tif"
     return [
-        Role("linking movie", ("track", "m.tif", "--by", "linking", "--segmentation", masks, "--out", "out"),
-             "m.tif", True),
-        Role("linking labels", ("track", stack, "--by", "linking", "--segmentation", "l.tif", "--out", "out"),
-             "l.tif", False),
-        Role("measure movie", ("measure", base["result"], "m.tif", "--out", "out"), "m.tif", True),
-        Role("measure mask", ("measure", "r", "--out", "out"), "r/mask001.tif", False, "result"),
-        Role("evaluate mask", ("evaluate", "r", base["Set/01"], "--out", "out.json"), "r/mask001.tif", False,
-             "result"),
-        Role("evaluate reference", ("evaluate", base["result"], "Set/01", "--out", "out.json"),
-             "Set/01_GT/SEG/man_seg001.tif", False, "Set"),
+        Role("linking movie", ("track", "m.tif", *link, masks, *out), "m.tif", True),
+        Role("linking labels", ("track", stack, *link, "l.tif", *out), "l.tif", False),
+        Role("measure movie", ("measure", base["result"], "m.tif", *out), "m.tif", True),
+        Role("measure mask", ("measure", "r", *out), "r/mask001.tif", False, "result"),
+        Role("evaluate mask", ("evaluate", "r", base["Set/01"], *scores), "r/mask001.tif", False, "result"),
+        Role("evaluate reference", ("evaluate", base["result"], "Set/01", *scores), seg, False, "Set"),
         Role("track movie", ("track", "m.tif", "--start", start, *track), "m.tif", True),
         Role("track start", ("track", stack, "--start", "s.tif", *track), "s.tif", False),
         Role("track segmentation", ("track", stack, "--segmentation", "l.tif", *track), "l.tif", False),
-        Role("segment movie", ("segment", "m.tif", "--model", base["video.safetensors"], "--out", "out"),
-             "m.tif", True),
-        Role("train image", ("train", "deepcell", "--data.root", "Set", "--data.downsample", "1", "--run.folder",
-             "out"), "Set/01/t001.tif", True, "Set"),
-    ]  # fmt: skip
+        Role("segment movie", ("segment", "m.tif", "--model", model, *out), "m.tif", True),
+        Role("train image", train, "Set/01/t001.tif", True, "Set"),
+    ]
 
 
 def planes(role: Role) -> np.ndarray:
@@ -83,7 +82,9 @@ def put(role: Role, data: bytes | Callable[[], bytes], base: BaseFiles, folder: 
     (folder / role.file).write_bytes(data() if callable(data) else data)
 
 
-def case_of(role: Role, base: BaseFiles, name: str, data: bytes | Callable[[], bytes], expected: Expected) -> Case:
+def case_of(
+    role: Role, base: BaseFiles, name: str, data: bytes | Callable[[], bytes], expected: Expected
+) -> Case:
     file = pathlib.Path(role.file)
     others = ("stack.tif", "labels", "m000.tif", "01") if expected is EITHER else ()
     return Case(
@@ -236,7 +237,9 @@ def mutated_images(base: BaseFiles, rng: np.random.Generator) -> Iterator[Case]:
             nasty = int(rng.choice([0, 1, 2, 3, 4, 5, 7, 11, 13, 255, 256, 257, 65535, 2**31, 2**32 - 1]))
             data = tiff_bytes.with_tag(data, tags[rng.integers(len(tags))], **{part: nasty})
         else:
-            data = tiff_bytes.flipped(data, rng, count=int(rng.integers(1, 9)), below=400 if way == "head" else None)
+            data = tiff_bytes.flipped(
+                data, rng, count=int(rng.integers(1, 9)), below=400 if way == "head" else None
+            )
         yield case_of(role, base, f"random {number} {form} {way}", data, EITHER)
 
 

@@ -70,7 +70,9 @@ def arguments_for(base: BaseFiles, name: str) -> tuple[str, ...]:
     return ("segment", base["stack.tif"], "--model", NAME, "--out", "out")
 
 
-def case_of(base: BaseFiles, model: str, name: str, data: bytes | Callable[[], bytes], expected: Expected) -> Case:
+def case_of(
+    base: BaseFiles, model: str, name: str, data: bytes | Callable[[], bytes], expected: Expected
+) -> Case:
     """A case with a model file of these bytes."""
     return Case(
         name=f"models/{model}/{name}",
@@ -108,7 +110,10 @@ def packed(
 ) -> bytes:
     """The bytes of a model file with some of its parts replaced."""
     return save(
-        {name: np.ascontiguousarray(t) for name, t in (model.tensors if tensors is None else tensors).items()},
+        {
+            name: np.ascontiguousarray(t)
+            for name, t in (model.tensors if tensors is None else tensors).items()
+        },
         metadata=model.metadata if metadata is None else metadata,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import types
 import typing
@@ -20,7 +21,7 @@ class Option(NamedTuple):
     name: str
     """With dots and dashes, as on the command line, without the leading ``--``."""
     kind: Any
-    """Type of its value without `None`: bool, int, float, str, Path, an enum, a Literal or a tuple of such."""
+    """Type of its value without `None`: bool, int, float, str, Path, an enum, a Literal or a tuple."""
     default: Any
     optional: bool
     """Whether it may be None."""
@@ -47,11 +48,8 @@ def options_of(arguments: Sequence[str]) -> list[Option]:
         asked.append((kind, keywords))
         raise _Recorded
 
-    with mock.patch.object(tyro, "cli", record):
-        try:
-            main(arguments)
-        except _Recorded:
-            pass
+    with mock.patch.object(tyro, "cli", record), contextlib.suppress(_Recorded):
+        main(arguments)
     kind, keywords = asked[-1]
     return list(_walk(kind, keywords.get("default"), prefix=""))
 

@@ -20,7 +20,9 @@ from tests.fuzz.case import Case, Expected, Outcome
 
 BOX = re.compile("[│╭╰─]|^usage:", re.MULTILINE)
 # Bars of progress, and the words of XLA about programs that are kept from run to run of this harness.
-OTHER_LINES = re.compile(r"^.*(\d+%\||\d+(frame|tile|image|it) ?\[|it/s|frame/s|s/frame|cpu_aot_loader).*$|^WARNING: ")
+OTHER_LINES = re.compile(
+    r"^.*(\d+%\||\d+(frame|tile|image|it) ?\[|it/s|frame/s|s/frame|cpu_aot_loader).*$|^WARNING: "
+)
 NO_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 # Tables in which NaN says that there is nothing to know, see `cellmotion_jax.data.simulate.truth`.
 WITH_NAN = ("01_truth.csv", "01_tips.csv")
@@ -114,7 +116,7 @@ def _names(sentence: str, word: str) -> bool:
 
 
 def state_of(work: pathlib.Path) -> dict[str, tuple[int, ...]]:
-    """Kind, size, time of change and mode of every file below a folder, by its path; links are not followed."""
+    """Mode, device, size and time of change of all files below a folder, by path; links are not followed."""
     state = {}
     for root, folders, files in os.walk(work):
         for name in (*folders, *files):

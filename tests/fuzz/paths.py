@@ -58,7 +58,11 @@ STRANGE: dict[str, Callable[[pathlib.Path], None]] = {
     "dangling link": _dangling,
     "sparse of 200 GB": _sparse,
     "empty file": _empty,
-    **({f"device {name}": functools.partial(_device, minor) for name, minor in DEVICES.items()} if ROOT else {}),
+    **(
+        {f"device {name}": functools.partial(_device, minor) for name, minor in DEVICES.items()}
+        if ROOT
+        else {}
+    ),
 }
 """Things that are no file to read, each with a function that makes it."""
 
@@ -67,6 +71,7 @@ def input_cases(base: BaseFiles) -> Iterator[Case]:
     """Every argument that is a path with everything that is no such file."""
     for name, command, suffix in _inputs(base):
         file = f"it{suffix}"
+        last = name.split()[-1]
         arguments = tuple(file if part == "HERE" else part for part in command)
         for kind, make in STRANGE.items():
             yield Case(
@@ -96,7 +101,7 @@ def input_cases(base: BaseFiles) -> Iterator[Case]:
                 family="paths",
                 arguments=tuple(path if part == "HERE" else part for part in command),
                 expected=REFUSED,
-                words=(path[:20].strip("-*[ ") or name.split()[-1], name.split()[-1], "stack.tif"),
+                words=(path or last, last, "stack.tif", "long", "name"),
                 outputs=("out", "out.json", "out.safetensors"),
             )
 
@@ -122,7 +127,11 @@ def _inputs(base: BaseFiles) -> Iterator[tuple[str, tuple[str, ...], str]]:
         yield f"import source{suffix}", command, suffix
     for name in ("direction", "deep-distance", "recognet", "deepcell", "convlstm"):
         yield f"train {name} root", ("train", name, "--data.root", "HERE", *run), ""
-    yield "train celltrack-embedding movies", ("train", "celltrack-embedding", "--data.movies", "HERE", *run), ""
+    yield (
+        "train celltrack-embedding movies",
+        ("train", "celltrack-embedding", "--data.movies", "HERE", *run),
+        "",
+    )
     weights = ("train", "direction-yolov8-n", "--data.root", base["Set"], "--weights", "HERE", *run)
     yield "train direction-yolov8-n weights", weights, ".safetensors"
     weights = ("train", "convlstm", "--data.root", base["Set"], "--weights", "HERE", *run)
@@ -153,7 +162,12 @@ def output_cases(base: BaseFiles) -> Iterator[Case]:
                 family="outputs",
                 arguments=(*command, path),
                 expected=refused,
-                words=(path.strip("/-.").rpartition("/")[2][:20] or "out", "out", "folder", "nothing-to-learn"),
+                words=(
+                    path.strip("/-.").rpartition("/")[2][:20] or "out",
+                    "out",
+                    "folder",
+                    "nothing-to-learn",
+                ),
                 make=make,
                 outputs=() if expected is REFUSED else (path.removeprefix("./").rstrip("/"), "target", "a"),
             )

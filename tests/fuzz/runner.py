@@ -87,8 +87,8 @@ class Runner:
 def running(*, seconds: float) -> Iterator[Runner]:
     """Starts a server for the `cellmotion_jax` that this process has imported.
 
-    Run by root, the server and its children are nobody, who may read everything and write only into the folders
-    of the cases: a device that is replaced is not one of this machine.
+    Run by root, the server and its children are nobody, who may read everything and write only into the
+    folders of the cases: a device that is replaced is not one of this machine.
 
     Args:
         seconds: Limit of the time that a child may compute.
@@ -106,6 +106,8 @@ def running(*, seconds: float) -> Iterator[Runner]:
             "OPENBLAS_NUM_THREADS": "1",
             "JAX_PLATFORMS": "cpu",
             "TF_CPP_MIN_LOG_LEVEL": "3",
+            # Programs run once here, so that compiling them is nearly all of the time.
+            "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
             "MPLCONFIGDIR": str(folder / "pictures"),
             "FUZZ_PROGRAMS": str(folder / "programs"),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,17 +20,21 @@ REFUSED, FINE, EITHER = Expected.REFUSED, Expected.FINE, Expected.EITHER
 Change = Callable[[pathlib.Path], None]
 
 
+SMALLEST = """
+--data.downsample 1 --data.tile 32 --data.stride 32 --network.base-width 2 --network.depth 1 --tiling.tile 64
+--tiling.margin 8 --phases.0.steps 2 --phases.0.warmup-steps 0 --run.batch-size 2 --run.log-every 1
+--run.checkpoint-every 1 --run.evaluate-every 1
+"""
+
+
 def training(base: BaseFiles, *more: str) -> tuple[str, ...]:
     """The smallest training, of a network of DeepDistance on four pictures."""
-    return (
-        "train", "deep-distance", "--data.root", base["pairs"], "--data.downsample", "1", "--data.tile", "32",
-        "--data.stride", "32", "--network.base-width", "2", "--network.depth", "1", "--tiling.tile", "64",
-        "--tiling.margin", "8", "--phases.0.steps", "2", "--phases.0.warmup-steps", "0", "--run.batch-size", "2",
-        "--run.log-every", "1", "--run.checkpoint-every", "1", "--run.evaluate-every", "1", *more,
-    )  # fmt: skip
+    return ("train", "deep-distance", "--data.root", base["pairs"], *SMALLEST.split(), *more)
 
 
-def run_case(base: BaseFiles, finished: pathlib.Path | None, name: str, change: Change, expected: Expected) -> Case:
+def run_case(
+    base: BaseFiles, finished: pathlib.Path | None, name: str, change: Change, expected: Expected
+) -> Case:
     """A training in the folder ``run``, which is a copy of a finished one that was changed."""
 
     def make(folder: pathlib.Path) -> None:
@@ -75,7 +80,9 @@ def run_cases(base: BaseFiles, finished: pathlib.Path) -> Iterator[Case]:
         change = _on(functools.partial(_text, text), config)
         yield run_case(base, finished, f"config.json {name}", change, REFUSED)
     yield run_case(base, None, "an empty folder", lambda run: None, FINE)
-    yield run_case(base, None, "a folder of somebody", lambda run: (run / "note.txt").write_text("mine"), EITHER)
+    yield run_case(
+        base, None, "a folder of somebody", lambda run: (run / "note.txt").write_text("mine"), EITHER
+    )
     yield run_case(base, finished, "not to be written", lambda run: run.chmod(0o555), EITHER)
 
 
@@ -86,25 +93,32 @@ def data_cases(base: BaseFiles) -> Iterator[Case]:
             yield Case(
                 name=f"data/{part}/{number} {name}",
                 family="data",
-                arguments=("train", "deepcell", "--data.root", "pairs", "--data.downsample", "1", "--run.folder", "out",
-                           "--phases.0.steps", "1"),  # fmt: skip
+                arguments=(
+                    "train",
+                    "deepcell",
+                    "--data.root",
+                    "pairs",
+                    *["--data.downsample", "1", "--run.folder", "out"],
+                ),
                 expected=REFUSED,
                 words=("p1.png", "p1.tif"),
                 make=functools.partial(_with_picture, base, part, name, data),
             )
 
 
-def _with_picture(base: BaseFiles, part: str, name: str, data: bytes, folder: pathlib.Path) -> None:
+def _with_picture(
+    base: BaseFiles, part: str, name: str, data: bytes | Callable[[], bytes], folder: pathlib.Path
+) -> None:
     shutil.copytree(base.folder / "pairs", folder / "pairs")
     path = folder / "pairs" / part / "p1.png"
     if name.endswith("tif"):
         path.unlink()
         path = path.with_suffix(".tif")
-    path.write_bytes(data)
+    path.write_bytes(data() if callable(data) else data)
 
 
-def _pictures() -> Iterator[tuple[str, bytes]]:
-    import io
+def _pictures() -> Iterator[tuple[str, bytes | Callable[[], bytes]]]:
+    """Pictures that are none, or of another kind than those beside them."""
 
     def png(image: np.ndarray, form: str = "PNG") -> bytes:
         file = io.BytesIO()
@@ -113,7 +127,7 @@ def _pictures() -> Iterator[tuple[str, bytes]]:
 
     def tif(image: np.ndarray) -> bytes:
         file = io.BytesIO()
-        tifffile.imwrite(file, image)
+        tifffile.imwrite(file, image, photometric="minisblack")
         return file.getvalue()
 
     sound = png(np.full((64, 64), 7, np.uint8))
@@ -121,9 +135,9 @@ def _pictures() -> Iterator[tuple[str, bytes]]:
     yield "text", b"text"
     yield "cut", sound[:60]
     yield "another size", png(np.zeros((32, 48), np.uint8))
-    yield "bomb of 10,000", png_bomb(10_000)
-    yield "bomb of 100,000", png_bomb(100_000)
-    yield "bomb of 2^31", png_bomb(2**31 - 1)
+    yield "bomb of 10,000", functools.partial(png_bomb, 10_000)
+    yield "bomb of 100,000", functools.partial(png_bomb, 100_000)
+    yield "bomb of 2^31", functools.partial(png_bomb, 2**31 - 1)
     yield "four channels", png(np.zeros((64, 64, 4), np.uint8))
     yield "nan tif", tif(np.full((64, 64), np.nan, np.float32))
     yield "complex tif", tif(np.zeros((64, 64), np.complex64))

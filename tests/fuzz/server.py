@@ -90,7 +90,7 @@ def _run(request: dict[str, Any]) -> None:
     os.umask(0o022)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
-    sys.stdin = open(0, closefd=False)
+    sys.stdin = os.fdopen(0)
     sys.argv = ["cellmotion", *request["arguments"]]
     logging.root.handlers.clear()  # What imports have set up is set up by the command line otherwise
     code = 1

@@ -68,7 +68,7 @@ def setting_cases(base: BaseFiles) -> Iterator[Case]:
         for option in options_of(place.arguments):
             last = option.name.rpartition(".")[2]
             # Options that several experiments share are tried with one of them.
-            if place.absent and (option.owner, last) in seen or not re.search(place.only, option.name):
+            if (place.absent and (option.owner, last) in seen) or not re.search(place.only, option.name):
                 continue
             seen.add((option.owner, last))
             for number, (values, expected) in enumerate(_values(option, last)):
@@ -126,7 +126,9 @@ def _values(option: Option, last: str) -> Iterator[tuple[tuple[str, ...], Expect
         yield ("maybe",), REFUSED
     elif typing.get_origin(kind) is tuple:
         yield from _tuples(kind, last)
-    elif (isinstance(kind, type) and issubclass(kind, enum.Enum)) or typing.get_origin(kind) is typing.Literal:
+    elif (isinstance(kind, type) and issubclass(kind, enum.Enum)) or typing.get_origin(
+        kind
+    ) is typing.Literal:
         for value in ("neither", "", "0", "name", "__class__"):
             yield (value,), REFUSED
 
