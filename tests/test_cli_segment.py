@@ -110,7 +110,9 @@ def test_what_goes_wrong_leaves_nothing_behind(capsys, tmp_path, model):
 
 def test_a_movie_or_model_that_is_not_one_is_refused(capsys, tmp_path, movie, model):
     assert "nowhere does not exist" in refusal(capsys, tmp_path / "nowhere", model, tmp_path / "out")
-    assert "no safetensors file" in refusal(capsys, movie, movie / "t000.tif", tmp_path / "out")
+    assert "is a TIFF image; it should be a safetensors file" in refusal(
+        capsys, movie, movie / "t000.tif", tmp_path / "out"
+    )
     save_cell_model(tmp_path / "five.safetensors", cell_model(*tiny_network(channels=5), channels=5))
     message = refusal(capsys, movie, tmp_path / "five.safetensors", tmp_path / "out")
     assert "was trained on images of 5 channels, and movies are grey or RGB" in message
@@ -240,7 +242,7 @@ def test_a_file_that_finds_no_cells_is_refused_with_the_command_that_takes_it(tm
     save_recognet(tmp_path / "recognet.safetensors", tiny_recognet())
     message = refusal(capsys, movie, tmp_path / "recognet.safetensors", tmp_path / "r")
     assert "holds a RecogNet" in message
-    assert "`cellmotion track` takes it as --model" in message
+    assert "`cellmotion track` takes as --model" in message
     assert "none.safetensors does not exist" in refusal(
         capsys, movie, tmp_path / "none.safetensors", tmp_path / "r"
     )

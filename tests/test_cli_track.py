@@ -193,7 +193,7 @@ def test_filters_look_at_the_network_that_the_file_holds(capsys, tmp_path, folde
     assert "a number from 1 to 3" in message
     save_cell_model(tmp_path / "cells.safetensors", tiny_cell_model())
     message = refusal(capsys, folder, tmp_path / "x", *start, "--model", tmp_path / "cells.safetensors")
-    assert "`cellmotion segment` takes it as --model" in message
+    assert "`cellmotion segment` takes as --model" in message
 
 
 def test_an_embedding_sets_the_defaults_of_its_training(capsys, tmp_path, folder):
