@@ -153,7 +153,10 @@ def test_every_new_label_of_a_folder_is_followed(capsys, tmp_path, folder):
         (("--at", "70", "5", "--cell-diameter", "16"), "outside the image of 64 x 64"),
         (("--start", "labels", "--layers", "2"), "layers is 2, but intensities are one layer"),
         (("--start", "labels", "--layer-weights", "1", "0.5"), "filters look at 1 layers"),
-        (("--start", "labels", "--scales", "0", "1"), "scales are (0.0, 1.0)"),
+        (
+            ("--start", "labels", "--scales", "0", "1"),
+            "scales is (0.0, 1.0); it must be a list, each a number from 0.1 to 10",
+        ),
         (("--start", "labels", "--by", "hand"), "hand"),
     ],
 )

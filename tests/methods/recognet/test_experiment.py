@@ -129,7 +129,7 @@ def test_a_finished_run_is_not_trained_again(finished, movie):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: RecogNetNetwork(widths=(8, 8, 8)), "network.widths"),
+        (lambda: RecogNetNetwork(widths=(8, 8, 8)), "widths is .*give pairs"),
         (lambda: RecogNetNetwork(dense_width=0), "dense_width is 0"),
         (lambda: RecogNetNetwork(dropout=1.0), "dropout is 1.0"),
         (lambda: RecogNetData(identities=1), "identities is 1"),
