@@ -139,8 +139,9 @@ def _check_png(path: pathlib.Path, file: PIL.Image.Image) -> None:
 def _colour_shape(path: pathlib.Path) -> tuple[tuple[int, ...], np.dtype] | None:
     """Shape and type of the pixels of an RGB TIFF as they are stored; None for any other TIFF."""
     require_regular_file(path, what=WHAT)
+    chain = read_chain(path)
     with open_tiff(path) as file:
-        chain, page = read_chain(path), file.pages.first
+        page = file.pages.first
         check_layout(path, page)
         if page.samplesperpixel != 3 or chain.pages != 1 or page.dtype is None or page.imagedepth != 1:
             return None

@@ -63,8 +63,8 @@ def read_header(path: pathlib.Path, *, colour: bool = False) -> TiffHeader:
             slices, channels or other colours, or if they are neither integers nor real numbers.
     """
     require_regular_file(path, what=WHAT)
+    chain = read_chain(path)
     with open_tiff(path) as file:
-        chain = read_chain(path)
         check_layout(path, file.pages.first)
         check_notes(path, file, pages=chain.pages)
         if _written_one_by_one(file):

@@ -28,6 +28,23 @@ class _Form(NamedTuple):
 
 _FORMS = {b"*\0": _Form(4, "H", 12, "I"), b"+\0": _Form(8, "Q", 20, "Q")}
 
+# What else microscopes and their users save, by the first bytes.
+_OTHER_FORMATS = {
+    b"\xda\xce\xbe\x0a": "an ND2 file of Nikon",
+    b"\x00\x00\x00\x0cjP  ": "an ND2 file of Nikon or JPEG 2000",
+    b"ZISRAWFILE": "a CZI file of Zeiss",
+    b"\xd0\xcf\x11\xe0": "a file of Olympus or Zeiss (OIB, ZVI)",
+    b"p\x00\x00\x00": "a LIF file of Leica",
+    b"\x89HDF": "an HDF5 file",
+    b"RIFF": "an AVI file",
+    b"\x89PNG": "a PNG file",
+    b"\xff\xd8\xff": "a JPEG file",
+    b"GIF8": "a GIF file",
+    b"BM": "a BMP file",
+    b"PK\x03\x04": "a ZIP file",
+    b"\x1f\x8b": "a file packed by gzip",
+}
+
 
 class PageChain(NamedTuple):
     """The list of pages (image file directories) of a TIFF file."""
@@ -55,10 +72,7 @@ def read_chain(path: pathlib.Path) -> PageChain:
         order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
         form = _FORMS.get(head[2:4] if order == "<" else head[3:1:-1])
         if not order or form is None or len(head) < form.first + struct.calcsize(form.pointer):
-            raise InputError(
-                f"{path} is truncated or no TIFF (it begins with {head[:4]!r}); copy it again from where it "
-                "came."
-            )
+            raise _no_tiff(path, head)
         count, pointer = struct.Struct(order + form.tags), struct.Struct(order + form.pointer)
         (offset,) = pointer.unpack_from(head, form.first)
         seen: set[int] = set()
@@ -84,6 +98,15 @@ def read_chain(path: pathlib.Path) -> PageChain:
                 return PageChain(len(seen), whole=False)
             (offset,) = pointer.unpack(link)
         return PageChain(len(seen), whole=True)
+
+
+def _no_tiff(path: pathlib.Path, head: bytes) -> InputError:
+    """The sentence for a file that does not begin as a TIFF does."""
+    for first, name in _OTHER_FORMATS.items():
+        if head.startswith(first):
+            return InputError(f"{path} is {name} and no TIFF; export it as TIFF.")
+    begins = f"it begins with {head[:4]!r}" if head else "it is empty"
+    return InputError(f"{path} is truncated or no TIFF ({begins}); copy it again from where it came.")
 
 
 def _read_at(file: io.FileIO, offset: int, length: int) -> bytes:

@@ -294,3 +294,23 @@ def test_a_pipe_is_not_waited_for(tmp_path):
         open_movie(tmp_path)
     with pytest.raises(InputError, match=r"t0\.tif is a pipe; it should be a TIFF file"):
         read_picture_header(tmp_path / "t0.tif")
+
+
+@pytest.mark.parametrize(
+    ("contents", "sentence"),
+    [
+        (b"", r"is truncated or no TIFF \(it is empty\)"),
+        (b"II*", "is truncated or no TIFF"),
+        (b"ZISRAWFILE" + bytes(99), "is a CZI file of Zeiss and no TIFF; export it as TIFF"),
+        (b"\xda\xce\xbe\x0a" + bytes(99), "is an ND2 file of Nikon and no TIFF"),
+        (b"II*\0\x08\0\0\0", "is truncated or no TIFF"),
+        (b"II*\0\0\0\0\0" + bytes(9), "is truncated or no TIFF"),
+        (b"MM\0+\0\x08\0\0" + b"\xff" * 8, "is truncated or no TIFF"),
+    ],
+)
+def test_the_first_bytes(tmp_path, contents, sentence):
+    path = tmp_path / "first.tif"
+    path.write_bytes(contents)
+    for reader in (read_as_movie, read_as_picture):
+        with pytest.raises(InputError, match=sentence):
+            reader(path)

@@ -12,7 +12,7 @@ from tests.fuzz.case import Case, Expected
 from tests.fuzz.options import Option, options_of
 from tests.fuzz.settings import REAL, WHOLE, Place, places
 
-VARIANT = re.compile("direction-|distance-.|convlstm-")
+VARIANT = re.compile("direction-|distance-.|convlstm-|deepcell-")
 REFUSED, FINE, EITHER = Expected.REFUSED, Expected.FINE, Expected.EITHER
 
 
@@ -59,7 +59,9 @@ def _of_place(place: Place, options: list[Option]) -> Iterator[Case]:
     for option in unknown:
         if option == "--help=5":
             continue
-        yield _case(f"{name} {option}", (*arguments, option, "1"), REFUSED, words=(option.strip("-"), "1"))
+        yield _case(
+            f"{name} {option}", (*arguments, option, "1"), REFUSED, words=(option.strip("-"), "1", "--")
+        )
     yield _case(f"{name} one argument more", (*arguments, "one-more"), REFUSED, words=("one-more",))
     whole = next(
         (option for option in options if option.kind is int and not option.name.startswith("phases")), None

@@ -73,13 +73,16 @@ def setting_cases(base: BaseFiles) -> Iterator[Case]:
             seen.add((option.owner, last))
             for number, (values, expected) in enumerate(_values(option, last)):
                 refused = REFUSED if place.absent else expected
-                names = (option.name, last)
+                # Of several values the last is one argument too many; of a movie nothing may be left to find.
+                names = (option.name, last, *(values[-1:] if len(values) > 1 else ()))
                 yield Case(
                     name=f"settings/{place.name}/{option.name}/{number} {' '.join(values)[:30]}",
                     family="settings",
                     arguments=(*_without(place.arguments, option.name), f"--{option.name}", *values),
                     expected=refused,
-                    words=names if expected is REFUSED else (*names, place.absent or option.name),
+                    words=names
+                    if expected is REFUSED
+                    else (*names, place.absent or "stack.tif", str(len(values))),
                 )
 
 

@@ -27,10 +27,10 @@ def base(tmp_path_factory):
 
 
 def test_a_selection_of_all_inputs_ends_as_it_should(runner, base):
-    chosen = campaign.selection(campaign.systematic_cases(base), each=3)
+    chosen = campaign.selection(campaign.systematic_cases(base), each=2)
     results = [runner.run(case) for case in chosen]
     bad = [f"{it.outcome.value}: {it.case.name}: {it.detail[-200:]}" for it in results if not it.outcome.good]
-    assert len(results) > 100
+    assert len(results) > 80
     assert not bad, "\n".join([f"{len(bad)} of {len(results)} inputs:", *bad])
 
 

@@ -33,6 +33,7 @@ from cellmotion_jax.settings import Positive, Settings
 
 MOST_CELLS = 10**6
 """Rows of a table of positions that are read."""
+_COLUMNS = ("y", "x", "id", "frame")
 _NUMBER = re.compile(
     r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,4})?|[+-]?(nan|inf)", re.ASCII | re.I
 )
@@ -211,6 +212,9 @@ def _read_table(path: pathlib.Path, shape: tuple[int, int]) -> Seeds:
                 f"{path} has the columns {names[:80]!r}; expected y,x and if you like id and frame, "
                 "separated by commas."
             )
+        for name in _COLUMNS:
+            if list(table.fieldnames or ()).count(name) > 1:
+                raise InputError(f"{path} has the column {name} twice; keep one of them.")
         for number, row in enumerate(table, start=1):
             line = f"{path} line {table.line_num}"
             if number > MOST_CELLS:

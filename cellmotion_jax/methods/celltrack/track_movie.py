@@ -216,7 +216,7 @@ def _with_slots(tracker: Tracker, state: TrackState, slots: int, shape: tuple[in
         InputError: If the memory is too small for so many.
     """
     require_memory(
-        needed_memory(tracker, slots=slots, shape=(shape[0], shape[1])),
+        needed_memory(tracker, state, slots=slots),
         what=f"Tracking of {slots} cells at once",
         instead="follow fewer, chosen with ids or at, or let them not compete for places (--no-compete)",
     )
@@ -224,7 +224,7 @@ def _with_slots(tracker: Tracker, state: TrackState, slots: int, shape: tuple[in
     return jax.tree.map(lambda new, old: new.at[: len(old)].set(old), empty, state)
 
 
-def needed_memory(tracker: Tracker, *, slots: int, shape: tuple[int, int]) -> int:
+def needed_memory(tracker: Tracker, state: TrackState, *, slots: int) -> int:
     """An estimate of the bytes that the tracking of a chunk of frames takes.
 
     The windows of a cell are copied some six times on their way from the frame to the response, in every
@@ -233,14 +233,13 @@ def needed_memory(tracker: Tracker, *, slots: int, shape: tuple[int, int]) -> in
 
     Args:
         tracker: The configuration.
+        state: The state with another number of slots.
         slots: Number of cells that are followed at the same time.
-        shape: Size (y, x) of the frames on the grid.
 
     Returns:
         Bytes.
     """
-    state = jax.eval_shape(lambda features: empty_state(features, slots=slots, shape=shape), tracker)
-    kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    kept = sum(leaf.nbytes for leaf in jax.tree.leaves(state)) * slots / len(state.identity)
     peaks = 0 if tracker.exclusion is None else tracker.exclusion.peaks
     pairs = (1.5 * peaks**2 + 15 * peaks + 9) * slots**2 if peaks else 0.0
     return int((4 + 2 * len(tracker.scales)) * kept + pairs)

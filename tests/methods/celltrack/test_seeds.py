@@ -135,6 +135,7 @@ def test_files_of_no_use(tmp_path):
     ("text", "sentence"),
     [
         (b"y,x\n1,2,5\n", "line 2 has more values than the 2 columns; numbers are written with a point"),
+        (b"y,x,y\n1,2,3\n", "has the column y twice; keep one of them."),
         (b"y,x\n0x10,2\n", "line 2 has y '0x10' and x '2'; both are numbers"),
         (b"y,x\n1_0,2\n", "line 2 has y '1_0'"),
         (b"y,x\n1e400,2\n", "line 2 has the position (y, x) = (inf, 2)"),
