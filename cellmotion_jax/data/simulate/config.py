@@ -30,13 +30,13 @@ class Simulation(Settings):
 
     look: Look = Look.PHASE_CONTRAST
     """Type of microscopy: whole cells in phase contrast, or nuclei in fluorescence."""
-    frames: Annotated[int, Range(1, 10**6)] = 60
+    frames: Annotated[int, Range(1, 10**4)] = 60
     """Number of frames."""
     height: Annotated[int, Range(16, 2**14)] = 512
     """Height of the field in pixels."""
     width: Annotated[int, Range(16, 2**14)] = 512
     """Width of the field in pixels."""
-    cells: Annotated[int, Range(1, 10**6)] = 16
+    cells: Annotated[int, Range(0, 5000)] = 16
     """Number of cells whose centre is inside the field in the first frame; outside of the field the density
     of cells is the same."""
     pixel_size_um: MicronsPerPixel | None = None
@@ -47,12 +47,12 @@ class Simulation(Settings):
     """Data set whose motion statistics the cells have (default u373 for phase contrast, hela for nuclei)."""
     mean_speed_um_per_min: NotNegative | None = None
     """Mean speed along the path in micrometres per minute; replaces the value of the walk."""
-    persistence_min: NotNegative | None = None
+    persistence_min: Positive | None = None
     """Persistence of the direction of a cell at mean speed, in minutes; replaces the value of the walk."""
     cell_area_um2: Positive | None = None
     """Median area of a cell that does not touch others, in square micrometres (1600 for phase contrast, 175
     for nuclei)."""
-    protrusions: NotNegative | None = None
+    protrusions: Annotated[float, Range(0, 4)] | None = None
     """Mean number of thin protrusions per cell (0.7 for phase contrast; nuclei have none)."""
     polarity_error_deg: Annotated[float, Range(0, 180)] = 4.0
     """Standard deviation, in degrees, of the angle between the polarity of a fast cell's shape and its future
