@@ -1,4 +1,8 @@
-"""Element-wise, pure losses; reduce them with ``cellmotion_jax.ops.masked_mean``."""
+"""Element-wise, pure losses; reduce them with ``cellmotion_jax.ops.masked_mean``.
+
+All take numbers of any type, lists among them, and return floats; see `ops.arguments`. A mask ``where`` is of
+booleans, or of whole numbers that are not 0 where elements count.
+"""
 
 from cellmotion_jax.losses.circular import (
     circle_distance,

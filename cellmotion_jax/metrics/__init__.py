@@ -1,4 +1,8 @@
-"""Metrics of predictions: angular errors, calibration, detection, segmentation and tracking."""
+"""Metrics of predictions: angular errors, calibration, detection, segmentation and tracking.
+
+All take numbers of any type, lists among them; see `ops.arguments`. Label images may be stored as floats if
+their labels are whole numbers.
+"""
 
 from cellmotion_jax.metrics.angular import (
     UNIFORM_GUESS_DEG,

@@ -1,6 +1,7 @@
 """Cell shapes on the host: training targets, label images from predicted maps, and measurements.
 
-Works on label images [y, x] with 0 for background. Needs scipy and scikit-image (extra ``io``).
+Works on label images [y, x] with 0 for background, in whole numbers of any type (also stored as floats).
+Needs scipy and scikit-image (extra ``io``).
 """
 
 from cellmotion_jax.morphology.cell_shapes import CellShapes, cell_shapes

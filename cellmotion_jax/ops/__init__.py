@@ -1,4 +1,8 @@
-"""Geometry and numerics on arrays: pure functions that do not depend on a model or a method."""
+"""Geometry and numerics on arrays: pure functions that do not depend on a model or a method.
+
+All take numbers of any type: arrays of NumPy and JAX, numbers of Python, nested lists. What is computed with
+becomes floating point first; see `ops.arguments`.
+"""
 
 from cellmotion_jax.ops.angles import (
     absolute_difference,
