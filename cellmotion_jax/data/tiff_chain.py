@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import pathlib
 import struct
 from typing import NamedTuple
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.input_files import refusal
 
 _MOST_PAGES = 2**22
 _MOST_TAGS = 4096
@@ -67,37 +69,42 @@ def read_chain(path: pathlib.Path) -> PageChain:
     Raises:
         InputError: If it is no TIFF, or the list leads back to a page that it has passed.
     """
-    with path.open("rb", buffering=0) as file:
-        head = file.read(16)
-        order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
-        form = _FORMS.get(head[2:4] if order == "<" else head[3:1:-1])
-        if not order or form is None or len(head) < form.first + struct.calcsize(form.pointer):
-            raise _no_tiff(path, head)
-        count, pointer = struct.Struct(order + form.tags), struct.Struct(order + form.pointer)
-        (offset,) = pointer.unpack_from(head, form.first)
-        seen: set[int] = set()
-        while offset:
-            if offset in seen:
-                raise InputError(
-                    f"{path} is damaged: its list of images leads from the {len(seen)}th back to an earlier "
-                    "one."
-                )
-            if len(seen) == _MOST_PAGES:
-                raise InputError(f"{path} lists more than {_MOST_PAGES:,} images; cut it into several files.")
-            # One look is enough for a page with as many tags as most have.
-            page = _read_at(file, offset, 512)
-            number = count.unpack_from(page)[0] if len(page) >= count.size else _MOST_TAGS + 1
-            if number > _MOST_TAGS:
-                return PageChain(len(seen), whole=False)
-            seen.add(offset)
-            tags = count.size + number * form.entry
-            link = page[tags : tags + pointer.size]
-            if len(link) < pointer.size:
-                link = _read_at(file, offset + tags, pointer.size)
-            if len(link) < pointer.size:
-                return PageChain(len(seen), whole=False)
-            (offset,) = pointer.unpack(link)
-        return PageChain(len(seen), whole=True)
+    try:
+        with path.open("rb", buffering=0) as file:
+            head = file.read(16)
+            order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
+            form = _FORMS.get(head[2:4] if order == "<" else head[3:1:-1])
+            if not order or form is None or len(head) < form.first + struct.calcsize(form.pointer):
+                raise _no_tiff(path, head)
+            count, pointer = struct.Struct(order + form.tags), struct.Struct(order + form.pointer)
+            (offset,) = pointer.unpack_from(head, form.first)
+            seen: set[int] = set()
+            while offset:
+                if offset in seen:
+                    raise InputError(
+                        f"{path} is damaged: its list of images leads from the {len(seen)}th back to an "
+                        "earlier one."
+                    )
+                if len(seen) == _MOST_PAGES:
+                    raise InputError(
+                        f"{path} lists more than {_MOST_PAGES:,} images; cut it into several files."
+                    )
+                # One look is enough for a page with as many tags as most have.
+                page = _read_at(file, offset, 512)
+                number = count.unpack_from(page)[0] if len(page) >= count.size else _MOST_TAGS + 1
+                if number > _MOST_TAGS:
+                    return PageChain(len(seen), whole=False)
+                seen.add(offset)
+                tags = count.size + number * form.entry
+                link = page[tags : tags + pointer.size]
+                if len(link) < pointer.size:
+                    link = _read_at(file, offset + tags, pointer.size)
+                if len(link) < pointer.size:
+                    return PageChain(len(seen), whole=False)
+                (offset,) = pointer.unpack(link)
+            return PageChain(len(seen), whole=True)
+    except OSError as error:
+        raise refusal(path, error, what="a TIFF file") from error
 
 
 def _no_tiff(path: pathlib.Path, head: bytes) -> InputError:
@@ -110,7 +117,8 @@ def _no_tiff(path: pathlib.Path, head: bytes) -> InputError:
 
 
 def _read_at(file: io.FileIO, offset: int, length: int) -> bytes:
-    if offset >= 2**63:  # Beyond what the operating system takes
+    # The operating system refuses to go to places that no file can have.
+    if offset >= os.fstat(file.fileno()).st_size:
         return b""
     file.seek(offset)
     return file.read(length)
