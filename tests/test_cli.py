@@ -30,7 +30,7 @@ def test_list_names_every_experiment_and_what_it_reproduces(capsys):
 
 def test_help_lists_every_setting(capsys):
     with pytest.raises(SystemExit) as exit_:
-        cli.main(["train", "direction", "--help"])
+        cli.main(["train", "direction", "--help-all"])
     assert exit_.value.code == 0
     out = capsys.readouterr().out
     for option in ("--data.root", "--optimizer.b1", "--phases.0.steps", "--run.patience", "--precision"):

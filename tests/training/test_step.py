@@ -149,7 +149,7 @@ def test_a_phase_in_epochs_is_as_long_as_its_passes_over_the_samples():
 
 @pytest.mark.parametrize("lengths", [{}, {"steps": 3, "epochs": 3}, {"epochs": 0}, {"steps": 0}])
 def test_a_phase_has_one_length(lengths):
-    with pytest.raises(InputError, match=r"phases\.(steps|epochs) is"):
+    with pytest.raises(InputError, match=r"Phase\.(steps|epochs) is"):
         Phase(**lengths)
 
 
