@@ -104,7 +104,10 @@ def test_a_single_frame_and_other_settings(tmp_path):
         (("01_RES", "--pixel-size-um", "-2"), "pixel-size-um is -2"),
         (("01_RES", "--frame-interval-s", "-1"), "frame-interval-s is -1"),
         (("01_RES", "--tip-gate-um", "0"), "tip-gate-um is 0"),
-        (("01_RES", "--motion.persistence-frames", "1"), "motion.persistence-frames is 1; it must be a whole number from 2"),
+        (
+            ("01_RES", "--motion.persistence-frames", "1"),
+            "motion.persistence-frames is 1; it must be a whole number from 2",
+        ),
         (("nowhere",), "nowhere does not exist"),
         (("01",), "neither res_track.txt nor man_track.txt"),
         (("01_RES", "elsewhere"), "elsewhere does not exist"),

@@ -15,6 +15,7 @@ from cellmotion_jax.settings import Settings
 from cellmotion_jax.training.config import OPTIMIZERS, RESUMABLE_CHANGES
 from cellmotion_jax.training.configuration import free_folder, restore
 from cellmotion_jax.training.experiment import Experiment
+from cellmotion_jax.weights.kinds import held_model
 
 MORE_HELP = (
     "`train.py --list` names the other experiments. Two more options: `--config FILE`, the config.json of a "
@@ -51,12 +52,16 @@ def train_experiment(arguments: list[str]) -> None:
         description=f"{EXPERIMENTS[name].reproduces}. {MORE_HELP}",
         first=("data", "run"),
     )
-    if experiment.run.folder is None:
+    folder = experiment.run.folder
+    if folder is None:
         folder = free_folder(pathlib.Path("runs"), name, experiment, may_differ=RESUMABLE_CHANGES)
         run = dataclasses.replace(experiment.run, folder=folder)
         experiment = dataclasses.replace(experiment, run=run)
     prepare_backend()
     experiment.train()
+    for path in sorted(folder.rglob("model*.safetensors")):
+        held = held_model(path)
+        print(f"Wrote {path}: {held.what}, which {held.use}.")
 
 
 def _defaults(name: str | None, basis: _Basis) -> tuple[str, Experiment]:

@@ -14,7 +14,7 @@ from skimage.segmentation import watershed
 from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.metrics import match_frame, segmentation_score
-from cellmotion_jax.settings import Count, NotNegative, Settings, Share, WholeFromZero
+from cellmotion_jax.settings import Count, NotNegative, Settings, ShareBelowOne, WholeFromZero
 
 SMALLEST_SHARE = 0.1
 """Smallest area of a cell and of a hole, as a share of the area of a disc with the median diameter."""
@@ -29,7 +29,7 @@ MOST_FRAMES = 40
 class InstanceSettings(Settings):
     """Settings of the conversion of foreground probabilities to cells."""
 
-    threshold: Share = 0.5
+    threshold: ShareBelowOne = 0.5
     """Probability above which a pixel is foreground."""
     smallest_area: Count = 50
     """Smallest area of a cell in pixels, including filled holes; smaller regions become background."""

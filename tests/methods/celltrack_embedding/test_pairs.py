@@ -155,5 +155,5 @@ def test_a_movie_with_one_track_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["side", "train", "held_out", "largest_gap"])
 def test_numbers_out_of_range_are_refused(name):
-    with pytest.raises(InputError, match=f"pairs.{name.replace('_', '-')} is 0"):
+    with pytest.raises(InputError, match=f"PairSettings.{name} is 0"):
         PairSettings(**{name: 0})

@@ -86,7 +86,7 @@ def test_light_changes_the_frames_alone():
 
 @pytest.mark.parametrize("name", ["weight", "rotation", "scale", "contrast", "brightness", "noise"])
 def test_ranges_that_are_none_are_refused(name):
-    with pytest.raises(InputError, match=f"sampling.{name} is -1"):
+    with pytest.raises(InputError, match=f"PatchSampling.{name} is -1"):
         PatchSampling(**{name: -1.0})
     with pytest.raises(InputError, match=r"patch is 8"):
         PatchSampling(patch=8)

@@ -180,12 +180,18 @@ def test_what_is_no_probability_image_is_refused():
         find_instances(np.zeros((2, 3, 4)))
     with pytest.raises(ValueError, match=r"got shape \(0, 4\)"):
         find_instances(np.zeros((0, 4)))
-    for settings in (
-        InstanceSettings(threshold=1.0),
-        InstanceSettings(threshold=float("nan")),
-        InstanceSettings(smallest_area=0),
-        InstanceSettings(largest_hole=-1),
-        InstanceSettings(split_depth=0.0),
+    for wrong in (
+        {"threshold": 1.0},
+        {"threshold": float("nan")},
+        {"smallest_area": 0},
+        {"largest_hole": -1},
+        {"split_depth": -1.0},
     ):
-        with pytest.raises(InputError, match="right"):
-            find_instances(np.zeros((4, 4)), settings=settings)
+        with pytest.raises(InputError, match=f"InstanceSettings.{next(iter(wrong))} is"):
+            InstanceSettings(**wrong)
+
+
+def test_no_depth_and_a_depth_of_0_split_nothing():
+    touching = discs((30, 40))
+    none = find_instances(touching, settings=InstanceSettings())
+    assert (find_instances(touching, settings=InstanceSettings(split_depth=0.0)) == none).all()

@@ -135,5 +135,5 @@ def test_the_maps_decide_which_rule_of_the_paper_detects():
 @pytest.mark.parametrize("settings", [{"h": 0.0}, {"h": float("nan")}, {"floor": -1.0}, {"connectivity": 6}])
 def test_settings_out_of_range_are_refused(settings):
     (name,) = settings
-    with pytest.raises(InputError, match=f"detection.{name} is"):
+    with pytest.raises(InputError, match=f"DetectionSettings.{name} is"):
         DetectionSettings(**settings)

@@ -144,9 +144,9 @@ def test_what_cannot_be_used_is_refused():
         predict_probabilities(bright(), np.repeat(image, 2, axis=-1))
     with pytest.raises(InputError, match="half of the image is not above 5000; the offset is"):
         predict_probabilities(bright(), image, settings=NucleiSettings(offset=5000.0))
-    with pytest.raises(InputError, match="stride is 3; it is a power of two up to 2"):
+    with pytest.raises(InputError, match="stride is 3; it must be one of 1, 2, 4, 8"):
         predict_probabilities(bright(), image, settings=NucleiSettings(stride=3))
-    with pytest.raises(InputError, match=r"from probabilities of 0\.3 down to 0\.5"):
+    with pytest.raises(InputError, match=r"extent is 0\.5; nuclei grow from probabilities of 0\.3"):
         NucleiSettings(seed=0.3, extent=0.5)
     with pytest.raises(InputError, match="smallest is 0; it must be a whole number from 1"):
         NucleiSettings(smallest=0)
