@@ -56,7 +56,7 @@ def _small_disk(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     try:
         yield disk
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def _try(command: Command, disk: pathlib.Path, trials: int) -> None:
@@ -105,16 +105,20 @@ def _run(command: Command, out: pathlib.Path, *, left: int | None = None) -> tup
             lock = [out.with_name(f".{out.name}.cellmotion-lock"), out / ".run.cellmotion-lock"]
             while process.poll() is None and not any(path.exists() for path in lock):
                 time.sleep(0.002)
-            _fill(filler, shutil.disk_usage(out.parent).free - left)
+            _fill(filler, left)
         _, stderr = process.communicate()
     finally:
         filler.unlink(missing_ok=True)
     return process.returncode, stderr
 
 
-def _fill(filler: pathlib.Path, size: int) -> None:
+def _fill(filler: pathlib.Path, left: int) -> None:
     with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(size, 1))
+        while True:
+            with contextlib.suppress(OSError):  # The command has taken some of it meanwhile.
+                size = shutil.disk_usage(filler.parent).free - left
+                os.posix_fallocate(file.fileno(), 0, max(size, 1))
+                return
 
 
 if __name__ == "__main__":

@@ -118,7 +118,9 @@ class _Row:
             self.lines = max(self.lines, len(sentences(stderr)))
             found = list(place.parent.rglob("*"))
             temporary = [path for path in found if TEMPORARY.search(path.name)]
-            self.left += bool(temporary or (found and command.option == "--out" and not said))
+            if temporary or (found and command.option == "--out" and not said):
+                self.left += 1
+                print(f"left: {temporary or found}")
         return process.returncode == 0 or said
 
     def _count(self, code: int, stderr: str) -> None:

@@ -16,8 +16,6 @@ from collections.abc import Sequence
 import cellmotion_jax
 from cellmotion_jax.cli.names import closest
 from cellmotion_jax.errors import AlreadyComplete, InputError, TrainingDiverged
-from cellmotion_jax.files import interruption
-from cellmotion_jax.files.locks import command_runs
 
 USAGE = """usage: cellmotion COMMAND ...
 
@@ -60,41 +58,45 @@ def main(arguments: Sequence[str] | None = None) -> None:
     last = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)  # noqa: T201
+        return
+    if arguments[0] == "--version":
+        print(f"cellmotion_jax {cellmotion_jax.__version__}")  # noqa: T201
+        return
+    # Here, since the answers above need none of it.
+    from cellmotion_jax.files import interruption
+    from cellmotion_jax.files.locks import command_runs
+
     with interruption.handled(last=last):
         try:
             with command_runs(arguments):
                 _run(arguments)
                 sys.stdout.flush()
-        except InputError as error:
-            _leave(str(error), 2)
-        except TrainingDiverged as error:
-            _leave(str(error), 1)
+            return
         except AlreadyComplete as error:
             print(error)  # noqa: T201
+            return
+        except InputError as error:
+            message, code = str(error), 2
+        except TrainingDiverged as error:
+            message, code = str(error), 1
         except interruption.Interrupted as error:
-            _leave(str(error), 128 + error.number)
+            message, code = str(error), 128 + error.number
         except KeyboardInterrupt:  # Where signals are not handled: not on the main thread, or on Windows
-            _leave("Interrupted.", 130)
+            message, code = "Interrupted.", 130
         except OSError as error:
-            _leave(_where(error), 2)
+            message, code = _where(error), 2
+        interruption.claim_end()
+        # Names of files may hold line breaks and worse.
+        sentence = re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], message)
+        print(f"cellmotion: {sentence}", file=sys.stderr)  # noqa: T201
+        sys.exit(code)
 
 
 def _run(arguments: list[str]) -> None:
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE)  # noqa: T201
-    elif arguments[0] == "--version":
-        print(f"cellmotion_jax {cellmotion_jax.__version__}")  # noqa: T201
-    else:
-        module, function = COMMANDS[closest(arguments[0], list(COMMANDS), kind="command")]
-        getattr(importlib.import_module(module), function)(arguments[1:])
-
-
-def _leave(message: str, code: int) -> None:
-    interruption.claim_end()
-    # Names of files may hold line breaks and worse.
-    sentence = re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], message)
-    print(f"cellmotion: {sentence}", file=sys.stderr)  # noqa: T201
-    sys.exit(code)
+    module, function = COMMANDS[closest(arguments[0], list(COMMANDS), kind="command")]
+    getattr(importlib.import_module(module), function)(arguments[1:])
 
 
 def _where(error: OSError) -> str:

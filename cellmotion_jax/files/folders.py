@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fnmatch
 import os
 import pathlib
 from collections.abc import Callable, Iterator
@@ -173,10 +174,12 @@ def remove_leftovers(folder: pathlib.Path, *others: str) -> None:
         folder: The folder.
         others: Patterns of the names of temporary files and folders of other libraries.
     """
-    ours = (partial_beside(folder / name).name for name in ("*", "*.*"))
-    for pattern in (*ours, *others):
-        for path in [*folder.rglob(pattern)]:
-            remove(path)
+    patterns = (*(partial_beside(folder / name).name for name in ("*", "*.*")), *others)
+    for where, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+                # A signal may end a thread that still writes.
+                remove(pathlib.Path(where, name), patiently=True)
 
 
 def _settle(way: _Way, lock: Lock, path: str | os.PathLike[str]) -> None:

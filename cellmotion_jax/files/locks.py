@@ -14,7 +14,6 @@ import errno
 import json
 import os
 import pathlib
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -123,7 +122,7 @@ def this_process() -> Owner:
     """The description of this process."""
     return {
         "process": os.getpid(),
-        "host": socket.gethostname(),
+        "host": _host(),
         "started": _start(os.getpid()),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
         "command": _command,
@@ -155,7 +154,7 @@ def _require_first(lock: Lock, descriptor: int, place: str) -> None:
     """Two processes may have written their notes at once; the last one is the owner."""
     time.sleep(0.2)
     owner = _read(descriptor)
-    if (owner.get("host"), owner.get("process")) != (socket.gethostname(), os.getpid()):
+    if (owner.get("host"), owner.get("process")) != (_host(), os.getpid()):
         raise InputError(_busy(place, owner, lock.path, certain=False))
 
 
@@ -193,7 +192,7 @@ def _may_live(owner: Owner) -> bool:
     """Whether the owner may still run; its number may have been given to another process since."""
     if not owner:
         return False
-    if owner.get("host") != socket.gethostname():
+    if owner.get("host") != _host():
         return True
     process = owner.get("process")
     if not isinstance(process, int) or process == os.getpid():
@@ -205,6 +204,11 @@ def _may_live(owner: Owner) -> bool:
     except PermissionError:
         pass  # It runs, as another user.
     return _start(process) == owner.get("started")
+
+
+def _host() -> str:
+    # As `socket.gethostname`, whose module takes longer to import than all of ours.
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "this host")
 
 
 def _start(process: int) -> str | None:

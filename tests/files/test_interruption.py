@@ -14,8 +14,10 @@ from cellmotion_jax.files import interruption
 from tests.files.failing_storage import tree
 
 START = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 from cellmotion_jax.files import interruption, output_folder
+for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # The tests may run with nohup, or in the background.
+    signal.signal(getattr(signal, name), signal.SIG_DFL)
 out = pathlib.Path(sys.argv[1])
 def ready():
     print("ready", flush=True)
@@ -113,14 +115,15 @@ def test_a_second_signal_ends_the_waiting_but_not_the_same_one_twice(tmp_path):
 
 
 def test_ignored_signals_stay_ignored_and_handlers_are_put_back():
-    before = signal.getsignal(signal.SIGINT)
+    given = signal.signal(signal.SIGINT, signal.default_int_handler)
     hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with interruption.handled(last=False):
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-            assert signal.getsignal(signal.SIGINT) is not before
-        assert signal.getsignal(signal.SIGINT) is before
+            assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
+        signal.signal(signal.SIGINT, given)
         signal.signal(signal.SIGHUP, hang_up)
 
 

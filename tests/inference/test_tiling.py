@@ -173,7 +173,7 @@ def test_maps_of_another_size_than_the_tile_are_refused():
     [
         ({"tile": 96}, "tile is 96; it must exceed twice the margin of 48"),
         ({"margin": -1}, "margin is -1"),
-        ({"batch_size": 0}, "batch-size is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
         ({"stride": 0}, "stride is 0"),
         ({"stride": 417}, "at most 416"),
     ],
