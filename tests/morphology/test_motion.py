@@ -87,5 +87,5 @@ def test_bad_input_is_refused():
         cell_motion(rows, rows, np.zeros((3, 2)))
     with pytest.raises(ValueError, match="a track has a frame twice"):
         cell_motion(rows, rows, np.zeros((2, 2)))
-    with pytest.raises(ValueError, match="step_frames is 0, persistence_frames 8 and"):
+    with pytest.raises(ValueError, match="step_frames is 0; it must be a whole number from 1"):
         MotionSettings(step_frames=0)

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.files.places import partial_beside
 from cellmotion_jax.report.figures import ORANGE, SKY, VERMILLION
 from cellmotion_jax.report.live_view import LiveFrame, write_live_view
 
@@ -66,8 +67,7 @@ def test_every_frame_is_there_in_order_and_only_one_is_asked_for_at_a_time(tmp_p
 
     def stream():
         for frame in range(4):
-            (partial,) = tmp_path.glob(".*.partial.gif") if frame else [None]
-            written.append(partial.exists() if partial else False)
+            written.append(partial_beside(tmp_path / "a.gif").exists())
             boxes = live_frame().boxes + np.array([0, frame, 0, frame])
             yield live_frame(frame, boxes=boxes, image=np.full(SHAPE, 10.0 * frame))
 

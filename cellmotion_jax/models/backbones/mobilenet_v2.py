@@ -82,8 +82,6 @@ class MobileNetV2(Network):
                 that there is not.
         """
         check_images(images, smallest=SMALLEST_IMAGE)
-        if not 1 <= self.levels <= 6:
-            raise ValueError(f"levels is {self.levels}, but MobileNetV2 has 1 to 6")
         norm = functools.partial(
             nn.BatchNorm,
             use_running_average=not train,

@@ -101,7 +101,7 @@ def test_images_it_cannot_take_are_refused_by_shape(shape, message):
 
 
 def test_a_number_of_levels_that_there_is_not_is_refused():
-    with pytest.raises(ValueError, match="levels is 7, but MobileNetV2 has 1 to 6"):
+    with pytest.raises(ValueError, match="levels is 7; it must be a whole number from 1 to 6"):
         shapes_of(MobileNetV2(levels=7))
 
 
