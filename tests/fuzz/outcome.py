@@ -109,8 +109,8 @@ def _unreadable(path: pathlib.Path) -> str | None:
 
 def _names(sentence: str, word: str) -> bool:
     """Whether a sentence has a word, which is not a part of another one."""
-    # What is no text is written as the standard error writes it.
-    word = word.encode("utf-8", "backslashreplace").decode()
+    # What is no text is written as the standard error writes it, and line breaks as the command writes them.
+    word = word.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
     sentence, word = (text.lower().replace("_", "-") for text in (sentence, word))
     return re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", sentence) is not None
 

@@ -78,8 +78,7 @@ class MobileNetV2(Network):
             Feature maps.
 
         Raises:
-            ValueError: Images without three channels or with sides below 32 pixels, or a number of levels
-                that there is not.
+            ValueError: Images without three channels or with sides below 32 pixels.
         """
         check_images(images, smallest=SMALLEST_IMAGE)
         norm = functools.partial(
