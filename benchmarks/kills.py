@@ -30,7 +30,7 @@ from benchmarks.ended_commands import Command, contents, make_commands, sentence
 
 SIGNALS = {"SIGKILL": -9, "SIGINT": 130, "SIGTERM": 143}
 MOST_IN_A_ROW = 4
-TEMPORARY = re.compile("cellmotion-|orbax|incomplete")
+TEMPORARY = re.compile(r"cellmotion-|orbax-checkpoint-tmp|incomplete\.")
 
 
 def main() -> None:
@@ -116,6 +116,8 @@ class _Row:
             self._count(process.returncode, stderr)
         if name != "SIGKILL" and process.returncode:
             self.lines = max(self.lines, len(sentences(stderr)))
+            if len(sentences(stderr)) > 1:
+                print(f"said: {sentences(stderr)}")
             found = list(place.parent.rglob("*"))
             temporary = [path for path in found if TEMPORARY.search(path.name)]
             if temporary or (found and command.option == "--out" and not said):

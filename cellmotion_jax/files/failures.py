@@ -77,9 +77,10 @@ def _reason(error: BaseException, places: tuple[pathlib.Path, ...]) -> str | Non
             if seen.errno in _OF_WRITING:
                 return os.strerror(seen.errno)
             named = [name for name in (seen.filename, seen.filename2) if isinstance(name, str | os.PathLike)]
-            if seen.errno is not None and (
-                any(_inside(name, places) for name in named) or (not named and seen.errno in _ELSEWHERE_TOO)
-            ):
+            for name in named:
+                if seen.errno is not None and _inside(name, places):
+                    return f"{os.fspath(name)}: {os.strerror(seen.errno)}"
+            if not named and seen.errno in _ELSEWHERE_TOO:
                 return os.strerror(seen.errno)
         else:
             text = str(seen)

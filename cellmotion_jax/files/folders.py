@@ -14,7 +14,13 @@ from cellmotion_jax.errors import AlreadyComplete, InputError, OutputFailed
 from cellmotion_jax.files import interruption
 from cellmotion_jax.files.failures import failures_named, require_free
 from cellmotion_jax.files.locks import Lock, close_at_end, locked
-from cellmotion_jax.files.places import folder_place, lock_beside, parents_made, partial_beside
+from cellmotion_jax.files.places import (
+    folder_place,
+    lock_beside,
+    missing_parents,
+    parents_made,
+    partial_beside,
+)
 from cellmotion_jax.files.written import is_owned, owned, remove, removed
 
 
@@ -129,7 +135,7 @@ def run_folder(
     """
     place = folder_place(path)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(failures_named(path, place))
+        stack.enter_context(failures_named(path, place, *missing_parents(place)))
         lock = lock_beside(place / "run")
         stack.enter_context(parents_made(lock))
         stack.enter_context(locked(lock, place=os.fspath(path)))
@@ -155,7 +161,7 @@ def run_folder(
 def _locked(way: _Way, path: str | os.PathLike[str]) -> Iterator[Lock]:
     """Locks the place of a result, after what a killed process has left there has been dealt with."""
     with (
-        failures_named(path, way.place, way.place.parent),
+        failures_named(path, way.place, way.staging, way.lock, *missing_parents(way.place)),
         parents_made(way.place),
     ):
         if way.inside and (beside := way._replace(inside=False)).lock.exists():

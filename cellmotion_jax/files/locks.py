@@ -225,7 +225,8 @@ def _start(process: int) -> str | None:
 
 def _busy(place: str, owner: Owner, path: pathlib.Path, *, certain: bool) -> str:
     command = owner.get("command")
-    named = f" (cellmotion {' '.join(map(str, command))})" if isinstance(command, list) else ""
+    words = " ".join(["cellmotion", *map(str, command)]) if isinstance(command, list) else ""
+    named = f" ({words[:60]}{'...' if len(words) > 60 else ''})" if words else ""
     who = f"process {owner.get('process', 'unknown')} on {owner.get('host', 'this host')}{named}"
     since = f" since {owner['since']}" if "since" in owner else ""
     advice = "" if certain else f"; if it no longer runs, delete {path}"

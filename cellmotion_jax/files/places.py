@@ -64,10 +64,15 @@ def lock_beside(place: pathlib.Path) -> pathlib.Path:
     return place.with_name(f".{place.name}{_LOCK}")
 
 
+def missing_parents(place: pathlib.Path) -> list[pathlib.Path]:
+    """The folders above a place that do not exist, the lowest first."""
+    return [parent for parent in place.parents if not parent.exists()]
+
+
 @contextlib.contextmanager
 def parents_made(place: pathlib.Path) -> Iterator[None]:
     """Makes the folders above a place; where the block leaves them empty, they are removed again."""
-    missing = [parent for parent in place.parents if not parent.exists()]
+    missing = missing_parents(place)
 
     def remove() -> None:
         for parent in missing:

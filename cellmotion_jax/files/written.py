@@ -14,7 +14,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from cellmotion_jax.files import interruption
 from cellmotion_jax.files.failures import failures_named
 from cellmotion_jax.files.locks import locked
-from cellmotion_jax.files.places import file_place, lock_beside, parents_made, partial_beside, usual_mode
+from cellmotion_jax.files.places import (
+    file_place,
+    lock_beside,
+    missing_parents,
+    parents_made,
+    partial_beside,
+    usual_mode,
+)
 
 _owned: list[pathlib.Path] = []
 
@@ -38,12 +45,12 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """
     place = file_place(path)
     with contextlib.ExitStack() as stack:
+        partial, lock = partial_beside(place), lock_beside(place)
         if not is_owned(place):
-            stack.enter_context(failures_named(path, place.parent))
+            stack.enter_context(failures_named(path, place, partial, lock, *missing_parents(place)))
             stack.enter_context(parents_made(place))
-            stack.enter_context(locked(lock_beside(place), place=os.fspath(path)))
+            stack.enter_context(locked(lock, place=os.fspath(path)))
         place.parent.mkdir(parents=True, exist_ok=True)
-        partial = partial_beside(place)
         stack.enter_context(removed(partial))
         yield partial
         _sync(partial)
