@@ -90,7 +90,7 @@ def contents(folder: pathlib.Path) -> dict[str, str]:
 
 
 def sentences(stderr: str) -> list[str]:
-    """The lines on the standard error, without progress bars."""
+    """The lines on the standard error, without progress bars and the notice of a resumption."""
     lines = [line.rpartition("\r")[2] for line in stderr.splitlines()]
-    bar = re.compile(r"\d+%\||step/s|s/step|it/s|s/it|frame/s")
+    bar = re.compile(r"^Resuming |\d+%\||step/s|s/step|it/s|s/it|frame/s")
     return [line for line in lines if line.strip() and not bar.search(line)]
