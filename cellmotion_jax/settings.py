@@ -94,8 +94,9 @@ Width = Annotated[int, Range(1, 2**12)]
 Exponent = Annotated[float, Range(0, 5)]
 """Largest change, or spread, of the logarithm of a factor: with 5 it is 150 times as large, or as small."""
 Seed = Annotated[int, Range(0, 2**32 - 1)]
-MicronsPerPixel = Annotated[float, Range(1e-3, 50)]
+LARGEST_PIXEL_UM = 50.0
 """72 dots per inch, the commonest of the printing defaults that are no calibration, would be 353 um."""
+MicronsPerPixel = Annotated[float, Range(1e-3, LARGEST_PIXEL_UM)]
 Seconds = Annotated[float, Range(1e-6, 1e7)]
 
 

@@ -2,17 +2,12 @@
 
 import pathlib
 
-import flax.traverse_util
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from cellmotion_jax import cli
 from cellmotion_jax.experiments import EXPERIMENTS
-from cellmotion_jax.models.backbones.yolov8 import YOLOv8Backbone
-from cellmotion_jax.weights.catalogue import CATALOGUE
-from cellmotion_jax.weights.layouts import Slot
+from tests.imported_weights import torch_tensors
 
 
 def refusal(capsys, *arguments: str) -> str:
@@ -73,26 +68,9 @@ def test_settings_out_of_range_are_refused(capsys, tmp_path, option, value, name
     assert value in sentence
 
 
-@pytest.fixture(scope="module")
-def yolo_tensors():
-    """The backbone of YOLOv8-n, all zeros, in the layout of torch."""
-    layout = CATALOGUE["yolov8-n"].layout
-    variables = jax.eval_shape(
-        lambda: YOLOv8Backbone().init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False)
-    )
-    tensors = {}
-    for path, leaf in flax.traverse_util.flatten_dict(variables, sep="/").items():
-        module, _, name = path.split("/", 1)[1].rpartition("/")
-        slot = Slot(module, name, module.endswith("bn"), leaf.shape)
-        tensors[layout.names(slot)[0]] = np.zeros(leaf.shape[::-1][:2] + leaf.shape[:2][: leaf.ndim - 2])
-    return tensors
-
-
-def test_weights_are_imported_by_one_command_and_refused_by_the_wrong_experiment(
-    capsys, tmp_path, yolo_tensors
-):
+def test_weights_are_imported_by_one_command_and_refused_by_the_wrong_experiment(capsys, tmp_path):
     source, out = tmp_path / "source.npz", tmp_path / "yolo.safetensors"
-    np.savez(source, **yolo_tensors)
+    np.savez(source, **torch_tensors())
     cli.main(["import-weights", str(source), "--model", "yolov8-n", "--out", str(out)])
     assert "135 tensors of 1,277,680 values" in capsys.readouterr().out
     run = ["--run.folder", str(tmp_path / "run")]

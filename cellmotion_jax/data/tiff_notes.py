@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import tifffile
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.settings import LARGEST_PIXEL_UM
 
 _LONGEST_OME = 2**27
 _MICRONS_PER_UNIT = {
@@ -19,8 +20,6 @@ _MICRONS_PER_UNIT = {
     "mm": 1e3,
     "cm": 1e4,
 }
-# 72 dots per inch, the commonest of the printing defaults that are no calibration, would be 353 um.
-_LARGEST_BELIEVED_PIXEL_UM = 50.0
 
 
 def check_notes(path: pathlib.Path, file: tifffile.TiffFile, *, pages: int) -> None:
@@ -164,4 +163,4 @@ def _square(sizes: list[float | None]) -> float | None:
     width, height = sizes
     if width is None or height is None or not math.isclose(width, height, rel_tol=0.01):
         return None
-    return width if width < _LARGEST_BELIEVED_PIXEL_UM else None
+    return width if width < LARGEST_PIXEL_UM else None

@@ -92,6 +92,14 @@ def check_axis(name: str, shape: tuple[int, ...], axis: int) -> None:
         raise ValueError(f"{name} must have the axis {axis}, got shape {shape}")
 
 
+def _host_reals(name: str, values: ArrayLike | Sequence, axes: str) -> Shaped[np.ndarray, "..."]:
+    """An argument of real numbers or booleans, in its own type."""
+    array = host_array(name, values)
+    check_real(name, array.dtype)
+    check_axes(name, array.shape, axes)
+    return array
+
+
 def host_floats(name: str, values: ArrayLike | Sequence, axes: str = "...") -> Float64[np.ndarray, "..."]:
     """Reads an argument as real numbers in double precision; booleans count as 0 and 1.
 
@@ -110,10 +118,7 @@ def host_floats(name: str, values: ArrayLike | Sequence, axes: str = "...") -> F
     >>> host_floats("errors", [1, 2]).tolist()
     [1.0, 2.0]
     """
-    array = host_array(name, values)
-    check_real(name, array.dtype)
-    check_axes(name, array.shape, axes)
-    return array.astype(np.float64, copy=False)
+    return _host_reals(name, values, axes).astype(np.float64, copy=False)
 
 
 def host_integers(name: str, values: ArrayLike | Sequence, axes: str = "...") -> Integer[np.ndarray, "..."]:
@@ -137,9 +142,7 @@ def host_integers(name: str, values: ArrayLike | Sequence, axes: str = "...") ->
     >>> host_integers("labels", [[0.0, 7.0]]).tolist()
     [[0, 7]]
     """
-    array = host_array(name, values)
-    check_real(name, array.dtype)
-    check_axes(name, array.shape, axes)
+    array = _host_reals(name, values, axes)
     if array.dtype == bool:
         return array.astype(np.int64)
     if jnp.issubdtype(array.dtype, jnp.floating):

@@ -6,37 +6,16 @@ import collections
 import functools
 import io
 
-import flax.traverse_util
-import jax
-import jax.numpy as jnp
 import numpy as np
 from safetensors.numpy import save
 
-from cellmotion_jax.models.backbones.yolov8 import YOLOv8Backbone
 from cellmotion_jax.models.feature_net import FEATURE_NET_31, FeatureNet
-from cellmotion_jax.weights.catalogue import CATALOGUE
-from cellmotion_jax.weights.layouts import Slot
+from tests.imported_weights import torch_tensors
 from tests.weights.test_feature_net_weights import write_keras1
 from tests.weights.torch_zip import TorchFile
 
 NETWORKS = {".h5": "deepcell-ecoli-31x31"}
 """Network of a file by its suffix; yolov8-n of the others."""
-
-
-@functools.cache
-def torch_tensors() -> dict[str, np.ndarray]:
-    """The backbone of YOLOv8-n, all zeros, in the layout of torch."""
-    layout = CATALOGUE["yolov8-n"].layout
-    variables = jax.eval_shape(
-        lambda: YOLOv8Backbone().init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False)
-    )
-    tensors = {}
-    for path, leaf in flax.traverse_util.flatten_dict(variables, sep="/").items():
-        module, _, name = path.split("/", 1)[1].rpartition("/")
-        slot = Slot(module, name, module.endswith("bn"), leaf.shape)
-        shape = leaf.shape[::-1][:2] + leaf.shape[:2][: leaf.ndim - 2]
-        tensors[layout.names(slot)[0]] = np.zeros(shape, np.float32)
-    return tensors
 
 
 @functools.cache
