@@ -180,6 +180,8 @@ def check_settings(settings: object, *, unprefixed: Collection[str] = (), option
 def check_own(settings: object) -> None:
     """Checks the fields of a dataclass, but not the settings in them, which were checked when they were made.
 
+    A whole number for a field of type float becomes a float, as its powers may not fit into 32 bits.
+
     Args:
         settings: A dataclass, for example a Linen module.
 
@@ -187,7 +189,10 @@ def check_own(settings: object) -> None:
         SettingError: If a field is not allowed; it is named with the class.
     """
     for name in _rules(type(settings)):
-        check_field(type(settings), name, getattr(settings, name))
+        value = getattr(settings, name)
+        check_field(type(settings), name, value)
+        if _real(value) and not isinstance(value, float) and name in _float_fields(type(settings)):
+            object.__setattr__(settings, name, float(value))
     if isinstance(settings, Settings):
         settings.check_together()
 
@@ -241,6 +246,13 @@ def _rules(settings: type) -> dict[str, tuple[Callable[[Any], bool], str]]:
         if rule is not None:
             rules[field.name] = rule
     return rules
+
+
+@functools.cache
+def _float_fields(settings: type) -> frozenset[str]:
+    """Fields of a class that hold a float, or none."""
+    hints = typing.get_type_hints(settings)
+    return frozenset(name for name, hint in hints.items() if {hint, *typing.get_args(hint)} <= _FLOAT)
 
 
 def _rule(hint: Any) -> tuple[Callable[[Any], bool], str] | None:
@@ -317,6 +329,7 @@ def _real(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
+_FLOAT = {float, float | None, type(None)}
 _PLAIN: dict[Any, tuple[Callable[[Any], bool], str]] = {
     bool: (lambda value: isinstance(value, bool), "true or false"),
     int: (

@@ -39,7 +39,7 @@ def parse_early(options: type[Options], arguments: Sequence[str], *, prog: str) 
     """
     asked = [argument for argument in arguments if argument in (*HELP, FULL_HELP)]
     given = [argument for argument in arguments if argument not in asked]
-    with told_in_a_sentence(options, given, prog=prog), made_together():
+    with told_in_a_sentence(options, given, prog=prog, some=True), made_together():
         found, others = tyro.cli(options, args=given, prog=prog, return_unknown_args=True)
     check_settings(found, option=True)
     return found, others + asked

@@ -9,23 +9,28 @@ import typing
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import tyro
 from tyro import _errors as tyro_errors
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.settings import allowed
 
+_POSITIONAL = tyro.conf.Positional[int].__metadata__[0]
 UNPREFIXED = ("settings", "simulation")
 """Fields of options whose own fields are options without a prefix."""
 
 
 @contextlib.contextmanager
-def told_in_a_sentence(options: type, arguments: Sequence[str], *, prog: str) -> Iterator[None]:
+def told_in_a_sentence(
+    options: type, arguments: Sequence[str], *, prog: str, some: bool = False
+) -> Iterator[None]:
     """Raises what tyro refuses inside as an InputError.
 
     Args:
         options: The dataclass that tyro fills.
         arguments: The arguments.
         prog: Name of the command.
+        some: The dataclass has only some of the options, so that an empty argument may stand without one.
 
     Yields:
         Nothing.
@@ -33,11 +38,13 @@ def told_in_a_sentence(options: type, arguments: Sequence[str], *, prog: str) ->
     Raises:
         InputError: If tyro refuses the arguments, or one of them is empty, which tyro would take for a path.
     """
-    for before, argument in zip(["", *arguments], arguments):
+    for place, (before, argument) in enumerate(zip(["", *arguments], arguments)):
         option, equals, value = argument.partition("=")
         if not (value if equals and option.startswith("--") else argument).strip() and before != "--licence":
             names = [text.removeprefix("--") for text in (option, before) if text.startswith("--")]
-            raise InputError(f"{names[0] if names else f'an argument of {prog}'} is empty; give a value.")
+            names += _positional_names(options)[place:]
+            if names or not some:
+                raise InputError(f"{names[0] if names else f'an argument of {prog}'} is empty; give a value.")
 
     def refuse(event: tyro_errors.ParseErrorEvent, /) -> None:
         raise InputError(_sentence(event, options, arguments, prog))
@@ -50,7 +57,7 @@ def _sentence(event: tyro_errors.ParseErrorEvent, options: type, arguments: Sequ
     match event:
         case tyro_errors.MissingArgs(missing_arguments=missing, unrecognized_tokens=unknown):
             if unknown:
-                return _unknown(unknown[0], options, prog)
+                return _unknown(unknown[0], options, arguments, prog)
             names = [
                 one.arg.lowered.name_or_flags[-1].upper()
                 if one.arg.is_positional()
@@ -59,7 +66,7 @@ def _sentence(event: tyro_errors.ParseErrorEvent, options: type, arguments: Sequ
             ]
             return f"{prog} needs {' and '.join(names)}; `{prog} --help` explains it."
         case tyro_errors.UnrecognizedArgs(tokens=tokens):
-            return _unknown(tokens[0], options, prog)
+            return _unknown(tokens[0], options, arguments, prog)
         case tyro_errors.InvalidChoice(argument=argument, value=value, choices=choices):
             return f"{_name(argument)} is {value!r}; it must be one of {', '.join(choices)}."
         case (
@@ -74,9 +81,11 @@ def _sentence(event: tyro_errors.ParseErrorEvent, options: type, arguments: Sequ
     return f"{prog} cannot read these arguments; `{prog} --help` lists the options."
 
 
-def _unknown(token: str, options: type, prog: str) -> str:
+def _unknown(token: str, options: type, arguments: Sequence[str], prog: str) -> str:
     if not token.startswith("-"):
-        return f"{token!r} is one argument too many for {prog}; `{prog} --help` explains them."
+        before = arguments[: arguments.index(token)] if token in arguments else []
+        after = next((f" after {text}" for text in reversed(before) if text.startswith("--")), "")
+        return f"{token!r}{after} is one argument too many for {prog}; `{prog} --help` explains them."
     name = token.split("=")[0]
     similar = difflib.get_close_matches(name.lstrip("-").replace("_", "-"), _option_names(options), n=1)
     hint = f"did you mean --{similar[0]}?" if similar else f"`{prog} --help-all` lists all options."
@@ -110,6 +119,12 @@ def _values_of(argument: Any, arguments: Sequence[str]) -> list[str]:
                     break
                 values.append(following)
     return values
+
+
+def _positional_names(options: type) -> list[str]:
+    """Names of the arguments that stand without an option, in their order, as the help prints them."""
+    hints = typing.get_type_hints(options, include_extras=True)
+    return [name.upper() for name, hint in hints.items() if _POSITIONAL in getattr(hint, "__metadata__", ())]
 
 
 def _option_names(options: Any, prefix: str = "") -> list[str]:

@@ -79,8 +79,9 @@ class _FilterOptions(StartSettings):
     """Number of layers of the network that are used as features, each with its own filter: convolutions of
     RecogNet and DeepCell (default 4), stages of MobileNetV2 (default 3), or features and intensities of an
     embedding (default 1)."""
-    layer_weights: tuple[float, ...] | None = None
-    """Weight of the response of each layer; default 1.0 0.5 0.2 0.2, for an embedding 1.0 1.0."""
+    layer_weights: tuple[NotNegative, ...] | None = None
+    """Weight of the response of each layer, not 0 for all; default 1.0 0.5 0.2 0.2, for an embedding
+    1.0 1.0."""
     live: Count | None = None
     """Id of a cell whose window and filter response are shown in live.gif."""
     pixel_size_um: MicronsPerPixel | None = None
@@ -193,6 +194,8 @@ def _tracker(options: _FilterOptions, model: TrackingModel | None, movie: Movie)
     features, usual = _features(options, model, movie)
     weights = usual if options.layer_weights is None else options.layer_weights
     strides = features.strides
+    if not sum(weights) > 0:
+        raise InputError(f"layer-weights are {weights}; at least one must be more than 0.")
     if len(weights) != len(strides):
         raise InputError(
             f"layer-weights are {weights}, but filters look at {len(strides)} layers; give a number for each."

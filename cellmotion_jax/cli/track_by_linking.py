@@ -127,7 +127,8 @@ def _is_labels(path: pathlib.Path) -> bool:
 def _given_labels(options: _LinkOptions, movie: Movie) -> Movie:
     if len(options.segmentation) != 1:
         raise InputError(
-            f"segmentation names {len(options.segmentation)} paths; label images are one folder or one stack."
+            f"segmentation names {' and '.join(map(str, options.segmentation))}; label images are one folder "
+            "or one stack."
         )
     if options.cell_diameter is not None:
         raise InputError(

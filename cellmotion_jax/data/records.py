@@ -23,6 +23,13 @@ from cellmotion_jax.files.places import partial_beside
 from cellmotion_jax.files.written import remove, removed
 
 
+class _LocalInfo(tfds.core.DatasetInfo):
+    """What TFDS knows of samples that nobody published."""
+
+    def initialize_from_bucket(self) -> None:
+        """Does nothing; the method of TFDS makes a temporary folder for what it finds, and leaves it."""
+
+
 class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Builder of one split, in the order in which samples are made."""
 
@@ -44,7 +51,7 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = tfds.features.FeaturesDict(self.features())
-        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+        return _LocalInfo(builder=self, features=features, disable_shuffling=True)
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         return {self.SPLIT: self._generate_examples()}

@@ -123,8 +123,8 @@ def run_folder(
 
     Args:
         path: The folder. Parents are made.
-        worth_keeping: Whether the folder holds anything of a run that ended by an `InputError`. If not, and
-            it was empty or absent before, it is so again.
+        worth_keeping: Whether the folder holds anything of a run that ended by an `InputError`. If not, what
+            was not in it before is removed.
 
     Yields:
         The folder, absolute.
@@ -139,7 +139,7 @@ def run_folder(
         lock = lock_beside(place / "run")
         stack.enter_context(parents_made(lock))
         stack.enter_context(locked(lock, place=os.fspath(path)))
-        fresh = _is_empty(place)
+        kept = {lock, *(place.iterdir() if place.exists() else ())}
         require_free(path, place)
         stack.enter_context(owned(place))
         stack.enter_context(
@@ -150,10 +150,9 @@ def run_folder(
         try:
             yield place
         except InputError as error:
-            if fresh and not isinstance(error, OutputFailed) and not worth_keeping(place):
-                for child in place.iterdir():
-                    if child != lock:
-                        remove(child)
+            if not isinstance(error, OutputFailed) and not worth_keeping(place):
+                for child in {*place.iterdir()} - kept:
+                    remove(child)
             raise
 
 

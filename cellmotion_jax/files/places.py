@@ -54,9 +54,9 @@ def folder_place(path: str | os.PathLike[str]) -> pathlib.Path:
     return _place(path, wanted=stat.S_IFDIR)
 
 
-def partial_beside(place: pathlib.Path) -> pathlib.Path:
-    """The hidden name, with the same suffix, under which an output is written until it is complete."""
-    return place.with_name(f".{place.stem}{_PARTIAL}{place.suffix}")
+def partial_beside(place: pathlib.Path, *, suffix: str | None = None) -> pathlib.Path:
+    """The hidden name, with the same suffix or another, of an output that is not complete yet."""
+    return place.with_name(f".{place.stem}{_PARTIAL}{place.suffix if suffix is None else suffix}")
 
 
 def lock_beside(place: pathlib.Path) -> pathlib.Path:
@@ -114,6 +114,10 @@ def _place(path: str | os.PathLike[str], *, wanted: int) -> pathlib.Path:
     if found is not None and stat.S_IFMT(found.st_mode) != wanted:
         kind = _KINDS.get(stat.S_IFMT(found.st_mode), "of another kind")
         raise InputError(f"{text} is {kind}, and a {what} is written there; give another name.")
+    for system in ("/dev", "/proc", "/sys"):
+        # Their links to open files (/dev/stdout) would lead to a file that is replaced, not written to.
+        if path.absolute().is_relative_to(system) and not path.absolute().is_relative_to("/dev/shm"):
+            raise InputError(f"{text} is in {system}, which keeps no files; give another name.")
     if place.parent == place:
         raise InputError(f"{text} is the root of all folders; give one to make, such as {place / 'result'}.")
     for above in place.parents:

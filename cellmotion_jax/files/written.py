@@ -45,7 +45,8 @@ def written_beside(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """
     place = file_place(path)
     with contextlib.ExitStack() as stack:
-        partial, lock = partial_beside(place), lock_beside(place)
+        # A link may lead to a file with another suffix; writers choose the format by the one of `path`.
+        partial, lock = partial_beside(place, suffix=pathlib.Path(path).suffix), lock_beside(place)
         if not is_owned(place):
             stack.enter_context(failures_named(path, place, partial, lock, *missing_parents(place)))
             stack.enter_context(parents_made(place))

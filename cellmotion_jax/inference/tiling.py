@@ -104,8 +104,8 @@ def predict_tiled(
     Raises:
         ValueError: If the image is not of shape ``[y x channel]``, holds no pixel, or the maps do not have
             the size of the tile.
-        InputError: If a pixel is not finite, the tile is no multiple of ``multiple`` or leaves less than
-            that beside its margins, or the stride is smaller.
+        InputError: If a pixel or a value of a map is not finite, the tile is no multiple of ``multiple`` or
+            leaves less than that beside its margins, or the stride is smaller.
     """
     check_image(image)
     axes = [_plan_axis(size, tiling, multiple) for size in image.shape[:2]]
@@ -132,6 +132,11 @@ def predict_tiled(
     for total in sums:
         total /= rows[:, None]
         total /= columns
+        if not np.isfinite(total).all():
+            raise InputError(
+                "the network gives NaN or infinity: its weights are too large for this image. Train it "
+                "again, or take another model."
+            )
     return jax.tree.unflatten(structure, sums)
 
 

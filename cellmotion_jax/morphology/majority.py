@@ -40,8 +40,8 @@ def majority_filter(
     size = one_integer("size", size)
     if size < 1 or size % 2 == 0:
         raise InputError(f"the size of a majority filter must be odd and positive, got {size}")
-    reach = size // 2
     cells = number_cells(labels)
+    reach = min(size // 2, max(cells.number.shape))  # Beyond the image there is nothing to count.
     winner = np.zeros_like(cells.number)
     background = cells.number == 0
     # Twice the count, and one for the pixel's own label: that decides draws and nothing else.

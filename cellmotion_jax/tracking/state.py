@@ -80,7 +80,7 @@ class Tracker(Settings):
 
     features: Features = Intensity()
     filter: CorrelationFilter = flax.struct.field(pytree_node=False, default=LinearFilter())
-    weights: tuple[float, ...] = flax.struct.field(pytree_node=False, default=(1.0,))
+    weights: tuple[NotNegative, ...] = flax.struct.field(pytree_node=False, default=(1.0,))
     size: Side = flax.struct.field(pytree_node=False, default=48)
     sharpness: NotNegative = flax.struct.field(pytree_node=False, default=10.0)
     motion: Motion = flax.struct.field(pytree_node=False, default=Motion())
@@ -91,6 +91,11 @@ class Tracker(Settings):
     centring: Centring | None = flax.struct.field(pytree_node=False, default=Centring())
     redetection: Redetection | None = flax.struct.field(pytree_node=False, default=None)
     confidence: ConfidenceSettings = flax.struct.field(pytree_node=False, default=ConfidenceSettings())
+
+    def check_together(self) -> None:
+        """Raises SettingError if no layer has a weight."""
+        if not sum(self.weights) > 0:
+            self.refuse("weights", "at least one must be more than 0")
 
 
 @flax.struct.dataclass

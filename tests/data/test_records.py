@@ -1,6 +1,7 @@
 """Stored samples are checked when they are opened, and written again if they are damaged."""
 
 import pathlib
+import tempfile
 
 import numpy as np
 import pytest
@@ -39,6 +40,13 @@ def change(file: pathlib.Path):
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 255
     file.write_bytes(data)
+
+
+def test_nothing_is_left_among_temporary_files(tmp_path, monkeypatch):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    squares(tmp_path / "data")
+    assert not list((tmp_path / "tmp").iterdir())
 
 
 @pytest.mark.parametrize("damage", [cut, change, pathlib.Path.unlink])

@@ -164,6 +164,17 @@ def test_a_run_that_is_refused_leaves_nothing_unless_it_is_worth_keeping(tmp_pat
     assert tree(tmp_path) == ({"runs/run/config.json": "{}"} if kept else {})
 
 
+def test_a_run_that_is_refused_leaves_what_was_there(tmp_path):
+    write_text(tmp_path / "run" / "note.txt", "mine")
+    with (
+        pytest.raises(InputError, match="no movie"),
+        run_folder(tmp_path / "run", worth_keeping=lambda folder: False) as folder,
+    ):
+        write_text(folder / "config.json", "{}")
+        raise InputError("no movie")
+    assert tree(tmp_path) == {"run/note.txt": "mine"}
+
+
 def test_a_full_disk_is_no_refusal(tmp_path):
     with (
         pytest.raises(OutputFailed, match=r"run cannot be written: No space left"),

@@ -3,6 +3,8 @@
 import errno
 import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -51,6 +53,24 @@ def test_a_link_to_a_file_is_followed(tmp_path):
     write_text(tmp_path / "link.txt", "new")
     assert (tmp_path / "link.txt").is_symlink()
     assert (tmp_path / "there" / "real.txt").read_text() == "new"
+
+
+def test_a_link_keeps_the_format_that_was_asked_for(tmp_path):
+    (tmp_path / "scores").touch()
+    (tmp_path / "scores.json").symlink_to("scores")
+    with written_beside(tmp_path / "scores.json") as partial:
+        assert partial.suffix == ".json"
+        partial.write_text("new")
+    assert (tmp_path / "scores").read_text() == "new"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/stdout is a link to an open file")
+def test_an_open_file_is_not_replaced(tmp_path):
+    saying = "from cellmotion_jax.files import write_text; write_text('/dev/stdout', 'new')"
+    with (tmp_path / "out").open("w") as file:
+        done = subprocess.run([sys.executable, "-c", saying], stdout=file, stderr=subprocess.PIPE, text=True)
+    assert "/dev/stdout is in /dev, which keeps no files" in done.stderr
+    assert (tmp_path / "out").read_text() == ""
 
 
 def pipe(path):

@@ -79,8 +79,8 @@ def case_of(
         family="models",
         arguments=arguments_for(base, model),
         expected=expected,
-        # A result without cells is refused in words about the movie.
-        words=(NAME,) if expected is REFUSED else (NAME, "stack.tif"),
+        # A result without cells is refused in words about the movie, a stride in words about the window.
+        words=(NAME,) if expected is REFUSED else (NAME, "stack.tif", "window"),
         make=lambda folder: _write(folder / NAME, data),
     )
 
@@ -93,7 +93,7 @@ def model_cases(base: BaseFiles) -> Iterator[Case]:
     """Every field of every description with each nasty value; tensors; containers."""
     for name in MODELS:
         model = model_of(base, name)
-        yield case_of(base, name, "sound", packed(model), EITHER if name == "ecoli" else FINE)
+        yield case_of(base, name, "sound", packed(model), EITHER if name in ("ecoli", "nuclei") else FINE)
         if model.key:
             yield from _description_cases(base, model)
         yield from _tensor_cases(base, model)
@@ -128,6 +128,8 @@ def _description_cases(base: BaseFiles, model: Model) -> Iterator[Case]:
                 continue
             if isinstance(before, str | list | dict) or (before is not None and name == "list"):
                 expected = REFUSED if not (isinstance(before, list) and name == "list") else EITHER
+            if path[0] == "names" and len(path) == 2 and isinstance(value, str):  # Any text is a name.
+                expected = EITHER
             changed = copy.deepcopy(described)
             functools.reduce(lambda part, step: part[step], path[:-1], changed)[path[-1]] = value
             data = functools.partial(_described, model, changed)

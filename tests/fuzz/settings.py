@@ -43,7 +43,7 @@ WHOLE = {
     "many": REFUSED,
     "": REFUSED,
 }
-MAY_BE_NEGATIVE = ("seed", "at", "layer-weights", "floor", "offset", "split-depth")
+MAY_BE_NEGATIVE = ("seed", "at", "floor", "offset", "split-depth")
 """Options of which a value below 0 has a meaning, by the last part of their names."""
 MAY_BE_INFINITE = ("spread",)
 MAY_BE_LARGE = ("steps", "epochs", "seed", "log-every", "evaluate-every", "checkpoint-every", "replicates")
@@ -83,6 +83,7 @@ def setting_cases(base: BaseFiles) -> Iterator[Case]:
                     words=names
                     if expected is REFUSED
                     else (*names, place.absent or "stack.tif", str(len(values))),
+                    outputs=("out", "out.json", "out.safetensors"),
                 )
 
 
@@ -114,7 +115,8 @@ def places(base: BaseFiles) -> Iterator[Place]:
 def _values(option: Option, last: str) -> Iterator[tuple[tuple[str, ...], Expected]]:
     """Values of an option, and what is right for them."""
     kind = option.kind
-    if option.optional:
+    # Without a folder of data an experiment trains on what it simulates, for minutes.
+    if option.optional and last != "root":
         yield ("None",), EITHER
     if kind in (int, float):
         for value, expected in (REAL if kind is float else WHOLE).items():

@@ -157,6 +157,11 @@ def test_a_pixel_that_is_not_finite_is_named(value):
         predict_tiled(first_channel, image, tiling=Tiling(), multiple=4)
 
 
+def test_a_map_that_is_not_finite_is_refused():
+    with pytest.raises(InputError, match="the network gives NaN or infinity"):
+        predict_tiled(lambda tiles: tiles[..., 0] * jnp.inf, noise(8, 9), tiling=Tiling(), multiple=4)
+
+
 def test_what_is_no_image_is_refused():
     for shape in ((4, 4), (0, 4, 1), (1, 4, 4, 1)):
         with pytest.raises(ValueError, match="image must have the axes"):

@@ -115,8 +115,8 @@ def read_start(settings: StartSettings, movie: Movie) -> Start:
         )
     if len(seeds) and seeds.ids.max() > MAX_WRITTEN_LABEL:
         raise InputError(
-            f"a cell to follow has the id {seeds.ids.max()}; a result of the Cell Tracking Challenge holds "
-            f"ids up to {MAX_WRITTEN_LABEL}."
+            f"a cell of {start or 'the segmentation'} has the id {seeds.ids.max()}; a result of the Cell "
+            f"Tracking Challenge holds ids up to {MAX_WRITTEN_LABEL}."
         )
     diameter = typical_diameter(seeds, settings.cell_diameter)
     seeds = choose_seeds(seeds, ids=settings.ids, at=at, reach=diameter)
@@ -143,7 +143,13 @@ def read_seeds(start: pathlib.Path, movie: Movie, *, every_birth: bool) -> Seeds
         InputError: If the file or folder cannot be used.
     """
     if not os.path.isdir(start):
-        return read_seed_file(start, shape=movie.shape)
+        seeds = read_seed_file(start, shape=movie.shape)
+        if seeds.frame.max() >= len(movie):
+            raise InputError(
+                f"{start} has a cell in frame {seeds.frame.max()}, but {movie.path} has the frames 0 to "
+                f"{len(movie) - 1}."
+            )
+        return seeds
     labels = open_labels(start, movie)
     try:
         seeds = seeds_at_births(iter(labels)) if every_birth else seeds_from_labels(labels[0])

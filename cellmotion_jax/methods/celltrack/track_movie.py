@@ -9,7 +9,7 @@ write_track_table("tracks.csv", result.tracks)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -139,6 +139,11 @@ def track_movie(
                     recorder.begin(seeds_without_masks([first] * len(ids), ids, found[new]))
                     born = [_Born(*map(np.concatenate, zip(born[0], (ids, places[new]))))]
                     state, seen = _advance(tracker, before, frames, born, length=length)
+            if not _are_finite(state.filters):
+                raise InputError(
+                    f"{movie.path}: the filters learned in frames {first} to {numbers[-1]} are NaN or "
+                    "infinite; the pixels of these frames, or the weights of the model, are too large."
+                )
             recorder.add(first, seen)
             if watch is not None:
                 last = filter_views[-1].centre if filter_views else planned[seeds.ids == watch][0]
@@ -168,6 +173,12 @@ def _check(movie: Movie, seeds: Seeds, detect: Detect | None, watch: int | None)
         raise InputError(
             f"cell {watch} is to be watched, but it is none of the {len(seeds)} cells to follow."
         )
+
+
+@jax.jit
+def _are_finite(tree: Any) -> Bool[Array, ""]:
+    """Whether all leaves are; without that, cells would be reported lost that were never searched."""
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
 
 
 def _far_from_tracks(

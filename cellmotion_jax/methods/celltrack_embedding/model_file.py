@@ -6,7 +6,7 @@ import dataclasses
 from typing import Annotated, Any
 
 from cellmotion_jax.models.embedding import TrackingEmbedding
-from cellmotion_jax.settings import LARGEST, NotNegative, Positive, Range, Settings
+from cellmotion_jax.settings import NotNegative, Positive, Range, Settings
 from cellmotion_jax.weights.model_file import ModelFormat
 
 
@@ -28,7 +28,7 @@ class EmbeddingModel(Settings):
     """Lambda of the filters."""
     sharpness: NotNegative
     """Factor from response to log probability."""
-    spread: Annotated[float, Range(0.1, LARGEST)]
+    spread: Annotated[float, Range(0.1, 1e4)]
     """Standard deviation of a cell's position around the predicted one, in grid pixels."""
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import flax.struct
+import jax
 import numpy as np
 import pytest
 
@@ -27,6 +28,14 @@ class Counted(Intensity):
     def prepare(self, frame):
         TRACED.append(frame.shape)
         return super().prepare(frame)
+
+
+@flax.struct.dataclass
+class Overflowing(Intensity):
+    """Features as of a network whose weights are too large."""
+
+    def prepare(self, frame):
+        return jax.tree.map(lambda features: features * 1e38 * 1e38, super().prepare(frame))
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +184,12 @@ def test_nothing_to_see_is_lost_but_no_nan(tmp_path):
     tracks = track_movie(movie, starts_of([[15, 15]]), TRACKER, diameter=16.0).tracks
     assert np.isfinite(tracks.points).all()
     assert tracks.lost[:, 0].tolist() == [False, True, True, True]
+
+
+def test_features_that_overflow_are_refused(movie):
+    tracker = dataclasses.replace(TRACKER, features=Overflowing())
+    with pytest.raises(InputError, match=r"blobs.tif: the filters learned in frames 0 to 7 are NaN"):
+        track_movie(movie, starts_of(PATHS[0]), tracker, diameter=16.0)
 
 
 def test_a_window_may_be_larger_than_the_image(movie):
