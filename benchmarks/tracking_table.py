@@ -220,9 +220,7 @@ def _on(features: Features, weights: tuple[float, ...]) -> Tracker:
     return dataclasses.replace(BASE, features=features, weights=weights)
 
 
-def _scores(
-    case: Case, truth: Trajectories, tracker: Tracker, grid_diameter: float | None
-) -> tuple[str, ...]:
+def _scores(case: Case, truth: Trajectories, tracker: Tracker, grid_diameter: float | None) -> Scores:
     """Follows the cells and holds the tracks against the truth, cell by cell."""
     cells = np.arange(len(truth.labels))
     begin = truth.begin

@@ -101,7 +101,7 @@ def test_the_file_of_a_model_is_all_that_is_needed(tmp_path, capsys):
     save_video_model(tmp_path / "model.safetensors", tiny_video_model())
     movie = write_movie(tmp_path / "movie", [0, 1])
     link(movie, tmp_path / "model.safetensors", tmp_path / "r", "--instances.threshold", 0)
-    assert "1 tracks of 2 cells in 2 frames" in capsys.readouterr().out
+    assert "1 track of 2 cells in 2 frames" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         cli.main(
             ["track", "--by", "linking", "--segmentation", str(tmp_path / "model.safetensors"), "--help"]

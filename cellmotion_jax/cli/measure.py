@@ -12,6 +12,7 @@ from cellmotion_jax.data.label_images import open_tracked_masks
 from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.files import output_folder
 from cellmotion_jax.pipeline.measure import MeasureSettings, draw_on_movie, measure_tracks, write_measures
+from cellmotion_jax.report.summary import counted
 from cellmotion_jax.settings import MicronsPerPixel, Seconds
 
 
@@ -61,7 +62,7 @@ def measure_cells(arguments: list[str]) -> None:
     tips = (
         "protrusions were not measured, since the size of a pixel is not known"
         if measures.tips is None
-        else f"{len(measures.tips)} tips of protrusions"
+        else f"{counted(len(measures.tips), 'tip')} of protrusions"
     )
-    frames = len(result.masks)
-    print(f"Wrote {options.out}: {len(result.tracks)} tracks in {frames} frames; {tips}")  # noqa: T201
+    tracks, frames = counted(len(result.tracks), "track"), counted(len(result.masks), "frame")
+    print(f"Wrote {options.out}: {tracks} in {frames}; {tips}")  # noqa: T201

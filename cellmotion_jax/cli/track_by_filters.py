@@ -25,6 +25,7 @@ from cellmotion_jax.methods.celltrack.track_movie import TrackedMovie, track_mov
 from cellmotion_jax.methods.celltrack.tracks import write_track_table
 from cellmotion_jax.pipeline.tracking_features import TrackingModel, open_tracking_model
 from cellmotion_jax.report.live_view import LiveFrame, write_live_view
+from cellmotion_jax.report.summary import counted
 from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
 from cellmotion_jax.settings import Count, MicronsPerPixel, NotNegative, Positive, Range, Settings
 from cellmotion_jax.tracking import (
@@ -166,7 +167,7 @@ def follow_cells(arguments: list[str]) -> None:
             write_live_view(_live_frames(movie, result, options.live), folder / "live.gif")
     share = tracks.lost.sum() / tracks.present.sum()
     print(  # noqa: T201
-        f"Wrote {options.out}: {len(tracks)} tracks in {len(movie)} frames, "
+        f"Wrote {options.out}: {counted(len(tracks), 'track')} in {counted(len(movie), 'frame')}, "
         f"{share:.1%} of their places reported lost"
     )
 

@@ -23,6 +23,7 @@ from cellmotion_jax.inference.segmenter import Segmenter, describe_needs
 from cellmotion_jax.pipeline.link import link_movie
 from cellmotion_jax.pipeline.segment import cells_of_movie, open_movie_for
 from cellmotion_jax.pipeline.segmenters import open_segmenter
+from cellmotion_jax.report.summary import counted
 from cellmotion_jax.report.tables import write_table
 from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
 from cellmotion_jax.settings import MicronsPerPixel, Positive, Settings
@@ -113,8 +114,8 @@ def link_cells(arguments: list[str]) -> None:
             folder / "trajectories.png",
             ids=tracks.label if len(tracks) <= MOST_IDS_DRAWN else None,
         )
-    cells = f"{len(places.track)} cells"
-    print(f"Wrote {options.out}: {len(tracks)} tracks of {cells} in {len(movie)} frames")  # noqa: T201
+    cells, frames = counted(len(places.track), "cell"), counted(len(movie), "frame")
+    print(f"Wrote {options.out}: {counted(len(tracks), 'track')} of {cells} in {frames}")  # noqa: T201
 
 
 def _is_labels(path: pathlib.Path) -> bool:

@@ -111,7 +111,9 @@ def test_every_truncation_is_refused_in_one_sentence(tmp_path, write):
     path = tmp_path / "x"
     write(path)
     whole = path.read_bytes()
-    for length in sorted({*range(0, 40), *range(40, len(whole), 1 + len(whole) // 60), len(whole) - 1}):
+    # HDF5 is read in a process of its own, which takes a while to start.
+    first, steps = (range(0, 40, 13), 12) if "keras" in write.__name__ else (range(0, 40), 60)
+    for length in sorted({*first, *range(40, len(whole), 1 + len(whole) // steps), len(whole) - 1}):
         path.write_bytes(whole[:length])
         with refused(path, "(is truncated or damaged|is empty|is no file of weights)") as refusal:
             read_tensors(path)

@@ -22,6 +22,7 @@ from cellmotion_jax.methods.celltrack_embedding.evaluation import (
 from cellmotion_jax.methods.celltrack_embedding.model_file import EmbeddingModel, save_model
 from cellmotion_jax.methods.celltrack_embedding.objective import EmbeddingObjective
 from cellmotion_jax.models.embedding import LEARNED_NUMBERS, PairEmbedding, TrackingEmbedding
+from cellmotion_jax.report.summary import write_summary
 from cellmotion_jax.report.tracking_pairs import plot_pairs
 from cellmotion_jax.settings import Settings, Width
 from cellmotion_jax.training.config import AdamW, Optimizer, Phase, Run
@@ -127,8 +128,7 @@ def write_results(folder: pathlib.Path, errors: PairErrors, samples: EmbeddingSa
         rows.append((name, len(chosen), f"{near:.4f}", f"{far:.4f}", f"{median:.3f}"))
         lines.append(f"{name:<28}{len(chosen):>7}{near:>13.3f}{far:>13.3f}{median:>11.2f}")
     write_csv(folder / "results.csv", HEADER, rows)
-    print("\n".join(lines))  # noqa: T201
-    print(f"Tables and pictures: {folder}")  # noqa: T201
+    write_summary(folder, [*lines, f"Tables and pictures: {folder}"])
 
 
 EXPERIMENTS: dict[str, Entry] = {

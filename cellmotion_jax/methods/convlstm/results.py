@@ -15,6 +15,7 @@ from cellmotion_jax.methods.convlstm.model_file import ConvLSTMModel
 from cellmotion_jax.metrics import optimal_matches, segmentation_score
 from cellmotion_jax.morphology import centroid_pixels
 from cellmotion_jax.report.cells import plot_cells
+from cellmotion_jax.report.summary import write_summary
 
 HEADER = ("memory", "part", "frame", "cells", "SEG", "jaccard")
 
@@ -57,7 +58,7 @@ def write_results(
                 f"{part.jaccard:>9.3f}"
             )
     write_csv(folder / "results.csv", HEADER, rows)
-    print("\n".join(lines))  # noqa: T201
+    write_summary(folder, lines)
     memory, (*_, test) = list(results.items())[-1]
     _draw(folder, model, memory, test, tiling=tiling)
     print(f"Tables and pictures: {folder}")  # noqa: T201

@@ -19,6 +19,7 @@ from cellmotion_jax.models.deep_distance import Table2, Task
 from cellmotion_jax.morphology import centroid_pixels
 from cellmotion_jax.report.cells import plot_cells
 from cellmotion_jax.report.detection_scores import plot_models, plot_parameter_curve
+from cellmotion_jax.report.summary import write_summary
 
 # Table 2: F-scores on CAMA-1, MDA-MB-453 and, independent of training, MDA-MB-468.
 PAPER_F_SCORES = {
@@ -74,7 +75,7 @@ def write_model_results(folder: pathlib.Path, result: ModelResult, *, tiling: Ti
 
 
 def write_results(folder: pathlib.Path, results: Sequence[ModelResult]) -> None:
-    """Writes ``results.csv`` of all models and parts, prints the table, and draws several models together.
+    """Writes and prints the results of all models and parts, and draws several models together.
 
     Args:
         folder: Folder of the experiment.
@@ -82,7 +83,7 @@ def write_results(folder: pathlib.Path, results: Sequence[ModelResult]) -> None:
     """
     rows = [row for result in results for part in result.parts for row in _rows(result, part)]
     write_csv(folder / "results.csv", HEADER, rows)
-    print(_summary(results))  # noqa: T201
+    write_summary(folder, _summary(results))
     if len(results) > 1:
         plot_models(
             [result.name for result in results],
@@ -122,7 +123,7 @@ def _rows(result: ModelResult, part: PartResult) -> Iterable[tuple]:
             yield (*common, named, len(part.images), f"{part.radius:.2f}", f"{result.parameter:g}", *numbers)
 
 
-def _summary(results: Sequence[ModelResult]) -> str:
+def _summary(results: Sequence[ModelResult]) -> list[str]:
     lines = [
         f"{'model':<31}{'part':<18}{'images':>6}{'radius':>8}{'precision':>11}{'recall':>8}{'F':>8}"
         f"{'F optimal':>11}{'AP50':>8}"
@@ -137,7 +138,7 @@ def _summary(results: Sequence[ModelResult]) -> str:
                 f"{found.precision:>11.3f}{found.recall:>8.3f}{found.f_score:>8.3f}{optimal.f_score:>11.3f}"
                 f"{ap:>8}"
             )
-    return "\n".join(lines)
+    return lines
 
 
 def _draw(path: pathlib.Path, result: ModelResult, part: PartResult, index: int, tiling: Tiling) -> None:

@@ -35,6 +35,7 @@ from cellmotion_jax.metrics.annotation import annotated_points, known_cells
 from cellmotion_jax.models.feature_net import INTERIOR
 from cellmotion_jax.morphology import centroid_pixels
 from cellmotion_jax.report.cells import plot_cells
+from cellmotion_jax.report.summary import write_summary
 
 HEADER = ("network", "part", "what", "images", "TP", "FP", "FN", "precision", "recall", "F", "AP")
 SEEDS = (0.5, 0.7, 0.85, 0.95, 0.98)
@@ -188,7 +189,7 @@ def write_results(folder: pathlib.Path, results: Mapping[str, Sequence[PartResul
                 f"{float(outlines.f_score[0]):>10.3f}{float(outlines.average_precision[0]):>8.3f}"
             )
     write_csv(folder / "results.csv", HEADER, table)
-    print("\n".join([*lines, f"Table and pictures: {folder}"]))  # noqa: T201
+    write_summary(folder, [*lines, f"Table and pictures: {folder}"])
 
 
 def draw_results(

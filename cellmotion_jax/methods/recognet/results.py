@@ -13,6 +13,7 @@ from cellmotion_jax.files import write_csv
 from cellmotion_jax.methods.recognet.data import RecogNetSamples
 from cellmotion_jax.methods.recognet.model_file import RecogNetModel
 from cellmotion_jax.report.features import plot_feature_maps, plot_filters
+from cellmotion_jax.report.summary import write_summary
 
 HEADER = ("part", "windows", "nuclei", "accuracy", "loss")
 SHOWN_NUCLEI = 4
@@ -55,7 +56,7 @@ def write_results(
         PAPER,
         f"Table and pictures: {folder}",
     ]
-    print("\n".join(lines))  # noqa: T201
+    write_summary(folder, lines)
     filters = np.asarray(model.variables["params"]["conv1"]["kernel"])[..., 0, :]
     plot_filters(filters, folder / "filters.png", title="First-layer filters of RecogNet")
     _draw_maps(folder / "maps.png", model, samples)

@@ -53,6 +53,7 @@ def test_a_run_leaves_its_model_table_log_and_pictures(finished):
     assert 0.005 < model.regularization < 0.02
     assert 9 < model.sharpness < 11
     assert 5 < model.spread < 7
+    assert (finished / "summary.md").read_text().startswith("```\n")
     with (finished / "results.csv").open() as stream:
         rows = {row["source"]: int(row["pairs"]) for row in csv.DictReader(stream)}
     assert rows == {"simulated phase-contrast": 3, "simulated nuclei": 3, "all": 6}

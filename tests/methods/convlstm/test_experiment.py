@@ -68,6 +68,7 @@ def finished(tmp_path_factory, encoder):
 
 
 def test_every_memory_is_tested_on_every_frame_of_every_part(finished):
+    assert (finished / "summary.md").read_text().startswith("```\n")
     with (finished / "results.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert {(row["memory"], row["part"]) for row in rows} == {

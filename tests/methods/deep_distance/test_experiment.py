@@ -64,6 +64,7 @@ def finished(tmp_path_factory, other_cells):
 
 
 def test_every_model_is_tested_on_every_part_by_every_rule(finished):
+    assert (finished / "summary.md").read_text().startswith("```\n")
     with (finished / "results.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     seen = {(row["model"], row["part"], row["rule"]) for row in rows}

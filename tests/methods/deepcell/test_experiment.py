@@ -59,6 +59,7 @@ def finished(tmp_path_factory):
 
 
 def test_replicates_and_their_ensemble_are_tested_on_both_parts(finished):
+    assert (finished / "summary.md").read_text().startswith("```\n")
     with (finished / "results.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     networks = ("replicate 0", "replicate 1", "ensemble of 2")

@@ -103,6 +103,7 @@ def test_the_loss_is_the_cross_entropy_of_what_counts():
 
 
 def test_nuclei_are_told_apart_far_better_than_by_chance(finished):
+    assert (finished / "summary.md").read_text().startswith("```\n")
     with (finished / "results.csv").open() as stream:
         rows = {row["part"]: row for row in csv.DictReader(stream)}
     assert list(rows) == ["train", "validation", "later"]
