@@ -117,7 +117,7 @@ def test_what_cannot_be_linked_is_refused(tmp_path, capsys, monkeypatch, folder)
         tifffile.imwrite(tmp_path / "fewer" / f"m{frame}.tif", cells(frame).astype(np.uint16))
     message = refusal(capsys, movie, "fewer", out)
     assert "fewer holds 2 label images of 96 x 128 pixels, but" in message
-    tifffile.imwrite("real.tif", np.zeros((FRAMES, *SHAPE), np.float32), photometric="minisblack")
+    tifffile.imwrite("real.tif", np.full((FRAMES, *SHAPE), 0.5, np.float32), photometric="minisblack")
     assert "labels are whole numbers" in refusal(capsys, movie, "real.tif", out)
     tifffile.imwrite("none.tif", np.zeros((FRAMES, *SHAPE), np.uint8), photometric="minisblack")
     assert "none.tif: no cell was found in any of 5 frames" in refusal(capsys, movie, "none.tif", out)

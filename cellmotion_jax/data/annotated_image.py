@@ -11,6 +11,7 @@ from jaxtyping import Bool, Integer, Num
 from skimage import measure
 
 from cellmotion_jax.data.picture import read_picture, read_picture_header
+from cellmotion_jax.data.tiff import whole_labels
 from cellmotion_jax.errors import InputError
 
 
@@ -88,7 +89,7 @@ class AnnotatedImage:
         a label, and those on the markers of cells without a drawn outline.
 
         Raises:
-            InputError: If a file is damaged, or holds a negative label.
+            InputError: If a file is damaged, or holds a label that is negative or no whole number.
         """
         stored = self._stored_labels()
         labels = _largest_pieces(stored)
@@ -102,7 +103,7 @@ class AnnotatedImage:
         return Annotation(labels, known | (labels > 0))
 
     def _stored_labels(self) -> Integer[np.ndarray, "y x"]:
-        labels = read_picture(self.labels_file)[..., 0]
+        labels = whole_labels(read_picture(self.labels_file)[..., 0], str(self.labels_file))
         if labels.min() < 0:
             raise InputError(
                 f"{self.labels_file} holds label {labels.min()}; 0 is background and cells are positive."
@@ -148,7 +149,7 @@ def annotated_image(
         InputError: If a file is absent, damaged or of another kind, or the sizes differ.
     """
     image, labels = read_picture_header(image_file), read_picture_header(labels_file)
-    if labels.channels != 1 or labels.dtype.kind not in "ui":
+    if labels.channels != 1:
         raise InputError(
             f"{labels_file} has {labels.channels} channels of {labels.dtype}; a mask has one, of whole "
             "numbers, which are the labels of cells."

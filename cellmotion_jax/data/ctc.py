@@ -18,7 +18,7 @@ from cellmotion_jax.data.centroids import Centroids, frame_centroids
 from cellmotion_jax.data.ctc_masks import write_masks
 from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie import Movie, list_tiffs, open_movie
-from cellmotion_jax.data.tiff import read_header, read_plane
+from cellmotion_jax.data.tiff import read_header, read_plane, whole_labels
 from cellmotion_jax.data.track_table import TrackTable, check_track_table, read_man_track
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import require_folder
@@ -107,9 +107,7 @@ class CtcSequence:
         path = self.root / f"{self.name}_{origin}" / "SEG" / f"man_seg{number}"
         if not path.exists():
             return None
-        mask = read_plane(read_header(path))
-        if mask.dtype.kind not in "ui":
-            raise InputError(f"{path} holds an image of {mask.dtype}; labels are whole numbers (uint16).")
+        mask = whole_labels(read_plane(read_header(path)), str(path))
         if mask.shape != self.movie.shape:
             raise InputError(f"{path} has the size {mask.shape}; its frame has {self.movie.shape}.")
         return mask

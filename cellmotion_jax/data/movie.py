@@ -13,7 +13,7 @@ from typing import SupportsIndex
 import numpy as np
 from jaxtyping import Num
 
-from cellmotion_jax.data.tiff import TiffHeader, read_header, read_plane
+from cellmotion_jax.data.tiff import TiffHeader, read_header, read_plane, whole_labels
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import require_folder
 
@@ -31,6 +31,7 @@ class Movie:
         frame_names: One name per frame for messages, e.g. ``t017.tif`` or ``stack.tif page 17``.
         pixel_size_um: Side of a pixel in micrometres, None where neither the caller nor the file says.
         planes: Header of the file and index of the plane of each frame.
+        labels: Frames are label images: whole numbers, also where they are stored as floats.
     """
 
     path: pathlib.Path
@@ -39,6 +40,7 @@ class Movie:
     frame_names: tuple[str, ...]
     pixel_size_um: float | None
     planes: tuple[tuple[TiffHeader, int], ...]
+    labels: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
     def channels(self) -> int:
@@ -50,7 +52,8 @@ class Movie:
 
     def __getitem__(self, frame: SupportsIndex) -> Num[np.ndarray, "y x *channel"]:
         header, plane = self.planes[frame]
-        return read_plane(header, plane)
+        image = read_plane(header, plane)
+        return whole_labels(image, f"{self.path}, {self.frame_names[frame]}") if self.labels else image
 
 
 def open_movie(
@@ -98,8 +101,8 @@ def open_movie(
     first, _ = planes[0]
     if first.palette and not labels:
         raise InputError(f"{first.path} has a palette of colours; save it as grey.")
-    dtype = first.dtype.newbyteorder("=")
-    return Movie(path, first.shape, dtype, names, pixel_size_um or first.pixel_size_um, planes)
+    dtype = np.dtype(np.int64) if labels and first.dtype.kind == "f" else first.dtype.newbyteorder("=")
+    return Movie(path, first.shape, dtype, names, pixel_size_um or first.pixel_size_um, planes, labels=labels)
 
 
 def read_finite(movie: Movie, frame: int) -> Num[np.ndarray, "y x *channel"]:

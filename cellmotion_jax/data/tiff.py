@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tifffile
-from jaxtyping import Num
+from jaxtyping import Integer, Num
 
 from cellmotion_jax.data.tiff_chain import PageChain, read_chain
 from cellmotion_jax.data.tiff_notes import check_notes, pixel_size_um
@@ -125,6 +125,31 @@ def read_plane(header: TiffHeader, index: int = 0) -> Num[np.ndarray, "y x *chan
     if len(pixels) < count:
         raise InputError(f"{header.path} is truncated: it was longer when it was opened.")
     return pixels.astype(header.dtype.newbyteorder("="), copy=False).reshape(shape)
+
+
+def whole_labels(image: Num[np.ndarray, "y x"], source: str) -> Integer[np.ndarray, "y x"]:
+    """Labels as whole numbers; programs such as Fiji and ilastik store them as floats.
+
+    Args:
+        image: A label image.
+        source: Name of the image, for messages.
+
+    Returns:
+        The same values, as integers.
+
+    Raises:
+        InputError: If a value is no whole number.
+    """
+    if image.dtype.kind in "ui":
+        return image
+    # Of a complex or Boolean image none is one.
+    real = image.astype(np.float64) if image.dtype.kind == "f" else np.full(image.shape, np.nan)
+    whole = (real == np.floor(real)) & (np.abs(real) < 2**53)
+    if not whole.all():
+        raise InputError(
+            f"{source} holds {image[~whole][0]} ({image.dtype}); labels are whole numbers (uint16)."
+        )
+    return real.astype(np.int64)
 
 
 def read_page(

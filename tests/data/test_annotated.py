@@ -262,18 +262,22 @@ def test_a_mask_of_another_size(pairs, silver):
         open_annotated(silver)
 
 
-@pytest.mark.parametrize(
-    ("mask", "kind"),
-    [
-        (LABELS.astype(np.float32), "1 channels of float32"),
-        (np.stack([LABELS] * 3, -1), "3 channels of uint16"),
-    ],
-)
-def test_a_mask_that_is_none(pairs, mask, kind):
+def test_a_mask_that_is_none(pairs):
     file = pairs / "masks" / "field1.tif"
-    tifffile.imwrite(file, mask, photometric="rgb" if mask.ndim == 3 else "minisblack")
-    with refusal(f"{file} has {kind}; a mask has one, of whole numbers"):
+    tifffile.imwrite(file, np.stack([LABELS] * 3, -1), photometric="rgb")
+    with refusal(f"{file} has 3 channels of uint16; a mask has one, of whole numbers"):
         open_annotated(pairs)
+
+
+def test_labels_that_are_stored_as_floats(pairs):
+    file = pairs / "masks" / "field1.tif"
+    labels = tifffile.imread(file)
+    tifffile.imwrite(file, labels.astype(np.float32), photometric="minisblack")
+    (image,) = (image for part in open_annotated(pairs) for image in part if image.labels_file == file)
+    assert image.annotation().labels.max() == labels.max()
+    tifffile.imwrite(file, labels / np.float32(2), photometric="minisblack")
+    with refusal(f"{file} holds 0.5 (float32); labels are whole numbers"):
+        image.annotation()
 
 
 def test_a_negative_label(pairs):

@@ -86,7 +86,7 @@ def downsample_masks(dataset):
 
 def blur_masks(dataset):
     for file in (dataset / "01_GT" / "TRA").glob("*.tif"):
-        tifffile.imwrite(file, tifffile.imread(file).astype(np.float32))
+        tifffile.imwrite(file, tifffile.imread(file).astype(np.float32) / 2)
 
 
 def in_table(text):
@@ -137,7 +137,11 @@ def unlink(*parts):
             "lets track 1 end in frame 6, but the movie's last frame",
         ),
         (downsample_masks, "01_GT/TRA", "holds 6 label images of 20 x 64 pixels, but "),
-        (blur_masks, "01_GT/TRA", "holds images of float32; labels are whole numbers (uint16)."),
+        (
+            blur_masks,
+            "01_GT/TRA, man_track000.tif",
+            "holds 0.5 (float32); labels are whole numbers (uint16).",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_when_the_dataset_is_opened(dataset, spoil, path, sentence):

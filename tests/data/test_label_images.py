@@ -62,6 +62,19 @@ def test_odd_label_images_are_label_images(tmp_path, kind):
     np.testing.assert_array_equal(labels[1], LABELS[kind])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ">f4"])
+def test_whole_numbers_that_are_stored_as_floats_are_labels(tmp_path, dtype):
+    labels = open_labels(stack(tmp_path, LABELS["cells"], dtype))
+    assert labels.dtype.kind == labels[1].dtype.kind == "i"
+    np.testing.assert_array_equal(labels[1], LABELS["cells"])
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, 1e30])
+def test_other_floats_are_no_labels(tmp_path, value):
+    with pytest.raises(InputError, match=r"labels.tif page 0 holds .* \(float32\); labels are whole numbers"):
+        open_labels(stack(tmp_path, np.where(LABELS["cells"] == 1, value, LABELS["cells"]), np.float32))
+
+
 @pytest.mark.parametrize("kind", IMAGES)
 def test_micrographs_are_no_label_images(tmp_path, kind):
     with pytest.raises(

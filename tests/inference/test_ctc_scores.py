@@ -84,7 +84,7 @@ def downsample_masks(folder):
 
 def make_real(folder):
     for path in folder.glob("*.tif"):
-        tifffile.imwrite(path, masks()[0].astype(np.float32))
+        tifffile.imwrite(path, masks()[0].astype(np.float32) / 2)
 
 
 def rename_masks(folder):
@@ -122,7 +122,7 @@ def early_child(folder):
         (remove_mask, r"mask003\.tif is missing; every frame of .*01 has a label image\.$"),
         (add_mask, r"mask004\.tif belongs to no frame; .*01 has 4 frames\.$"),
         (downsample_masks, r"holds 4 label images of 11 x 16 pixels, but .*01 4 frames of 12 x 16\.$"),
-        (make_real, r"holds images of float32; labels are whole numbers"),
+        (make_real, r"mask000.tif holds 0.5 \(float32\); labels are whole numbers"),
         (rename_masks, r"is no result; it should be a folder with mask000\.tif"),
         (long_digits, r"mask000\.tif is missing"),
         (forget_cell, r"mask001\.tif \(frame 1\) lacks label 4"),

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from cellmotion_jax.data.ctc_masks import MAX_WRITTEN_LABEL
 from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie import Movie
-from cellmotion_jax.data.tiff import read_header, read_plane
+from cellmotion_jax.data.tiff import read_header, read_plane, whole_labels
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import read_text
 from cellmotion_jax.methods.celltrack.seeds import (
@@ -190,18 +190,15 @@ def read_seed_file(path: str | os.PathLike[str], *, shape: tuple[int, int]) -> S
 
 def _read_image(path: pathlib.Path, shape: tuple[int, int]) -> Seeds:
     header = read_header(path)
-    if header.planes > 1 or header.dtype.kind not in "ui":
-        raise InputError(
-            f"{path} holds {header.planes} planes of {header.dtype.name}; the cells to follow are one label "
-            "image of whole numbers."
-        )
+    if header.planes > 1:
+        raise InputError(f"{path} holds {header.planes} planes; the cells to follow are one label image.")
     if header.shape != shape:
         raise InputError(
             f"{path} has {header.shape[0]} x {header.shape[1]} pixels, but the frames of the movie have "
             f"{shape[0]} x {shape[1]}."
         )
     try:
-        return seeds_from_labels(read_plane(header))
+        return seeds_from_labels(whole_labels(read_plane(header), "the image"))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

@@ -60,8 +60,8 @@ def test_a_label_image_is_read(tmp_path, masks):
     ("image", "sentence"),
     [
         (np.ones((3, 4), np.uint8), r"cells.tif has 3 x 4 pixels, but the frames of the movie have 40 x 60"),
-        (np.ones(SHAPE, np.float32), r"cells.tif holds 1 planes of float32; .* one label image"),
-        (np.ones((5, *SHAPE), np.uint8), r"cells.tif holds 5 planes of uint8; .* one label image"),
+        (np.full(SHAPE, 0.5, np.float32), r"cells.tif: the image holds 0.5 .*; labels are whole numbers"),
+        (np.ones((5, *SHAPE), np.uint8), r"cells.tif holds 5 planes; .* one label image"),
         (np.zeros(SHAPE, np.uint8), r"cells.tif holds no cell"),
         (np.full(SHAPE, -3, np.int16), r"cells.tif: labels holds label -3"),
     ],
