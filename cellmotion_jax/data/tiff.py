@@ -15,7 +15,7 @@ from jaxtyping import Integer, Num
 
 from cellmotion_jax.data.tiff_chain import PageChain, read_chain
 from cellmotion_jax.data.tiff_notes import check_notes, pixel_size_um
-from cellmotion_jax.data.tiff_pages import check_data, check_jpeg, check_layout, has_palette
+from cellmotion_jax.data.tiff_pages import check_data, check_deflated, check_jpeg, check_layout, has_palette
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import refusal, require_regular_file
 
@@ -176,6 +176,7 @@ def read_page(
     check_layout(path, page)
     check_data(path, page, file.filehandle.size)
     check_jpeg(path, page, file)
+    check_deflated(path, page, file)
     dtype = dtype.newbyteorder("=")
     if page.shape == shape and page.dtype == dtype:
         pixels = page.asarray()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import pathlib
 import struct
+import zlib
 
 import numpy as np
 import tifffile
@@ -28,6 +30,10 @@ _LARGEST_RATIO = {
     50000: 30000,
 }
 _SMALLEST_ALLOWANCE = 2**16
+_DEFLATED = (tifffile.COMPRESSION.ADOBE_DEFLATE, tifffile.COMPRESSION.DEFLATE)
+_STOPS_BY_ITSELF = importlib.util.find_spec("imagecodecs") is not None
+# Bytes that a strip may become without a look at it, and bytes that are made at a time while looking.
+_MOST_UNSEEN, _STEP = 2**30, 2**20
 # Markers of the beginning of a frame, with its height and width.
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _NOT_GREY = {
@@ -168,6 +174,39 @@ def check_jpeg(path: pathlib.Path, page: tifffile.TiffPage, file: tifffile.TiffF
                 f"{most} pixels "
                 "are right."
             )
+
+
+def check_deflated(path: pathlib.Path, page: tifffile.TiffPage, file: tifffile.TiffFile) -> None:
+    """Checks that deflated strips or tiles do not become more than the image declares.
+
+    The package imagecodecs, where it is installed, stops there by itself; the decoder of Python that tifffile
+    falls back on does not. Only strips that could become large are looked at.
+
+    Args:
+        path: The file.
+        page: A page whose layout and data are checked.
+        file: The open file.
+
+    Raises:
+        InputError: If one becomes more.
+    """
+    if page.compression not in _DEFLATED or _STOPS_BY_ITSELF:
+        return
+    rows = page.tilelength * page.tilewidth if page.is_tiled else page.rowsperstrip * page.imagewidth
+    most = rows * page.imagedepth * page.samplesperpixel * max(1, page.bitspersample // 8)
+    for offset, count in zip(page.dataoffsets, page.databytecounts):
+        if count * _LARGEST_RATIO[page.compression] <= _MOST_UNSEEN:
+            continue
+        file.filehandle.seek(offset)
+        inflating, data, size = zlib.decompressobj(), file.filehandle.read(count), 0
+        while data and not inflating.eof:
+            size += len(inflating.decompress(data, _STEP))
+            data = inflating.unconsumed_tail
+            if size > most + _SMALLEST_ALLOWANCE:
+                raise InputError(
+                    f"{path} is damaged: image {page.index} holds strips that become more than the {most} "
+                    "bytes that it declares."
+                )
 
 
 def has_palette(page: tifffile.TiffPage) -> bool:

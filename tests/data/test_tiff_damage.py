@@ -6,11 +6,13 @@ import os
 import resource
 import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
 import tifffile
 
+from cellmotion_jax.data import tiff_pages
 from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.data.picture import read_picture, read_picture_header
 from cellmotion_jax.data.tiff import read_header, read_plane
@@ -147,6 +149,27 @@ def test_tiles_that_share_their_bytes_are_not_unpacked(tmp_path):
         read_header(path)
     path.write_bytes(file.getvalue())
     assert read_header(path).shape == (side, side)
+
+
+def test_deflated_strips_do_not_become_more_than_the_image(tmp_path, monkeypatch):
+    # As without the package imagecodecs, and with strips that are looked at although they are small.
+    monkeypatch.setattr(tiff_pages, "_STOPS_BY_ITSELF", False)
+    monkeypatch.setattr(tiff_pages, "_MOST_UNSEEN", 0)
+    path = tmp_path / "it.tif"
+    image = np.random.default_rng(0).integers(0, 9, (300, 500), np.uint16)
+    for tile in (None, (64, 64)):
+        tifffile.imwrite(path, image, compression="zlib", tile=tile)
+        np.testing.assert_array_equal(read_plane(read_header(path)), image)
+    tifffile.imwrite(path, image, compression="zlib", rowsperstrip=300)
+    with tifffile.TiffFile(path) as file:
+        (offset,), tag = file.pages.first.dataoffsets, file.pages.first.tags["StripByteCounts"]
+    bomb = zlib.compress(bytes(2**24))
+    data = bytearray(path.read_bytes())
+    data[offset : offset + len(bomb)] = bomb
+    path.write_bytes(data)
+    assert len(bomb) < tag.value[0]
+    with pytest.raises(InputError, match="become more than the 300000 bytes that it declares"):
+        read_plane(read_header(path))
 
 
 def test_jpeg_has_the_size_of_its_strip(tmp_path):
