@@ -213,6 +213,22 @@ def check_field(settings: type, name: str, value: object) -> None:
         raise SettingError((name,), value, f"it must be {rule[1]}.", owner=settings.__name__)
 
 
+def check_argument(name: str, value: object, hint: Any) -> None:
+    """Checks an argument of a function by the rule of an annotated type.
+
+    Args:
+        name: Its name.
+        value: The value.
+        hint: The type, such as `Positive`.
+
+    Raises:
+        SettingError: If it is not allowed.
+    """
+    rule = _rule(hint)
+    if rule is not None and not rule[0](value):
+        raise SettingError((name,), value, f"it must be {rule[1]}.")
+
+
 def allowed(hint: Any) -> str | None:
     """What a setting of an annotated type may be, in words; None where any value will do."""
     rule = _rule(hint)

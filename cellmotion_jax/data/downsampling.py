@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Float32, Int32, Num, Shaped
 
 from cellmotion_jax.errors import InputError
-
-
-def check_diameter(diameter: float) -> float:
-    """Checks a cell diameter.
-
-    Args:
-        diameter: Diameter given by the user.
-
-    Returns:
-        The diameter.
-
-    Raises:
-        InputError: If it is not a positive number.
-    """
-    if not (math.isfinite(diameter) and diameter > 0):
-        raise InputError(f"cell-diameter is {diameter}; it is a positive number of pixels.")
-    return diameter
 
 
 def downsampling_for(diameter: float, wanted: float) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 import os
 import pathlib
 import re
@@ -16,6 +15,7 @@ from jaxtyping import Num
 from cellmotion_jax.data.tiff import TiffHeader, read_header, read_plane, whole_labels
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import require_folder
+from cellmotion_jax.settings import MicronsPerPixel, check_argument
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,11 +83,11 @@ def open_movie(
     Raises:
         InputError: If there are no frames, a number is missing or twice, a frame differs in size or type, a
             file is truncated, three-dimensional or not of the colours that are asked for, or the pixel size
-            is not positive.
+            is none.
     """
     path = pathlib.Path(path)
-    if pixel_size_um is not None and not (math.isfinite(pixel_size_um) and pixel_size_um > 0):
-        raise InputError(f"pixel_size_um is {pixel_size_um}; it is a positive length in micrometres.")
+    if pixel_size_um is not None:
+        check_argument("pixel_size_um", pixel_size_um, MicronsPerPixel)
     if os.path.isdir(path):
         headers = [read_header(file, colour=colour) for file in _ordered(path, list_tiffs(path))]
         for header in headers:

@@ -50,12 +50,8 @@ def open_movie_for(segmenter: Segmenter, path: pathlib.Path, *, pixel_size_um: f
         The movie.
 
     Raises:
-        InputError: As in `data.movie.open_movie`, or if the model takes images that are neither grey nor RGB.
+        InputError: As in `data.movie.open_movie`.
     """
-    if segmenter.channels not in (1, 3):
-        raise InputError(
-            f"the model was trained on images of {segmenter.channels} channels, and movies are grey or RGB."
-        )
     if segmenter.channels == 1:
         return open_movie(path, pixel_size_um=pixel_size_um)
     try:

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float32, Int, Integer, Real
 from numpy.typing import ArrayLike
 
-from cellmotion_jax.data.downsampling import check_diameter
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.ops.labels import areas_and_centroids, number_cells, tight_boxes
+from cellmotion_jax.settings import Positive, check_argument
 
 LARGEST_ID = np.iinfo(np.int32).max
 
@@ -175,7 +175,8 @@ def typical_diameter(seeds: Seeds, given: float | None) -> float:
         InputError: If neither is known, or the given value is not positive.
     """
     if given is not None:
-        return check_diameter(given)
+        check_argument("cell-diameter", given, Positive)
+        return given
     known = seeds.diameters[np.isfinite(seeds.diameters)]
     if not len(known):
         raise InputError("cell-diameter is needed, as the cells to follow are given by places without masks.")

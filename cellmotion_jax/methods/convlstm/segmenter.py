@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from jaxtyping import Num
 
-from cellmotion_jax.data.downsampling import check_diameter, downsampling_for
+from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.inference.segmenter import FrameCells, cells_of_labels
 from cellmotion_jax.inference.tiling import Tiling
 from cellmotion_jax.methods.convlstm.foreground import VIDEO_TILING, Memory, foreground_maps
@@ -19,7 +19,7 @@ from cellmotion_jax.methods.convlstm.instances import (
 )
 from cellmotion_jax.methods.convlstm.model_file import ConvLSTMModel, load_model
 from cellmotion_jax.models.backbones.mobilenet_v2 import SMALLEST_IMAGE
-from cellmotion_jax.settings import Settings, named
+from cellmotion_jax.settings import Positive, Settings, check_argument, named
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,8 @@ def open_segmenter(path: str | os.PathLike[str], *, cell_diameter: float | None 
     model = load_model(path)
     instances = model.instances
     if cell_diameter is not None:
-        scale = check_diameter(cell_diameter) / model.image_diameter
+        check_argument("cell-diameter", cell_diameter, Positive)
+        scale = cell_diameter / model.image_diameter
         instances = scale_instances(instances, scale)
         downsample = downsampling_for(cell_diameter, model.cell_diameter)
         model = dataclasses.replace(model, downsample=downsample)

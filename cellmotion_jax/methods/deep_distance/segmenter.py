@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from jaxtyping import Num
 
-from cellmotion_jax.data.downsampling import check_diameter, downsampling_for
+from cellmotion_jax.data.downsampling import downsampling_for
 from cellmotion_jax.inference.segmenter import FrameCells
 from cellmotion_jax.inference.tiling import DEFAULT_TILING, Tiling
 from cellmotion_jax.methods.deep_distance.cells import find_cells
 from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
 from cellmotion_jax.methods.deep_distance.model_file import DeepDistanceModel, load_model
-from cellmotion_jax.settings import Settings, named
+from cellmotion_jax.settings import Positive, Settings, check_argument, named
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,6 +93,7 @@ def open_segmenter(
     """
     model = load_model(path)
     if cell_diameter is not None:
-        downsample = downsampling_for(check_diameter(cell_diameter), model.cell_diameter)
+        check_argument("cell-diameter", cell_diameter, Positive)
+        downsample = downsampling_for(cell_diameter, model.cell_diameter)
         model = dataclasses.replace(model, downsample=downsample)
     return DeepDistanceSegmenter(model=model, settings=DeepDistanceSettings(detection=model.detection))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from cellmotion_jax.data.centroids import Centroids
 from cellmotion_jax.data.ctc import CtcSequence
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.ops.angles import heading
+from cellmotion_jax.settings import Positive, check_argument
 
 
 class DirectionTargets(NamedTuple):
@@ -74,8 +74,7 @@ def direction_targets(
         ("pixel_size_um", pixel_size_um),
         ("crop_um", crop_um),
     ):
-        if not (math.isfinite(length) and length > 0):
-            raise InputError(f"{name} is {length}; it is a positive length in micrometres.")
+        check_argument(name, length, Positive)
     side = max(1, round(crop_um / pixel_size_um))
     points = sequence.centroids()
     by_track = np.lexsort((points.frame, points.label))
