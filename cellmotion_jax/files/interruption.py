@@ -188,6 +188,8 @@ def _listen(reading: int) -> None:
 
 def _end_process(number: int, *, undo: bool) -> None:
     """Ends the process. Without its turn it undoes nothing; the next run deals with what is left."""
+    if undo:
+        _stop_other_writers()
     for undo_one in reversed(_undo) if undo else ():
         with contextlib.suppress(OSError):
             undo_one()
@@ -197,6 +199,18 @@ def _end_process(number: int, *, undo: bool) -> None:
     with contextlib.suppress(OSError):
         os.write(2, f"{line}cellmotion: {sentence(number, _kept[-1])}\n".encode())
     os._exit(128 + number)
+
+
+def _stop_other_writers() -> None:
+    """Holds up every other thread that is about to make a file: it would be made after the undoing."""
+    ending = threading.get_ident()
+
+    def hold(event: str, arguments: tuple[object, ...]) -> None:
+        if event in ("open", "os.mkdir", "os.rename", "os.link") and threading.get_ident() != ending:
+            time.sleep(LONGEST_WAIT_S)  # The process has ended by then.
+
+    sys.addaudithook(hold)
+    time.sleep(0.002)  # For the file whose making has begun.
 
 
 def _forget_signals() -> None:

@@ -96,12 +96,12 @@ def is_owned(place: pathlib.Path) -> bool:
 
 
 @contextlib.contextmanager
-def removed(path: pathlib.Path) -> Iterator[None]:
-    """Within the block ``path`` is temporary: it is absent at the beginning, and removed at the end."""
+def removed(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields ``path``, which is temporary: absent at the beginning of the block, removed at the end."""
     remove(path)
     with interruption.undone_at_end(lambda: remove(path, patiently=True)):
         try:
-            yield
+            yield path
         finally:
             remove(path)
 

@@ -36,6 +36,15 @@ CALLBACK = """
             def __del__(self): time.sleep(60)
         del [Weak()][0]
 """
+ALWAYS_NEW = """
+    from cellmotion_jax.files.written import removed
+    slow = interruption.undone_at_end(lambda: time.sleep(0.1))  # As the cleaning of a large folder.
+    with slow, removed(out / "partial") as partial:
+        ready()
+        while True:
+            partial.unlink(missing_ok=True)
+            partial.write_text("half")
+"""
 POSTPONED = """
     with interruption.postponed():
         ready()
@@ -92,6 +101,12 @@ def end(tmp_path, program, *signals, pause=0.0):
 def test_one_sentence_and_nothing_left(tmp_path, doing, number, code, word):
     sentence = f"cellmotion: {word}: nothing was written to {tmp_path}/new/result.\n"
     assert end(tmp_path, WRITING.format(doing), number) == (code, sentence)
+    assert tree(tmp_path) == {}
+
+
+def test_no_file_is_made_after_the_undoing(tmp_path):
+    code, _ = end(tmp_path, ALWAYS_NEW, signal.SIGTERM, pause=0.05)
+    assert code == 143
     assert tree(tmp_path) == {}
 
 
