@@ -85,7 +85,7 @@ def fuzz(options: argparse.Namespace) -> list:
     print(text)
     if options.out:
         campaign.write_results(options.out, results)
-        options.out.with_suffix(".txt").write_text(text + "\n")
+        options.out.with_suffix(".txt").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     return results
 
 

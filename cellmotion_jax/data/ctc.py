@@ -107,7 +107,10 @@ class CtcSequence:
         path = self.root / f"{self.name}_{origin}" / "SEG" / f"man_seg{number}"
         if not path.exists():
             return None
-        mask = whole_labels(read_plane(read_header(path)), str(path))
+        header = read_header(path)
+        if header.planes > 1:
+            raise InputError(f"{path} holds {header.planes} planes; it should be the mask of one frame.")
+        mask = whole_labels(read_plane(header), str(path))
         if mask.shape != self.movie.shape:
             raise InputError(f"{path} has the size {mask.shape}; its frame has {self.movie.shape}.")
         return mask

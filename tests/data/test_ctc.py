@@ -49,6 +49,11 @@ def test_segmentation_is_optional(dataset, masks):
     assert sequence.segmentation_mask(0) is None
     assert sequence.silver_mask(2) is None
     np.testing.assert_array_equal(sequence.segmentation_mask(2), masks[2])
+    tifffile.imwrite(folder / "man_seg003.tif", masks[:2], photometric="minisblack")
+    with pytest.raises(
+        InputError, match=r"man_seg003\.tif holds 2 planes; it should be the mask of one frame"
+    ):
+        sequence.segmentation_mask(3)
     tifffile.imwrite(folder / "man_seg003.tif", masks[3, :10])
     with pytest.raises(
         InputError, match=r"man_seg003\.tif has the size \(10, 64\); its frame has \(48, 64\)\.$"
