@@ -19,6 +19,7 @@ import numpy as np
 
 from cellmotion_jax.data import records
 from cellmotion_jax.data.pipeline import Source, member_batches
+from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import interruption, run_folder
 from cellmotion_jax.files.folders import remove_leftovers
 from cellmotion_jax.report.figures import plot_curves
@@ -29,6 +30,9 @@ from cellmotion_jax.training.configuration import any_saved, write_or_compare
 from cellmotion_jax.training.loop import Evaluate, fit
 from cellmotion_jax.training.state import Best
 from cellmotion_jax.training.step import Augment, Objective
+
+FILES_OF_A_RUN = (".json", ".csv", ".md", ".png", ".gif", ".safetensors")
+"""Suffixes of what experiments write into the folder of a run."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,6 +105,10 @@ def open_run(experiment: Experiment, *, name: str) -> Iterator[pathlib.Path]:
     named = experiment.run.folder or pathlib.Path("runs") / name
     with run_folder(named, worth_keeping=any_saved) as folder:
         config = folder / "config.json"
+        for child in folder.iterdir():
+            # Said now, and not when the training is done.
+            if child.suffix in FILES_OF_A_RUN and child.is_dir():
+                raise InputError(f"{child} is a folder, and a file is written there; move it away.")
 
         def clean() -> None:
             remove_leftovers(folder, checkpoint.TEMPORARY, records.TEMPORARY)

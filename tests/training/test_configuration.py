@@ -13,6 +13,7 @@ from cellmotion_jax.settings import Settings
 from cellmotion_jax.training import checkpoint
 from cellmotion_jax.training.config import AdaDelta, AdamW, Optimizer, Phase, Run
 from cellmotion_jax.training.configuration import describe, flatten, free_folder, restore, write_or_compare
+from cellmotion_jax.training.experiment import open_run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,17 @@ def test_a_run_without_a_folder_goes_beside_runs_with_other_settings_and_is_foun
             assert folder == tmp_path / name
             folder.mkdir(exist_ok=True)
             with_checkpoint(folder, config)
+
+
+def test_a_folder_where_a_result_will_be_is_said_before_the_training(tmp_path):
+    experiment = EXPERIMENTS["recognet"].experiment
+    (tmp_path / "results.csv").mkdir()
+    run = dataclasses.replace(experiment.run, folder=tmp_path)
+    with (
+        pytest.raises(InputError, match=r"results.csv is a folder, and a file is written there"),
+        open_run(dataclasses.replace(experiment, run=run), name="recognet"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
