@@ -71,6 +71,7 @@ def classify(
 def _of_success(case: Case, work: pathlib.Path, before: Mapping[str, tuple[int, ...]], last: str) -> End:
     if case.expected is Expected.REFUSED:
         return End(Outcome.TAKEN, last)
+    after = state_of(work)
     for output in case.outputs:
         now = (work / output).lstat().st_mode if os.path.lexists(work / output) else 0
         was = before[output][0] if output in before else now
@@ -78,6 +79,10 @@ def _of_success(case: Case, work: pathlib.Path, before: Mapping[str, tuple[int, 
             kept = f"has the mode {stat.filemode(now)}, and had {stat.filemode(was)}"
             return End(Outcome.BAD_OUTPUT, f"{output} {kept}")
         for path in _files_of(work / output):
+            name = str(path.relative_to(work))
+            # An older checkpoint that was damaged before, and that a run did not need, stays as it is.
+            if case.inputs_may_change and before.get(name) == after.get(name):
+                continue
             try:
                 wrong = _wrong_in(path) or _unreadable(path)
             except Exception as error:
