@@ -13,7 +13,7 @@ def write_summary(folder: pathlib.Path, lines: Iterable[str]) -> None:
 
     Args:
         folder: Folder of the run.
-        lines: Lines with columns of a fixed width.
+        lines: Lines with columns of a fixed width, which do not tell where the folder is.
     """
     text = "\n".join(lines)
     print(text)  # noqa: T201

@@ -9,6 +9,7 @@ interrupted run ends with the same bits and the same log as an uninterrupted one
 from __future__ import annotations
 
 import pathlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -33,6 +34,9 @@ from cellmotion_jax.training.step import (
     train_step,
     update_side_by_side,
 )
+
+LONGEST_LEAD_S = 2.0
+"""Time for which updates may be queued on the device."""
 
 Evaluate = Callable[[TrainState], Mapping[str, np.ndarray]]
 
@@ -155,11 +159,12 @@ def fit(
             if points.unsaved:
                 _stop_if_diverged(jax.device_get(progress.metric_sums.diverged_at), members, checkpoints)
                 checkpoint.save(checkpoints, step, progress, every=run.checkpoint_every, interrupted=True)
+            interruption.claim_end()  # What is said now is this, also if it takes a while.
             raise interruption.Interrupted(
                 error.number, f"{folder} keeps step {step} of {total}; the same command goes on from there"
             ) from None
 
-        stop = False
+        stop, pace = False, _Pace()
         if start > 0:
             _restore_best(folder / "best", progress.best)
             progress, stop = after(start, progress)
@@ -173,6 +178,7 @@ def fit(
             state, metric_sums = steps[phase]((progress.state, progress.metric_sums), batch)
             progress = progress.replace(state=state, metric_sums=metric_sums)
             points.unsaved = True
+            pace.keep(metric_sums)
             log.advance()
             if step % run.checkpoint_every == 0 or step == total:
                 _stop_if_diverged(jax.device_get(metric_sums.diverged_at), members, checkpoints)
@@ -184,6 +190,26 @@ def fit(
             except interruption.Interrupted as error:
                 interrupted(step, progress, error)
     return progress.best
+
+
+class _Pace:
+    """Lets the loop be about `LONGEST_LEAD_S` ahead of the device, which JAX would let it leave far behind.
+
+    What is queued has to be computed before a checkpoint can be saved, and a signal does not wait for long.
+    """
+
+    def __init__(self) -> None:
+        self._every, self._steps, self._then = 1, 0, time.monotonic()
+
+    def keep(self, results: Any) -> None:
+        """Counts a step, and waits for its results if it is time to."""
+        self._steps += 1
+        if self._steps < self._every:
+            return
+        jax.block_until_ready(results)
+        now = time.monotonic()
+        seconds = max((now - self._then) / self._steps, 1e-4)
+        self._every, self._steps, self._then = max(1, int(LONGEST_LEAD_S / seconds)), 0, now
 
 
 def _restore_best(folder: pathlib.Path, best: Best) -> None:

@@ -128,7 +128,8 @@ def write_results(folder: pathlib.Path, errors: PairErrors, samples: EmbeddingSa
         rows.append((name, len(chosen), f"{near:.4f}", f"{far:.4f}", f"{median:.3f}"))
         lines.append(f"{name:<28}{len(chosen):>7}{near:>13.3f}{far:>13.3f}{median:>11.2f}")
     write_csv(folder / "results.csv", HEADER, rows)
-    write_summary(folder, [*lines, f"Tables and pictures: {folder}"])
+    write_summary(folder, lines)
+    print(f"Tables and pictures: {folder}")  # noqa: T201
 
 
 EXPERIMENTS: dict[str, Entry] = {

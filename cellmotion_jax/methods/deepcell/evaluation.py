@@ -189,7 +189,8 @@ def write_results(folder: pathlib.Path, results: Mapping[str, Sequence[PartResul
                 f"{float(outlines.f_score[0]):>10.3f}{float(outlines.average_precision[0]):>8.3f}"
             )
     write_csv(folder / "results.csv", HEADER, table)
-    write_summary(folder, [*lines, f"Table and pictures: {folder}"])
+    write_summary(folder, lines)
+    print(f"Tables and pictures: {folder}")  # noqa: T201
 
 
 def draw_results(

@@ -90,10 +90,11 @@ def write_results(
         )
         + ".",
         "",
-        "Pictures: " + ", ".join(str(path) for path in pictures),
+        "Pictures: " + ", ".join(path.name for path in pictures),
     ]
     write_text(folder / "summary.md", "\n".join(lines) + "\n")
     print("\n".join(lines))  # noqa: T201
+    print(f"Tables and pictures: {folder}")  # noqa: T201
 
 
 def _table(predictions: Sequence[MemberPredictions]) -> list[Cell]:

@@ -54,9 +54,9 @@ def write_results(
         "Validation windows are drawn at random: neighbouring frames of a nucleus were trained on. "
         "Later windows are the ends of the tracks, of which nothing was.",
         PAPER,
-        f"Table and pictures: {folder}",
     ]
     write_summary(folder, lines)
+    print(f"Tables and pictures: {folder}")  # noqa: T201
     filters = np.asarray(model.variables["params"]["conv1"]["kernel"])[..., 0, :]
     plot_filters(filters, folder / "filters.png", title="First-layer filters of RecogNet")
     _draw_maps(folder / "maps.png", model, samples)
