@@ -15,7 +15,7 @@ from tyro import _errors as tyro_errors
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.settings import allowed
 
-_POSITIONAL = tyro.conf.Positional[int].__metadata__[0]
+_POSITIONAL = typing.get_args(tyro.conf.Positional[int])[1]
 UNPREFIXED = ("settings", "simulation")
 """Fields of options whose own fields are options without a prefix."""
 
