@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax.typing import Dtype
 from jaxtyping import Array, Float
 
-from cellmotion_jax.models.layers import PointwiseConv, max_pool_2x2
+from cellmotion_jax.models.layers import max_pool_2x2, UpConv
 from cellmotion_jax.models.network import Network
 from cellmotion_jax.ops.host_arguments import check_axes
 from cellmotion_jax.settings import Range, ShareBelowOne, Width
@@ -246,24 +246,6 @@ class Block(nn.Module):
             if number == 1:
                 x = nn.Dropout(self.dropout, deterministic=not train)(x)
         return x
-
-
-class UpConv(nn.Module):
-    """A 2 x 2 transposed convolution with stride 2: every pixel becomes four, each with its own matrix."""
-
-    features: int
-    """Output channels."""
-    dtype: Dtype | None = None
-    """Compute type."""
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "batch y x channel"]) -> Float[Array, "batch 2*y 2*x feature"]:
-        """Doubles the size of the maps."""
-        batch, height, width, _ = x.shape
-        x = PointwiseConv(4 * self.features, dtype=self.dtype, name="kernels")(x)
-        x = x.reshape(batch, height, width, 2, 2, self.features).transpose(0, 1, 3, 2, 4, 5)
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-        return x.reshape(batch, 2 * height, 2 * width, self.features) + bias.astype(x.dtype)[None, None, None]
 
 
 def _activated(task: Task, raw: Float[Array, "batch y x"]) -> Float[Array, "batch y x"]:

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 from flax.typing import Dtype
 from jaxtyping import Array, Float
 
-from cellmotion_jax.models.layers import PointwiseConv
+from cellmotion_jax.models.backbones.mobilenet_v2 import MobileNetV2
+from cellmotion_jax.models.backbones.resnet import ResNet50
+from cellmotion_jax.models.layers import Conv3x3, PointwiseConv
 from cellmotion_jax.models.network import Network
 from cellmotion_jax.settings import Width
 
@@ -43,9 +45,9 @@ class FPN(Network):
         torchvision.ops.FeaturePyramidNetwork.
     """
 
-    backbone: nn.Module
-    """Returns features ``conv2`` to ``conv5``, each half the size of the one before, rounded upwards: a
-    ``ResNet50``."""
+    backbone: ResNet50 | MobileNetV2
+    """Its features have a ``pyramid``: maps of stride 4 to 32, each half the size of the one before, rounded
+    upwards."""
     channels: Width = 256
     """Channels of every level."""
     dtype: Dtype | None = None
@@ -66,13 +68,13 @@ class FPN(Network):
             ValueError: Images that the backbone refuses.
         """
         inner = functools.partial(PointwiseConv, self.channels, use_bias=True, dtype=self.dtype)
-        layer = functools.partial(nn.Conv, self.channels, (3, 3), padding=((1, 1), (1, 1)), dtype=self.dtype)
+        layer = functools.partial(Conv3x3, self.channels, dtype=self.dtype)
 
-        c = self.backbone(images, train=train)
-        merged5 = inner(name="inner_5")(c.conv5)
-        merged4 = inner(name="inner_4")(c.conv4) + doubled(merged5, c.conv4.shape[1:3])
-        merged3 = inner(name="inner_3")(c.conv3) + doubled(merged4, c.conv3.shape[1:3])
-        merged2 = inner(name="inner_2")(c.conv2) + doubled(merged3, c.conv2.shape[1:3])
+        c2, c3, c4, c5 = self.backbone(images, train=train).pyramid
+        merged5 = inner(name="inner_5")(c5)
+        merged4 = inner(name="inner_4")(c4) + doubled(merged5, c4.shape[1:3])
+        merged3 = inner(name="inner_3")(c3) + doubled(merged4, c3.shape[1:3])
+        merged2 = inner(name="inner_2")(c2) + doubled(merged3, c2.shape[1:3])
 
         p5 = layer(name="layer_5")(merged5)
         return FPNFeatures(

@@ -43,6 +43,18 @@ class MobileNetV2Features(NamedTuple):
     out_relu: Float[Array, "batch y/32 x/32 channel"] | None
     """Output of the last layer, the input of a classifier's pooling."""
 
+    @property
+    def pyramid(self) -> tuple[Array, Array, Array, Array]:
+        """Maps of stride 4, 8, 16 and 32, the deepest of each that is there.
+
+        Raises:
+            ValueError: If fewer than five levels were asked for.
+        """
+        last = self.block_16_project if self.out_relu is None else self.out_relu
+        if last is None or self.block_3_expand is None:
+            raise ValueError("levels must be 5 or 6 for a feature pyramid")
+        return self.block_3_expand, self.block_6_expand, self.block_13_expand, last  # type: ignore[return-value]
+
 
 class MobileNetV2(Network):
     """Inverted residuals with linear bottlenecks, of any width.

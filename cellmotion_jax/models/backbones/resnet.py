@@ -55,6 +55,11 @@ class ResNetFeatures(NamedTuple):
     conv5: Float[Array, "batch y/32 x/32 2048"]
     """Output of the last layer, the input of a classifier's pooling."""
 
+    @property
+    def pyramid(self) -> tuple[Array, Array, Array, Array]:
+        """Maps of stride 4, 8, 16 and 32."""
+        return self.conv2, self.conv3, self.conv4, self.conv5
+
 
 class ResNet50(Network):
     """Bottleneck blocks with shortcuts, 50 layers without the classifier.
