@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array
 
 from cellmotion_jax import losses, ops
+from cellmotion_jax.ops.arguments import to_floats, to_mask
 
 PI = np.float32(math.pi)
 HUGE = 1e18  # its square is still a float32
@@ -118,6 +119,47 @@ def _peak_points_and_heights(responses: Array) -> Array:
     return jnp.concatenate([shifts, heights[:, None]], axis=1)
 
 
+def _assignment(overlaps: Array, where: Array) -> Array:
+    assignment = ops.assign_boxes(
+        overlaps, positive_from=0.7, negative_below=0.3, low_quality=True, where=where
+    )
+    return jnp.stack(assignment)
+
+
+def _balanced_sample(priorities: Array, positive: Array, negative: Array) -> Array:
+    return jnp.stack(ops.sample_balanced(priorities, positive, negative, count=4, positives=2))
+
+
+def _roi_features(fine: Array, coarse: Array, boxes: Array, level: Array) -> Array:
+    return ops.roi_align([fine, coarse], boxes, level, strides=[1, 2], size=2)
+
+
+def _rows(boxes: ops.Boxes) -> Array:
+    return jnp.column_stack(boxes)
+
+
+def _proposals(logits: Array, offsets: Array, anchors: Array) -> Array:
+    """Of two levels, the second one shorter."""
+    levels = [(values[:5], values[5:]) for values in (logits, offsets, anchors)]
+    return _rows(ops.propose_boxes(*levels, shape=(9, 9), per_level=4, count=6, iou_threshold=0.4))
+
+
+def _detections(logits: Array, offsets: Array, proposals: Array, where: Array) -> Array:
+    corners, where = to_floats("proposals", proposals), to_mask("where", where)
+    found = ops.detect_boxes(
+        logits,
+        offsets,
+        ops.Boxes(corners, jnp.zeros(len(corners)), jnp.zeros(len(corners), jnp.int32), where),
+        shape=(9, 9),
+        score_threshold=0.1,
+        iou_threshold=0.4,
+        count=6,
+        candidates=9,
+        weights=(10.0, 5.0),
+    )
+    return _rows(found)
+
+
 def call(example: Example, arrays: Mapping[str, Any]) -> Any:
     """Calls with arrays in the order of the example, by keyword where the function wants that."""
     arrays = {name: arrays[name] for name in example.arrays}  # jax sorts the keys of a dictionary
@@ -183,16 +225,38 @@ OPS: Mapping[str, Example] = {
     ),
     "affine_warp": Example(ops.affine_warp, {"image": _normal(4, 5, 1), "matrix": _normal(2, 3)}),
     "arc_mean": Example(ops.arc_mean, {"angles": _angle(3, 5)}),
+    "assign_boxes": Example(_assignment, {"overlaps": _levels(3, 5) / 3, "where": _mask(3)}),
     "bessel_ratio_complement": Example(ops.bessel_ratio_complement, {"kappa": _concentration(3)}),
     "box_area": Example(ops.box_area, {"boxes": _corners(3)}),
+    "box_iou": Example(ops.box_iou, {"first": _corners(3), "second": _corners(2)}),
     "circular_mean": Example(
         ops.circular_mean,
         {"angles": _angle(3, 5), "weights": _concentration(3, 5)},
         same_shape=("angles", "weights"),
     ),
+    "clip_boxes": Example(ops.clip_boxes, {"boxes": _corners(3) - 1}, options={"shape": (3, 4)}),
     "compress": Example(ops.compress, {"images": _normal(4, 5, 1)}),
     "cyclic_activation": Example(ops.cyclic_activation, {"x": 9 * _normal(3)}),
+    "decode_boxes": Example(
+        ops.decode_boxes,
+        {"offsets": _normal(3, 4), "anchors": _corners(3)},
+        options={"weights": (10.0, 5.0)},
+    ),
     "decode_circle": Example(ops.decode_circle, {"vector": _normal(3, 2)}),
+    "detect_boxes": Example(
+        _detections,
+        {
+            "logits": _normal(5, 3),
+            "offsets": _normal(5, 3, 4),
+            "proposals": _corners(5),
+            "where": _mask(5),
+        },
+    ),
+    "encode_boxes": Example(
+        ops.encode_boxes,
+        {"boxes": _corners(3), "anchors": 1 + _corners(3)},
+        options={"weights": (10.0, 5.0)},
+    ),
     "encode_circle": Example(ops.encode_circle, {"angle": _angle(3)}),
     "first_maximum": Example(ops.first_maximum, {"maps": _levels(3, 4, 5)}),
     "gather_windows": Example(
@@ -221,6 +285,11 @@ OPS: Mapping[str, Example] = {
     ),
     "mirror_heading_horizontal": Example(ops.mirror_heading_horizontal, {"angle": _angle(3)}),
     "mirror_heading_vertical": Example(ops.mirror_heading_vertical, {"angle": _angle(3)}),
+    "nearest_offsets": Example(
+        ops.nearest_offsets,
+        {"points": _normal(3, 2), "others": _normal(4, 2), "where": _mask(3, 4)},
+        options={"count": 3},
+    ),
     "pad_spectrum": Example(
         ops.pad_spectrum,
         {"spectrum": _half_spectra(3, 4, 5)},
@@ -229,6 +298,14 @@ OPS: Mapping[str, Example] = {
     "paired_iou": Example(ops.paired_iou, {"first": _corners(3), "second": _corners(3)}),
     "peak_centroids": Example(
         _peak_points, {"image": _levels(4, 5), "maxima": _mask(4, 5)}, same_shape=("image", "maxima")
+    ),
+    "propose_boxes": Example(
+        _proposals, {"logits": _normal(8), "offsets": _normal(8, 4), "anchors": _corners(8)}
+    ),
+    "pyramid_level": Example(
+        ops.pyramid_level,
+        {"boxes": 30 * _corners(3)},
+        options={"finest": 2, "coarsest": 5, "canonical": 100.0},
     ),
     "reconstruct": Example(
         ops.reconstruct,
@@ -246,6 +323,15 @@ OPS: Mapping[str, Example] = {
         {"angles": _angle(3, 5), "weights": _concentration(3, 5)},
         same_shape=("angles", "weights"),
     ),
+    "roi_align": Example(
+        _roi_features,
+        {
+            "fine": _normal(6, 7, 2),
+            "coarse": _normal(3, 4, 2),
+            "boxes": _corners(3),
+            "level": _RNG.integers(0, 2, size=(2, 3)),
+        },
+    ),
     "rotate": Example(ops.rotate, {"image": _normal(4, 5, 1), "angle": _angle()}, options={"fill": 0.0}),
     "rotate_heading": Example(
         ops.rotate_heading, {"angle": _angle(3), "rotation": _angle(3)}, same_shape=("angle", "rotation")
@@ -253,6 +339,11 @@ OPS: Mapping[str, Example] = {
     "rotation_matrix": Example(ops.rotation_matrix, {"angle": _angle()}, options={"shape": (4, 5)}),
     "safe_abs": Example(ops.safe_abs, {"x": _normal(3)}),
     "safe_norm": Example(ops.safe_norm, {"x": _normal(3, 2)}),
+    "sample_balanced": Example(
+        _balanced_sample,
+        {"priorities": _levels(6), "positive": _mask(6), "negative": _mask(6)},
+        same_shape=("positive", "negative"),
+    ),
     "sample_windows": Example(
         ops.sample_windows,
         {"image": _normal(4, 5, 2), "centres": 3 + _normal(3, 2), "steps": _concentration(3)},
@@ -267,11 +358,27 @@ OPS: Mapping[str, Example] = {
         ops.similarity_matrix, {"rotation": _angle(), "scale": _concentration()}, options={"shape": (4, 5)}
     ),
     "standardize": Example(ops.standardize, {"images": _normal(4, 5, 1)}),
+    "suppress_overlapping": Example(
+        ops.suppress_overlapping,
+        {
+            "boxes": _corners(5),
+            "scores": _levels(5),
+            "groups": _RNG.integers(0, 2, size=(2, 5)),
+            "where": _mask(5),
+        },
+        same_shape=("groups", "where"),
+        options={"iou_threshold": 0.2},
+    ),
     "wrap": Example(ops.wrap, {"angle": 9 * _normal(3)}),
 }
 
 OF_SHAPES: Mapping[str, Example] = {
     "check_same_shape": Example(_check_same_shape, {"a": _normal(3), "b": _normal(3)}),
+    "grid_anchors": Example(
+        ops.grid_anchors,
+        {},
+        options={"shape": (2, 3), "stride": 8, "sizes": (6.0, 9.0), "ratios": (0.5, 2.0)},
+    ),
     "half_spectrum_weights": Example(ops.half_spectrum_weights, {}, options={"width": 5}),
     "hann_window": Example(ops.hann_window, {}, options={"shape": (4, 5)}),
     "signed_shifts": Example(ops.signed_shifts, {}, options={"size": 5}),

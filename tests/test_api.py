@@ -47,7 +47,7 @@ def test_every_public_name_is_documented(package):
         lines = (inspect.getdoc(getattr(package, name)) or "").splitlines()
         assert lines, name
         assert lines[0].endswith((".", ":")), f"{name}: the first line is a sentence"
-        assert "Args:" in lines, name
+        assert "Args:" in lines or not inspect.isfunction(getattr(package, name)), name
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -12,11 +12,14 @@ from cellmotion_jax.models.feature_net import (
     FeatureNet,
     ensemble_probabilities,
 )
+from cellmotion_jax.models.mask_rcnn import BoxOutputs, MaskRCNN, RegionOutputs
 from cellmotion_jax.models.recognet import RecogNet, RecogOutputs
+from cellmotion_jax.models.siamese import SiameseHead
 
 __all__ = [
     "FEATURE_NET_31",
     "FEATURE_NET_61",
+    "BoxOutputs",
     "ConvLSTM",
     "ConvLSTMState",
     "ConvLSTMUNet",
@@ -28,11 +31,14 @@ __all__ = [
     "FeatureMaps",
     "FeatureNet",
     "FineTunedCNN",
+    "MaskRCNN",
     "PairEmbedding",
     "ProbingCNN",
     "RecogNet",
     "RecogOutputs",
+    "RegionOutputs",
     "SegmentationOutputs",
+    "SiameseHead",
     "Table1",
     "Table2",
     "Task",

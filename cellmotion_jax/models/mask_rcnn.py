@@ -60,7 +60,7 @@ class RegionHead(Network):
 
     @nn.compact
     def __call__(self, level: Float[Array, "batch y x channel"]) -> tuple[Array, Array]:
-        """Logits [batch, anchor] and offsets [batch, anchor, 4], in the order of `ops.anchors.grid_anchors`."""
+        """Logits [batch, anchor] and offsets [batch, anchor, 4], ordered as by `ops.anchors.grid_anchors`."""
         small = nn.initializers.normal(0.01)
         channels, batch = level.shape[-1], level.shape[0]
         x = nn.relu(Conv3x3(channels, kernel_init=small, dtype=self.dtype, name="conv")(level))
@@ -187,7 +187,9 @@ class MaskRCNN(Network):
             ValueError: If a side is no multiple of 32.
         """
         if images.shape[1] % MULTIPLE or images.shape[2] % MULTIPLE:
-            raise ValueError(f"images of shape {images.shape} must have sides that are multiples of {MULTIPLE}")
+            raise ValueError(
+                f"images of shape {images.shape} must have sides that are multiples of {MULTIPLE}"
+            )
         pyramid = self.fpn(images, train=train)
         logits, offsets = zip(*(self.rpn(level) for level in pyramid))
         return pyramid, RegionOutputs(logits, offsets)
@@ -232,9 +234,9 @@ class MaskRCNN(Network):
         """
         levels = []
         for size, stride in zip(self.anchor_sizes, (*_ROI_STRIDES, 64)):
-            grid = tuple(-(-side // stride) for side in shape)
+            grid = (-(-shape[0] // stride), -(-shape[1] // stride))
             # The sixth level rounds upwards; its stride is torchvision's all the same.
-            steps = tuple(side // cells for side, cells in zip(shape, grid))
+            steps = (shape[0] // grid[0], shape[1] // grid[1])
             levels.append(
                 jnp.asarray(grid_anchors(grid, stride=steps, sizes=(size,), ratios=self.anchor_ratios))
             )

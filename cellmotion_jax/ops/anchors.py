@@ -1,15 +1,19 @@
 """Anchors of region proposal networks."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float32
+
+from cellmotion_jax.ops.host_arguments import image_shape
 
 
 def grid_anchors(
     shape: tuple[int, int],
     *,
     stride: int | tuple[int, int],
-    sizes: tuple[float, ...],
-    ratios: tuple[float, ...] = (0.5, 1.0, 2.0),
+    sizes: Sequence[int | float],
+    ratios: Sequence[int | float] = (0.5, 1.0, 2.0),
 ) -> Float32[np.ndarray, "anchor 4"]:
     """Anchors around every pixel of a feature map, as in torchvision's ``AnchorGenerator``.
 
@@ -25,9 +29,13 @@ def grid_anchors(
     Returns:
         Boxes ``(y0, x0, y1, x1)``, row by row, then column by column, then by ratio, then by size.
 
+    Raises:
+        ValueError: If ``shape`` does not hold two numbers.
+
     >>> grid_anchors((1, 2), stride=8, sizes=(4.0,), ratios=(1.0,)).tolist()
     [[-2.0, -2.0, 2.0, 2.0], [-2.0, 6.0, 2.0, 10.0]]
     """
+    shape = image_shape("shape", shape)
     heights = np.sqrt(np.asarray(ratios, np.float32))
     sides = np.stack([heights, 1 / heights], axis=-1)[:, None] * np.asarray(sizes, np.float32)[:, None]
     halves = np.rint(sides.reshape(-1, 2) / 2)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from cellmotion_jax.ops.arguments import Mask, Number, to_floats, to_mask
 from cellmotion_jax.ops.host_arguments import one_integer
@@ -15,8 +15,9 @@ from cellmotion_jax.ops.numerics import check_same_shape
 class BoxAssignment(NamedTuple):
     """The annotated box of every candidate, and what the candidate is an example of."""
 
-    index: Int[Array, " candidate"]
-    """The annotated box that overlaps a candidate most; that box means something for positives only."""
+    index: Int[Array, " candidate"]  # pyright: ignore[reportIncompatibleMethodOverride]
+    """The annotated box that overlaps a candidate most, of equal ones the first; it means something for
+    positives only."""
     positive: Bool[Array, " candidate"]
     """An example of its box."""
     negative: Bool[Array, " candidate"]
@@ -60,20 +61,22 @@ def assign_boxes(
     """
     overlaps, where = to_floats("overlaps", overlaps, "box candidate"), to_mask("where", where)
     check_same_shape(where=where, overlaps=overlaps[:, 0])
-    known = jnp.where(where[:, None], overlaps, 0)
-    most = jnp.max(known, axis=0, initial=0)
+    # One row of no box, so that there is one; below every overlap.
+    known = jnp.pad(jnp.where(where[:, None], overlaps, -1), ((0, 1), (0, 0)), constant_values=-1)
+    most = jnp.max(known, axis=0)
     positive, negative = most >= positive_from, most < negative_below
     if low_quality:
-        best = jnp.max(known, axis=1, keepdims=True, initial=0)
+        best = jnp.max(known, axis=1, keepdims=True, initial=-1)
         is_best = jnp.any((known == best) & (best > 0), axis=0)
         positive, negative = positive | is_best, negative & ~is_best
-    return BoxAssignment(jnp.argmax(known, axis=0).astype(jnp.int32), positive, negative)
+    index = jnp.minimum(jnp.argmax(known, axis=0), max(0, len(overlaps) - 1))
+    return BoxAssignment(index.astype(jnp.int32), positive, negative)
 
 
 class BalancedSample(NamedTuple):
     """A fixed number of slots for candidates, positives first."""
 
-    index: Int[Array, " slot"]
+    index: Int[Array, " slot"]  # pyright: ignore[reportIncompatibleMethodOverride]
     """The candidate in a slot; of a slot that is not taken, any."""
     positive: Bool[Array, " slot"]
     """Whether a slot holds a positive. Only the first ``positives`` slots can."""
@@ -94,9 +97,9 @@ def sample_balanced(
     With random priorities this is the sampling of Faster R-CNN (Ren et al. 2015, Section 3.1.3).
 
     Args:
-        priorities: Numbers in [0, 1); higher ones are taken first.
+        priorities: Higher ones are taken first, of equal ones the first.
         positive: Candidates that are positive.
-        negative: Candidates that are negative.
+        negative: Candidates that are negative; one that is both counts as a positive.
         count: Number of slots; if there are fewer candidates, the rest stay empty.
         positives: Largest number of positives.
 
@@ -106,7 +109,8 @@ def sample_balanced(
     Raises:
         ValueError: If the shapes differ.
 
-    >>> chosen = sample_balanced([0.1, 0.2, 0.3], [True, True, False], [False, False, True], count=3, positives=1)
+    >>> positive = jnp.array([True, True, False])
+    >>> chosen = sample_balanced([0.1, 0.2, 0.3], positive, ~positive, count=3, positives=1)
     >>> chosen.index.tolist()[:2], chosen.positive.tolist(), chosen.taken.tolist()
     ([1, 2], [True, False, False], [True, True, False])
     """
@@ -114,20 +118,16 @@ def sample_balanced(
     positive, negative = to_mask("positive", positive), to_mask("negative", negative)
     check_same_shape(priorities=priorities, positive=positive, negative=negative)
     count, positives = one_integer("count", count), one_integer("positives", positives)
-    rank = _ranks(jnp.where(positive, priorities, -1.0))
-    chosen = positive & (rank < positives)
-    order = jnp.argsort(-(priorities + 2.0 * chosen + 1.0 * negative - 4.0 * ~(chosen | negative)))
-    index = jnp.pad(order, (0, max(0, count - len(order))))[:count]
+    # All positives by priority, then all negatives, then the rest.
+    order = jnp.lexsort((-priorities, jnp.where(positive, 0, jnp.where(negative, 1, 2))))
+    found = jnp.sum(positive)
+    chosen = jnp.minimum(found, positives)
     slot = jnp.arange(count)
-    total = jnp.sum(chosen)
+    # Negatives come after the chosen positives, wherever they are in the order.
+    place = jnp.where(slot < chosen, slot, slot - chosen + found)
+    index = order.at[place].get(mode="fill", fill_value=0) if len(order) else jnp.zeros(count, jnp.int32)
     return BalancedSample(
         index=index.astype(jnp.int32),
-        positive=slot < total,
-        taken=slot < jnp.minimum(total + jnp.sum(negative & ~chosen), len(order)),
+        positive=slot < chosen,
+        taken=slot < chosen + jnp.sum(negative & ~positive),
     )
-
-
-def _ranks(values: Float[Array, " candidate"]) -> Int[Array, " candidate"]:
-    """Place of each value in descending order."""
-    order = jnp.argsort(-values)
-    return jnp.zeros(len(order), jnp.int32).at[order].set(jnp.arange(len(order), dtype=jnp.int32))

@@ -83,11 +83,15 @@ def box_iou(
     Raises:
         ValueError: If the axes are others, or the batch axes differ.
 
-    >>> box_iou(jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([[0.0, 0.0, 2.0, 1.0], [5.0, 5.0, 6.0, 6.0]])).tolist()
+    >>> box_iou([[0.0, 0.0, 2.0, 2.0]], [[0.0, 0.0, 2.0, 1.0], [5.0, 5.0, 6.0, 6.0]]).tolist()
     [[0.5, 0.0]]
     """
     first, second = to_floats("first", first, "... n 4"), to_floats("second", second, "... m 4")
-    check_same_shape(first=first[..., 0, :], second=second[..., 0, :])
+    if first.shape[:-2] != second.shape[:-2]:
+        raise ValueError(
+            f"first and second must have the same batch axes: first has {first.shape}, "
+            f"second has {second.shape}"
+        )
     shape = (*first.shape[:-1], second.shape[-2], 4)
     return paired_iou(
         jnp.broadcast_to(first[..., :, None, :], shape), jnp.broadcast_to(second[..., None, :, :], shape)

@@ -50,7 +50,8 @@ def nearest_offsets(
     others = jnp.pad(others, ((0, missing), (0, 0)))
     where = jnp.pad(where, ((0, 0), (0, missing)))
     offsets = others[None] - points[:, None]
-    squares = jnp.where(where, jnp.sum(jnp.square(offsets), axis=-1), jnp.inf)
+    wide = offsets.astype(jnp.promote_types(offsets.dtype, jnp.float32))
+    squares = jnp.where(where, jnp.sum(jnp.square(wide), axis=-1), jnp.inf)
     _, nearest = jax.lax.top_k(-squares, count)
     found = jnp.take_along_axis(where, nearest, axis=1)
     return jnp.where(found[..., None], jnp.take_along_axis(offsets, nearest[..., None], axis=1), 0)

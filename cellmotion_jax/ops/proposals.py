@@ -5,9 +5,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
+from cellmotion_jax.ops.arguments import Number, to_floats
 from cellmotion_jax.ops.boxes import clip_boxes, decode_boxes
+from cellmotion_jax.ops.host_arguments import one_integer
+from cellmotion_jax.ops.numerics import check_same_shape
 from cellmotion_jax.ops.suppression import suppress_overlapping
 
 SMALLEST_PROPOSAL = 1e-3
@@ -29,11 +33,11 @@ class Boxes(NamedTuple):
 
 
 def propose_boxes(
-    logits: Sequence[Float[Array, " _"]],
-    offsets: Sequence[Float[Array, "_ 4"]],
-    anchors: Sequence[Float[Array, "_ 4"]],
+    logits: Sequence[Number[ArrayLike, " _"] | Sequence],
+    offsets: Sequence[Number[ArrayLike, "_ 4"] | Sequence],
+    anchors: Sequence[Number[ArrayLike, "_ 4"] | Sequence],
     *,
-    shape: tuple[int, int],
+    shape: Number[ArrayLike, "2"] | Sequence,
     per_level: int,
     count: int,
     iou_threshold: float = 0.7,
@@ -55,12 +59,28 @@ def propose_boxes(
 
     Returns:
         The proposals; their scores are probabilities.
+
+    Raises:
+        ValueError: If the numbers of levels differ, or those of anchors within a level.
+
+    >>> anchors = jnp.array([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 5.0], [4.0, 4.0, 9.0, 9.0]])
+    >>> found = propose_boxes(
+    ...     [jnp.array([1.0, 2.0, 0.0])], [jnp.zeros((3, 4))], [anchors], shape=(8, 8), per_level=3, count=3)
+    >>> found.boxes.tolist()
+    [[0.0, 0.0, 4.0, 5.0], [4.0, 4.0, 8.0, 8.0], [0.0, 0.0, 0.0, 0.0]]
     """
+    per_level, count = one_integer("per_level", per_level), one_integer("count", count)
+    if not 0 < len(logits) == len(offsets) == len(anchors):
+        raise ValueError(
+            f"logits, offsets and anchors must be as many, and at least one: {len(logits)}, {len(offsets)} "
+            f"and {len(anchors)} levels"
+        )
     boxes, values = [], []
-    for level_logits, level_offsets, level_anchors in zip(logits, offsets, anchors):
+    for of_level in zip(logits, offsets, anchors):
+        level_logits, level_offsets, level_anchors = _read_level(*of_level)
         kept = min(per_level, len(level_logits))
-        best, index = jax.lax.top_k(level_logits.astype(jnp.float32), kept)
-        decoded = decode_boxes(level_offsets[index].astype(jnp.float32), jnp.asarray(level_anchors)[index])
+        best, index = jax.lax.top_k(level_logits, kept)
+        decoded = decode_boxes(level_offsets[index], level_anchors[index])
         missing = per_level - kept
         boxes.append(jnp.pad(clip_boxes(decoded, shape), ((0, missing), (0, 0))))
         values.append(jnp.pad(best, (0, missing)))
@@ -78,12 +98,24 @@ def propose_boxes(
     return _best(scores.ravel(), found.reshape(-1, 4), probability.ravel(), none, kept.ravel(), count)
 
 
+def _read_level(
+    logits: Number[ArrayLike, " _"] | Sequence,
+    offsets: Number[ArrayLike, "_ 4"] | Sequence,
+    anchors: Number[ArrayLike, "_ 4"] | Sequence,
+) -> tuple[Array, Array, Array]:
+    logits = to_floats("logits", logits, "anchor").astype(jnp.float32)
+    offsets = to_floats("offsets", offsets, "anchor 4").astype(jnp.float32)
+    anchors = to_floats("anchors", anchors, "anchor 4").astype(jnp.float32)
+    check_same_shape(logits=logits, offsets=offsets[:, 0], anchors=anchors[:, 0])
+    return logits, offsets, anchors
+
+
 def detect_boxes(
-    logits: Float[Array, "proposal label"],
-    offsets: Float[Array, "proposal label 4"],
+    logits: Number[ArrayLike, "proposal label"] | Sequence,
+    offsets: Number[ArrayLike, "proposal label 4"] | Sequence,
     proposals: Boxes,
     *,
-    shape: tuple[int, int],
+    shape: Number[ArrayLike, "2"] | Sequence,
     score_threshold: float,
     iou_threshold: float,
     count: int,
@@ -109,9 +141,24 @@ def detect_boxes(
 
     Returns:
         The detections.
+
+    Raises:
+        ValueError: If the numbers of classes differ, or those of proposals.
+
+    >>> box = Boxes(jnp.array([[1.0, 1.0, 3.0, 5.0]]), jnp.ones(1), jnp.zeros(1, int), jnp.ones(1, bool))
+    >>> found = detect_boxes(
+    ...     jnp.array([[0.0, 2.0]]), jnp.zeros((1, 2, 4)), box, shape=(8, 8), score_threshold=0.5,
+    ...     iou_threshold=0.5, count=1, candidates=9, weights=(10.0, 5.0))
+    >>> found.boxes.tolist(), found.classes.tolist()
+    ([[1.0, 1.0, 3.0, 5.0]], [1])
     """
-    logits, offsets = jax.lax.stop_gradient((logits.astype(jnp.float32), offsets.astype(jnp.float32)))
-    rows, labels = logits.shape
+    logits = to_floats("logits", logits, "proposal label").astype(jnp.float32)
+    offsets = to_floats("offsets", offsets, "proposal label 4").astype(jnp.float32)
+    count, candidates = one_integer("count", count), one_integer("candidates", candidates)
+    check_same_shape(logits=logits, offsets=offsets[:, :, 0])
+    check_same_shape(logits=logits[:, 0], proposals=proposals.where)
+    logits, offsets = jax.lax.stop_gradient((logits, offsets))
+    labels = logits.shape[1]
     scores = jax.nn.softmax(logits)[:, 1:]
     above = (scores > score_threshold) & proposals.where[:, None]
     best, index = jax.lax.top_k(jnp.where(above, scores, -1.0).ravel(), min(candidates, scores.size))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -21,7 +22,8 @@ def pyramid_level(
     .. math:: k = \Big\lfloor 4 + \log_2 \frac{\sqrt{A}}{s} + 10^{-6} \Big\rfloor
 
     clipped to the levels that exist, with the area :math:`A` of the box and the side :math:`s` of a box that
-    belongs to level 4, whose stride is 16. The small constant is torchvision's.
+    belongs to level 4, whose stride is 16. The small constant is torchvision's. A box without area, or with a
+    corner that is NaN, belongs to the finest level. The gradient is zero.
 
     Args:
         boxes: ``(y0, x0, y1, x1)`` in pixels of the image.
@@ -32,57 +34,75 @@ def pyramid_level(
     Returns:
         Level numbers.
 
-    >>> pyramid_level(jnp.array([[0.0, 0.0, 224.0, 224.0], [0.0, 0.0, 9.0, 9.0]]), finest=2, coarsest=5).tolist()
+    >>> boxes = jnp.array([[0.0, 0.0, 224.0, 224.0], [0.0, 0.0, 9.0, 9.0]])
+    >>> pyramid_level(boxes, finest=2, coarsest=5).tolist()
     [4, 2]
     """
-    sides = jnp.sqrt(jnp.maximum(box_area(boxes), 1e-12))
+    area = box_area(boxes)
+    area = jnp.fmax(area.astype(jnp.promote_types(area.dtype, jnp.float32)), 1e-12)
+    sides = jax.lax.stop_gradient(jnp.sqrt(area))
     level = jnp.floor(4 + jnp.log2(sides / canonical) + 1e-6)
     return jnp.clip(level, finest, coarsest).astype(jnp.int32)
 
 
 def roi_align(
-    pyramid: Sequence[Float[Array, "_ _ channel"]],
+    pyramid: Sequence[Number[ArrayLike, "_ _ channel"] | Sequence],
     boxes: Number[ArrayLike, "roi 4"] | Sequence,
     level: Integer[ArrayLike, " roi"] | Sequence,
     *,
-    strides: Sequence[float],
+    strides: Sequence[int | float],
     size: int,
     samples: int = 2,
     aligned: bool = True,
 ) -> Float[Array, "roi size size channel"]:
     """Features of boxes on a grid, each the mean of bilinear samples (He et al. 2017, Section 3).
 
-    A box is divided into ``size x size`` bins, each bin into ``samples x samples`` parts, in whose middles the
-    map is interpolated; beyond its outer pixel centres a map is continued by them for one pixel, and is 0
-    further out. These are the rules of ``torchvision.ops.roi_align``. All levels are one table of pixels, from
-    which the four neighbours of every sample are gathered; the gradient reaches the maps, and the boxes as
-    well.
+    A box is divided into ``size x size`` bins, each bin into ``samples x samples`` parts, in whose middles
+    the map is interpolated; beyond its outer pixel centres a map is continued by them for one pixel, and is
+    0 further out. These are the rules of ``torchvision.ops.roi_align``. A box with a corner that is NaN has
+    features of 0. All levels are one table of pixels, from which the four neighbours of every sample are
+    gathered; the gradient reaches the maps, and the boxes as well.
 
     Args:
         pyramid: Feature maps.
         boxes: ``(y0, x0, y1, x1)`` in pixels of the image.
-        level: Which of the maps to sample for each box, from 0.
+        level: Which of the maps to sample for each box, from 0; the last one if there are not as many.
         strides: Pixels of the image per pixel of each map.
         size: Bins along y and x.
         samples: Samples per bin along y and x.
-        aligned: Pixel ``i`` of a map covers ``[i, i + 1)`` and its centre is at ``i + 1/2``. Without it, as in
-            the published weights of torchvision, centres are whole numbers, and boxes have sides of at least
-            one pixel of the map.
+        aligned: Pixel ``i`` of a map covers ``[i, i + 1)`` and its centre is at ``i + 1/2``. Without it, as
+            in the published weights of torchvision, centres are whole numbers, and boxes have sides of at
+            least one pixel of the map.
 
     Returns:
         Features of every box.
 
     Raises:
-        ValueError: If the numbers of maps and strides differ, or those of boxes and levels.
+        ValueError: If the numbers of maps and strides differ, those of boxes and levels, or the channels of
+            the maps.
+
+    >>> ramp = jnp.arange(8.0)[:, None, None] * jnp.ones((8, 8, 1)) + 0.5
+    >>> roi_align([ramp], [[1.0, 1.0, 5.0, 5.0]], [0], strides=[1], size=2)[0, :, :, 0].tolist()
+    [[2.0, 2.0], [4.0, 4.0]]
     """
     boxes, level = to_floats("boxes", boxes, "roi 4"), to_integers("level", level, "roi")
+    boxes = boxes.astype(jnp.promote_types(boxes.dtype, jnp.float32))
     size, samples = one_integer("size", size), one_integer("samples", samples)
     check_same_shape(level=level, boxes=boxes[:, 0])
     if len(pyramid) != len(strides) or not pyramid:
-        raise ValueError(f"pyramid has {len(pyramid)} maps, but strides {len(strides)}: they must be as many")
-    channels = pyramid[0].shape[-1]
-    table = jnp.concatenate([maps.reshape(-1, channels) for maps in pyramid])
-    shapes = np.array([maps.shape[:2] for maps in pyramid], np.int32)
+        raise ValueError(
+            f"pyramid and strides must be as many, and at least one: {len(pyramid)} maps and "
+            f"{len(strides)} strides"
+        )
+    maps = [to_floats("pyramid", level_map, "y x channel") for level_map in pyramid]
+    channels = maps[0].shape[-1]
+    if any(level_map.shape[-1] != channels for level_map in maps):
+        raise ValueError(
+            f"pyramid must hold maps of as many channels, got the shapes {[one.shape for one in maps]}"
+        )
+    table = jnp.concatenate([level_map.reshape(-1, channels) for level_map in maps])
+    shapes = np.array([level_map.shape[:2] for level_map in maps], np.int32)
+    level = jnp.clip(level, 0, len(maps) - 1)
     starts = np.cumsum([0, *np.prod(shapes, axis=1)])[:-1].astype(np.int32)
 
     scaled = boxes / jnp.asarray(strides, boxes.dtype)[level][:, None] - (0.5 if aligned else 0.0)
@@ -92,7 +112,7 @@ def roi_align(
     points = scaled[:, :2, None] + lengths[:, :, None] * steps[None, None]
     sides = jnp.asarray(shapes)[level][:, :, None]
     within = (points >= -1) & (points <= sides)
-    points = jnp.clip(points, 0, sides - 1)
+    points = jnp.where(within, jnp.clip(points, 0, sides - 1), 0)  # NaN is no place to read from.
     low = jnp.floor(points).astype(jnp.int32)
     share = points - low
     # Both neighbours of a sample along an axis, [roi, axis, 2 samples].

@@ -22,12 +22,13 @@ def suppress_overlapping(
     groups: Integer[ArrayLike, "..."] | Sequence | None = None,
     where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Bool[Array, " box"]:
-    """Greedy non-maximum suppression: which boxes remain if each removes those of lower score that it overlaps.
+    """Greedy non-maximum suppression: which boxes remain if each removes the lower scores that it overlaps.
 
     In the order of descending scores, of equal scores the first one first, a box remains if its intersection
     over union with every box that remains so far is at most the threshold: the result of
     ``torchvision.ops.nms``, as a mask. Boxes that do not count neither remain nor remove others, so that
-    further slots change nothing.
+    further slots change nothing; boxes without area or with a corner that is NaN overlap nothing. The
+    gradient is zero.
 
     The sorted boxes are taken in tiles: each tile is compared with those before it, and within itself until
     nothing changes, which gives the greedy result after as many rounds as boxes that depend on one another
@@ -53,8 +54,9 @@ def suppress_overlapping(
     [False, True, True]
     """
     boxes, scores = to_floats("boxes", boxes, "box 4"), to_floats("scores", scores, "box")
-    where, groups = to_where(where), None if groups is None else to_integers("groups", groups, "box")
+    where, groups = to_where(where), None if groups is None else to_integers("groups", groups)
     check_same_shape(scores=scores, boxes=boxes[:, 0], groups=groups, where=where)
+    boxes = jax.lax.stop_gradient(boxes.astype(jnp.promote_types(boxes.dtype, jnp.float32)))
     count = len(boxes)
     if count == 0:
         return jnp.zeros(0, bool)
@@ -65,8 +67,8 @@ def suppress_overlapping(
     tiles = -(-count // tile)
     missing = tiles * tile - count
     # One array per corner: the compiler compares eight pairs at once where they lie beside one another.
-    columns = boxes if groups is None else jnp.concatenate([boxes, groups[:, None].astype(boxes.dtype)], 1)
-    ranked = jnp.pad(columns[order], ((0, missing), (0, 0))).T
+    ranked = jnp.pad(boxes[order], ((0, missing), (0, 0))).T
+    ranked_groups = None if groups is None else jnp.pad(groups[order], (0, missing))
     alive = jnp.pad(counts[order], (0, missing))
     earlier = jnp.tri(tile, tile, -1)  # [row, column]: the column comes before the row.
 
@@ -74,19 +76,26 @@ def suppress_overlapping(
         # Counted by a product: XLA:CPU has no fast code for `any` along the last axis.
         return overlaps @ by.astype(overlaps.dtype) > 0
 
+    def overlapping(start: Array, other: Array) -> Float[Array, "row column"]:
+        def both(values: Array, axis: int) -> tuple[Array, Array]:
+            first, second = (jax.lax.dynamic_slice_in_dim(values, s, tile, axis) for s in (start, other))
+            return jnp.expand_dims(first, axis + 1), jnp.expand_dims(second, axis)
+
+        over = _above(*both(ranked, 1), iou_threshold)
+        if ranked_groups is not None:
+            over &= jnp.equal(*both(ranked_groups, 0))
+        return over.astype(jnp.float32)
+
     def of_tile(number: Array, remains: Bool[Array, " box"]) -> Bool[Array, " box"]:
         start = number * tile
-        members = jax.lax.dynamic_slice_in_dim(ranked, start, tile, axis=1)
 
         def by_earlier(other: Array, candidates: Bool[Array, " row"]) -> Bool[Array, " row"]:
-            there = other * tile
-            others = jax.lax.dynamic_slice_in_dim(ranked, there, tile, axis=1)
-            kept = jax.lax.dynamic_slice_in_dim(remains, there, tile)
-            return candidates & ~removed(_overlapping(members, others, iou_threshold), kept)
+            kept = jax.lax.dynamic_slice_in_dim(remains, other * tile, tile)
+            return candidates & ~removed(overlapping(start, other * tile), kept)
 
         candidates = jax.lax.dynamic_slice_in_dim(remains, start, tile)
         candidates = jax.lax.fori_loop(0, number, by_earlier, candidates)
-        among = _overlapping(members, members, iou_threshold) * earlier
+        among = overlapping(start, start) * earlier
 
         def differs(rounds: tuple[Array, Array]) -> Array:
             return jnp.any(rounds[0] != rounds[1])
@@ -101,20 +110,17 @@ def suppress_overlapping(
     return jnp.zeros(count, bool).at[order].set(remains[:count])
 
 
-def _overlapping(
-    first: Float[Array, "corner n"], second: Float[Array, "corner m"], threshold: float
-) -> Float[Array, "n m"]:
-    """1 where the intersection over union of two boxes of one group is above the threshold, else 0."""
-    first, second = first[:, :, None], second[:, None]
+def _above(
+    first: Float[Array, "4 n 1"], second: Float[Array, "4 1 m"], threshold: float
+) -> Bool[Array, "n m"]:
+    """Where the intersection over union of two boxes is above the threshold."""
     top, left = jnp.maximum(first[:2], second[:2])
-    bottom, right = jnp.minimum(first[2:4], second[2:4])
+    bottom, right = jnp.minimum(first[2:], second[2:])
     shared = jnp.maximum(bottom - top, 0) * jnp.maximum(right - left, 0)
     union = _areas(first) + _areas(second) - shared
     # Two boxes without area share nothing, whatever 0 / 0 is said to be.
-    over = (shared / union > threshold) & (union > 0)
-    over = over & (first[4] == second[4]) if len(first) > 4 else over
-    return over.astype(jnp.float32)
+    return (shared / union > threshold) & (union > 0)
 
 
-def _areas(corners: Float[Array, "corner n m"]) -> Float[Array, "n m"]:
+def _areas(corners: Float[Array, "4 n m"]) -> Float[Array, "n m"]:
     return jnp.maximum(corners[2] - corners[0], 0) * jnp.maximum(corners[3] - corners[1], 0)
