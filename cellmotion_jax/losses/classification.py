@@ -1,4 +1,4 @@
-"""Element-wise cross-entropy of classes."""
+"""Element-wise cross-entropies of classes."""
 
 from collections.abc import Sequence
 
@@ -46,3 +46,36 @@ def softmax_cross_entropy(
         logits, labels = select(where[..., None], logits), select(where, labels)
     of_label = jnp.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
     return select(where, jax.nn.logsumexp(logits, axis=-1) - of_label)
+
+
+def sigmoid_cross_entropy(
+    logits: Number[ArrayLike, "*shape"] | Sequence,
+    labels: Number[ArrayLike, "..."] | Sequence,
+    *,
+    where: Mask[ArrayLike, "..."] | Sequence | None = None,
+) -> Float[Array, "*shape"]:
+    r"""Binary cross-entropy of each element.
+
+    .. math:: \ell(z, y) = \log (1 + e^z) - z y
+
+    which is :math:`-y \log p - (1 - y) \log (1 - p)` with the probability :math:`p = 1 / (1 + e^{-z})`,
+    computed from the logits so that no probability rounds to 0 or 1.
+
+    Args:
+        logits: Log odds.
+        labels: Probabilities in [0, 1] that are right, or booleans, of the shape of the logits.
+        where: Mask of the elements that count, likewise; everything if absent.
+
+    Returns:
+        Losses from 0 on, 0 with zero gradient where nothing counts.
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    >>> [round(float(loss), 3) for loss in sigmoid_cross_entropy(jnp.array([0.0, -90.0]), jnp.array([1, 1]))]
+    [0.693, 90.0]
+    """
+    logits, labels, where = to_floats("logits", logits), to_floats("labels", labels), to_where(where)
+    check_same_shape(logits=logits, labels=labels, where=where)
+    logits, labels = select(where, logits), select(where, labels).astype(logits.dtype)
+    return select(where, jax.nn.softplus(logits) - logits * labels)

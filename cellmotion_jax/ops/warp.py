@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, Integer
 
-from cellmotion_jax.ops.arguments import Mask, Number, to_floats, to_mask
+from cellmotion_jax.ops.arguments import Mask, Number, to_floats, to_integers, to_mask
 from cellmotion_jax.ops.host_arguments import image_shape
 
 
@@ -185,3 +185,35 @@ def turn_square(key: Array, maps: Mapping[str, Array], *, turns: bool) -> dict[s
         return jnp.where(flipped, tile[::-1], tile)
 
     return {name: moved(tile) for name, tile in maps.items()}
+
+
+def warp_labels(
+    labels: Integer[ArrayLike, "y x *channel"] | Sequence,
+    matrix: Number[ArrayLike, "2 3"] | Sequence,
+    *,
+    fill: int,
+    output_shape: tuple[int, int],
+) -> Int[Array, "y_out x_out *channel"]:
+    """Resamples a label image: every pixel takes the label of the pixel nearest to its position.
+
+    Args:
+        labels: Label image, or several as channels.
+        matrix: As for `affine_warp`.
+        fill: Label of pixels from outside of the image.
+        output_shape: ``(y, x)`` size of the output.
+
+    Returns:
+        The resampled labels.
+
+    >>> warp_labels([[1, 2, 3]], [[1, 0, 0], [0, 1, 1]], fill=9, output_shape=(1, 3)).tolist()
+    [[2, 3, 9]]
+    """
+    labels, matrix = to_integers("labels", labels), to_floats("matrix", matrix, "2 3")
+    rows, columns = image_shape("output_shape", output_shape)
+    y_out = jnp.arange(rows, dtype=matrix.dtype)[:, None]
+    x_out = jnp.arange(columns, dtype=matrix.dtype)[None, :]
+    y, x = (jnp.round(of_y * y_out + of_x * x_out + start).astype(jnp.int32) for of_y, of_x, start in matrix)
+    height, width = labels.shape[:2]
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    found = labels[jnp.clip(y, 0, height - 1), jnp.clip(x, 0, width - 1)]
+    return jnp.where(inside.reshape(inside.shape + (1,) * (labels.ndim - 2)), found, fill)

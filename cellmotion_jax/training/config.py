@@ -117,8 +117,32 @@ class AdaDelta(Settings):
         return optax.adadelta(schedule, rho=self.rho, eps=self.epsilon)
 
 
-Optimizer = AdamW | AdaDelta
-OPTIMIZERS: dict[str, type[AdamW] | type[AdaDelta]] = {"adamw": AdamW, "adadelta": AdaDelta}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SGD(Settings):
+    """Stochastic gradient descent with momentum and an L2 penalty, as in torch."""
+
+    momentum: ShareBelowOne = 0.9
+    """Share of the last update's direction that is kept."""
+    weight_decay: NotNegative = 0.0
+    """Factor of the parameters that is added to their gradients."""
+    clip_norm: Positive = 10.0
+    """Gradients are scaled down to this global norm."""
+
+    def build(self, schedule: optax.Schedule) -> optax.GradientTransformation:
+        """The optax transformation for a learning-rate schedule over the whole run."""
+        return optax.chain(
+            optax.clip_by_global_norm(self.clip_norm),
+            optax.add_decayed_weights(self.weight_decay),
+            optax.sgd(schedule, momentum=self.momentum),
+        )
+
+
+Optimizer = AdamW | AdaDelta | SGD
+OPTIMIZERS: dict[str, type[AdamW] | type[AdaDelta] | type[SGD]] = {
+    "adamw": AdamW,
+    "adadelta": AdaDelta,
+    "sgd": SGD,
+}
 """The optimisers by the names of ``--optimizer``."""
 
 

@@ -240,7 +240,7 @@ def _fresh_progress(
     def init(key, pretrained):
         member = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), dict(example))
         augmented = jax.eval_shape(augment, key, member)
-        images = jnp.zeros(augmented["image"].shape, augmented["image"].dtype)
+        images = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), augmented["image"])
 
         def fresh(key):
             return init_state(key, images, model=model, optimizer=transformation, pretrained=pretrained)

@@ -42,7 +42,7 @@ def train_step(
     Args:
         state: Training state.
         metric_sums: Running sums of the metrics.
-        batch: Arrays with a leading batch axis; the model reads ``batch["image"]``.
+        batch: Arrays with a leading batch axis; the model reads ``batch["image"]``, an array or a tree of arrays.
         model: Linen module called as ``model(images, train=True)``.
         objective: ``(outputs, batch) -> (scalar loss, named scalar terms)``.
         augment: ``(key, batch) -> batch``, images and labels together.

@@ -23,6 +23,7 @@ HELD = {
     "cellmotion_jax.nuclei_network": "a DeepCell network",
     "cellmotion_jax.recognition_model": "a RecogNet",
     "cellmotion_jax.tracking_embedding": "a tracking embedding",
+    "cellmotion_jax.celltrack_rcnn": "a CellTrack R-CNN",
 }
 """Kind of model of a file, by the key of its description. The keys are older than the present method
 names."""
@@ -36,6 +37,7 @@ _USES = {
     "cellmotion_jax.nuclei_network": _SEGMENT_AND_TRACK,
     "cellmotion_jax.recognition_model": _TRACK,
     "cellmotion_jax.tracking_embedding": _TRACK,
+    "cellmotion_jax.celltrack_rcnn": f"{_SEGMENT}, and `cellmotion track --by rcnn` as --model",
 }
 
 

@@ -1,0 +1,74 @@
+"""Frames as the network sees them: compressed intensities, at the scale of its training, in padded images."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float32, Num, Shaped
+from skimage.transform import resize
+
+from cellmotion_jax.errors import InputError
+from cellmotion_jax.models.mask_rcnn import MULTIPLE
+from cellmotion_jax.ops.intensity import compress
+
+SMALLEST_SIDE = 2 * MULTIPLE
+"""Rows and columns that an image has at least, padded if need be: two pixels of the coarsest level."""
+
+
+class NetworkFrame(NamedTuple):
+    """A frame at the scale of the network."""
+
+    image: Float32[np.ndarray, "y x"]
+    """Compressed intensities."""
+    factor: tuple[float, float]
+    """Pixels of this image per pixel of the frame, along y and x: about the scale, exactly after rounding."""
+
+
+def network_frame(image: Num[np.ndarray, "y x"], *, scale: float) -> NetworkFrame:
+    """Compresses and resizes a frame.
+
+    Args:
+        image: Intensities in any unit.
+        scale: Pixels of the result per pixel of the frame.
+
+    Returns:
+        The image; a frame that shrinks is smoothed first.
+
+    Raises:
+        InputError: If a pixel is not finite.
+    """
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise InputError("it holds pixels that are NaN or infinite; give finite frames")
+    compressed = np.asarray(compress(jnp.asarray(image, jnp.float32)[..., None]))[..., 0]
+    size = network_size(image.shape, scale=scale)
+    if size != image.shape:
+        compressed = resize(compressed, size, order=1, mode="edge", anti_aliasing=scale < 1)
+    factor = (size[0] / image.shape[0], size[1] / image.shape[1])
+    return NetworkFrame(np.asarray(compressed, np.float32), factor)
+
+
+def network_size(shape: tuple[int, ...], *, scale: float) -> tuple[int, int]:
+    """Rows and columns of a frame at the scale of the network."""
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def resize_labels(
+    labels: Shaped[np.ndarray, "y x"], size: tuple[int, int]
+) -> Shaped[np.ndarray, "small_y small_x"]:
+    """Resizes a label image or a mask: every pixel takes the value of the pixel in which its centre lies.
+
+    >>> resize_labels(np.array([[1, 2, 3, 4]]), (2, 2)).tolist()
+    [[2, 4], [2, 4]]
+    """
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(np.int64) for new, old in zip(size, labels.shape)
+    )
+    return labels[rows[:, None], columns]
+
+
+def padded(image: Float32[np.ndarray, "y x"]) -> Float32[np.ndarray, "y2 x2"]:
+    """Continues an image by zeros, the background, to sides that the network takes."""
+    sides = [max(SMALLEST_SIDE, -(-side // MULTIPLE) * MULTIPLE) for side in image.shape]
+    return np.pad(image, [(0, wanted - side) for wanted, side in zip(sides, image.shape)])

@@ -1,0 +1,38 @@
+"""Model file of CellTrack R-CNN."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any
+
+from cellmotion_jax.models.celltrack_rcnn import CellTrackRCNN
+from cellmotion_jax.settings import Positive, Range, Settings
+from cellmotion_jax.weights.model_file import ModelFormat
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class RCNNModel(Settings):
+    """A trained network with the settings of its training that its use needs."""
+
+    network: CellTrackRCNN
+    """The network."""
+    variables: dict[str, Any]
+    """``params`` and ``batch_stats`` of the network."""
+    scale: Annotated[float, Range(1e-3, 1e3)]
+    """Pixels of the network per pixel of a frame."""
+    cell_diameter: Positive
+    """Diameter of the median cell of the training, in pixels of the network."""
+
+    @property
+    def image_diameter(self) -> float:
+        """The same in pixels of the frames."""
+        return self.cell_diameter / self.scale
+
+
+MODEL_FORMAT = ModelFormat(
+    key="cellmotion_jax.celltrack_rcnn",
+    model=RCNNModel,
+    image_shape=lambda model: (64, 64, 1),
+    layers=lambda model: 20,
+)
+save_model, load_model = MODEL_FORMAT.save, MODEL_FORMAT.load
