@@ -60,7 +60,11 @@ def assign_boxes(
     ([0, 1, 0], [False, True, True], [True, False, False])
     """
     overlaps, where = to_floats("overlaps", overlaps, "box candidate"), to_mask("where", where)
-    check_same_shape(where=where, overlaps=overlaps[:, 0])
+    if where.shape != overlaps.shape[:1]:
+        raise ValueError(
+            f"where must have one entry per row of overlaps: where has {where.shape}, "
+            f"overlaps has {overlaps.shape}"
+        )
     # One row of no box, so that there is one; below every overlap.
     known = jnp.pad(jnp.where(where[:, None], overlaps, -1), ((0, 1), (0, 0)), constant_values=-1)
     most = jnp.max(known, axis=0)
