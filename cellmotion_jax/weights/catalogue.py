@@ -13,6 +13,7 @@ from cellmotion_jax.models.backbones.mobilenet_v2 import MobileNetV2
 from cellmotion_jax.models.backbones.resnet import ResNet50, ResNetVariant
 from cellmotion_jax.models.backbones.yolov8 import YOLOv8Backbone
 from cellmotion_jax.models.feature_net import FEATURE_NET_31, FEATURE_NET_61, FeatureNet
+from cellmotion_jax.models.mask_rcnn import MaskRCNN
 from cellmotion_jax.weights import layouts
 from cellmotion_jax.weights.layouts import Layout
 
@@ -60,6 +61,18 @@ CATALOGUE: dict[str, Entry] = {
         STANDARDIZED,
         layouts.torch(lambda module: (layouts.torchvision_resnet(module),), other=(r"fc\..*",)),
         "torchvision.models.resnet50",
+    ),
+    # Before its parts, which a file of the whole holds as well. Trained with this epsilon, and with boxes
+    # over pixels whose centres are whole numbers.
+    "mask-rcnn-resnet50-fpn": Entry(
+        MaskRCNN(
+            fpn=FPN(backbone=ResNet50(variant=ResNetVariant.TORCHVISION, epsilon=0.0)),
+            classes=91,
+            aligned=False,
+        ),
+        STANDARDIZED,
+        layouts.torchvision_mask_rcnn(),
+        "the COCO_V1 weights of torchvision.models.detection.maskrcnn_resnet50_fpn",
     ),
     "resnet50-fpn": Entry(
         FPN(backbone=ResNet50(variant=ResNetVariant.TORCHVISION)),

@@ -79,19 +79,22 @@ def keras1_theano(*, other: tuple[str, ...]) -> Layout:
     return Layout(names, _turn_theano, _compiled(other))
 
 
-def torch(module: Callable[[str], tuple[str, ...]], *, other: tuple[str, ...]) -> Layout:
+def torch(
+    module: Callable[[str], tuple[str, ...]], *, other: tuple[str, ...], turn: Turn | None = None
+) -> Layout:
     """The layout of a state dict.
 
     Args:
         module: Path of a submodule of ours to the names that it may have in torch.
         other: Patterns of tensors of parts that the network does not have.
+        turn: As in `Layout`; None for one that moves the axes of torch's dense and convolution layers.
     """
 
     def names(slot: Slot) -> tuple[str, ...]:
         leaf = (TORCH_NORM if slot.of_norm else TORCH_LAYER)[slot.leaf]
         return tuple(f"{name}.{leaf}" for name in module(slot.module))
 
-    return Layout(names, _turn_torch, _compiled((r".*\.num_batches_tracked", *other)))
+    return Layout(names, turn or _turn_torch, _compiled((r".*\.num_batches_tracked", *other)))
 
 
 def torchvision_resnet(module: str) -> str:
@@ -112,6 +115,46 @@ def torchvision_fpn(module: str) -> tuple[str, ...]:
     kind, level = module.split("_")
     name = f"fpn.{kind}_blocks.{int(level) - 2}"
     return f"{name}.0", f"backbone.{name}.0", name, f"backbone.{name}"
+
+
+def torchvision_mask_rcnn() -> Layout:
+    """The layout of ``maskrcnn_resnet50_fpn`` of torchvision, whose boxes begin with x and ours with y.
+
+    Besides the axes, this differs from ours: every pair of offsets, of the region proposals as of the box
+    head, is ``x y`` and becomes ``y x``; the first dense layer takes features ``[channel y x]`` and ours
+    ``[y x channel]``; a transposed convolution of 2 x 2 is ``[input output y x]``, and ours a matrix with
+    columns ``[y x output]``.
+    """
+
+    def turn(tensor: Shaped[np.ndarray, "..."], slot: Slot) -> Shaped[np.ndarray, "..."]:
+        if slot.module == "mask_head/conv5_mask/kernels" and tensor.shape[2:] == (2, 2):
+            return tensor.transpose(0, 2, 3, 1).reshape(1, 1, len(tensor), -1)
+        turned = _turn_torch(tensor, slot)
+        if turned.shape != slot.shape:
+            return turned
+        if slot.module in ("rpn/bbox_pred", "box_head/bbox_pred"):
+            return turned.reshape(*turned.shape[:-1], -1, 2)[..., ::-1].reshape(turned.shape)
+        if slot.module == "box_head/fc6" and slot.leaf == "kernel":
+            channels_first = turned.reshape(-1, 7, 7, turned.shape[-1])
+            return channels_first.transpose(1, 2, 0, 3).reshape(turned.shape)
+        return turned
+
+    return torch(_in_torchvision_mask_rcnn, other=(), turn=turn)
+
+
+def _in_torchvision_mask_rcnn(module: str) -> tuple[str, ...]:
+    """The convolutions of two heads lay one or two levels higher until 2022."""
+    part, layer = module.split("/", 1)
+    if part == "fpn":
+        return tuple(name for name in torchvision_fpn(layer) if name.startswith("backbone."))
+    if part == "rpn":
+        return ("rpn.head.conv.0.0", "rpn.head.conv") if layer == "conv" else (f"rpn.head.{layer}",)
+    if part == "box_head":
+        return (f"roi_heads.{'box_head' if layer.startswith('fc') else 'box_predictor'}.{layer}",)
+    if number := re.fullmatch(r"mask_fcn(\d+)", layer):
+        newer = f"roi_heads.mask_head.{int(number[1]) - 1}.0"
+        return newer, f"roi_heads.mask_head.{layer}"
+    return (f"roi_heads.mask_predictor.{layer.removesuffix('/kernels')}",)
 
 
 def yolov8(module: str) -> tuple[str, ...]:

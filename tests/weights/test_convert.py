@@ -214,7 +214,9 @@ def test_names_of_a_pyramid_of_both_ages():
     assert "fpn.layer_blocks.3.0" in layouts.torchvision_fpn("layer_5")
 
 
-@pytest.mark.parametrize("model", ["resnet50-torchvision", "resnet50-fpn", "yolov8-n"])
+@pytest.mark.parametrize(
+    "model", ["resnet50-torchvision", "resnet50-fpn", "mask-rcnn-resnet50-fpn", "yolov8-n"]
+)
 def test_every_slot_has_a_name_of_its_own_in_torch(model):
     norms = {path.split("/", 1)[1].rpartition("/")[0] for path in shapes(model) if "batch_stats/" in path}
     names = []

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cellmotion_jax.models.backbones.fpn import FPN, doubled
+from cellmotion_jax.models.backbones.mobilenet_v2 import MobileNetV2
 from cellmotion_jax.models.backbones.resnet import ResNet50, ResNetFeatures, ResNetVariant
 from tests.models.backbones.parity import (
     imported,
@@ -23,7 +24,7 @@ CHANNELS = (64, 256, 512, 1024, 2048)
 ON_RESNET = FPN(backbone=ResNet50(ResNetVariant.TORCHVISION, epsilon=0.0))
 
 
-class Strided(nn.Module):
+class Strided(MobileNetV2):
     """Features of the sizes of a ResNet-50, without its cost: colours repeated, every so many pixels."""
 
     @nn.compact

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pathlib
+import re
 import types
 
 import numpy as np
@@ -51,13 +52,81 @@ def resnet50_fpn(epsilon: float | None = None):
     return randomised(network)
 
 
+def mask_rcnn():
+    """A Mask R-CNN as with its weights COCO_V1: 91 classes, frozen normalisation without an epsilon.
+
+    ``maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)`` would normalise otherwise.
+    """
+    detection = import_torchvision().models.detection
+    backbone = detection.backbone_utils.resnet_fpn_backbone(backbone_name="resnet50", weights=None)
+    network = detection.MaskRCNN(backbone, num_classes=91)
+    detection._utils.overwrite_eps(network, 0.0)
+    return randomised(network)
+
+
+def adjusted_to(image: np.ndarray, network):
+    """A random Mask R-CNN whose outputs vary over an image as those of a trained one, so that it detects.
+
+    The statistics of every normalisation become those of its inputs, and the outputs of the pyramid's
+    convolutions and of every head get the mean 0 and a fitting spread. With random weights alone the outputs
+    are nearly the same everywhere.
+
+    Args:
+        image: Colours from 0 to 1, [y, x, channel].
+        network: Changed in place, and returned.
+    """
+    import torch
+
+    frozen = import_torchvision().ops.FrozenBatchNorm2d
+    spreads = {
+        r"backbone\.fpn\.\w+_blocks\.\d\.0": 1.0,
+        r"rpn\.head\.cls_logits": 2.0,
+        r"rpn\.head\.bbox_pred": 0.3,
+        r"roi_heads\.box_predictor\.cls_score": 1.5,
+        r"roi_heads\.box_predictor\.bbox_pred": 1.0,
+        r"roi_heads\.mask_predictor\.mask_fcn_logits": 2.0,
+        # Blocks that change their input little; otherwise 50 random layers make much of a rounding.
+        r".*\.bn3": 0.3,
+        r".*(bn\d|downsample\.1)": 1.0,
+    }
+
+    def statistics(maps):
+        axes = (0, *range(2, maps.ndim))  # All but the channels.
+        return maps.mean(axes), maps.std(axes)
+
+    def adjust(layer, spread):
+        def at_first_call(layer, inputs, output):
+            handle.remove()
+            if isinstance(layer, frozen):
+                mean, deviation = statistics(inputs[0])
+                layer.running_mean.copy_(mean)
+                layer.running_var.copy_(deviation**2)
+                layer.weight.mul_(spread)
+            else:
+                mean, deviation = statistics(output)
+                factor = spread / deviation
+                layer.weight.mul_(factor.reshape(-1, *[1] * (layer.weight.ndim - 1)))
+                layer.bias.sub_(mean).mul_(factor)
+            return layer(*inputs)
+
+        handle = layer.register_forward_hook(at_first_call)
+
+    with torch.no_grad():
+        for name, layer in network.named_modules():
+            spread = next((spreads[pattern] for pattern in spreads if re.fullmatch(pattern, name)), None)
+            if spread is not None:
+                adjust(layer, spread)
+        network([torch.from_numpy(image.transpose(2, 0, 1).copy())])
+    return network
+
+
 def randomised(network):
     """The network with random weights and statistics that keep activations in range, for inference."""
     import torch
 
     rng = np.random.default_rng(0)
     for name, value in network.state_dict().items():
-        if value.ndim == 4:
+        if value.ndim > 1:
             fan_in = np.prod(value.shape[1:])
             random = rng.normal(0, (2 / fan_in) ** 0.5, value.shape)
         elif name.endswith(("running_mean", "bias")):
