@@ -1,4 +1,4 @@
-"""``cellmotion track``: tracks the cells of a movie, by correlation filters or by linking label images."""
+"""``cellmotion track``: tracks the cells of a movie, by correlation filters, by linking label images, or by a CellTrack R-CNN."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ from cellmotion_jax.settings import Settings
 class _Way(Settings):
     """The option that determines all other options."""
 
-    by: Literal["filters", "linking"] = "filters"
+    by: Literal["filters", "linking", "rcnn"] = "filters"
 
 
 def track_cells(arguments: list[str]) -> None:
-    """Tracks cells by correlation filters, or by linking the label images of neighbouring frames."""
-    if parse_early(_Way, arguments, prog="cellmotion track")[0].by == "linking":
+    """Tracks cells by correlation filters, by linking label images, or by a CellTrack R-CNN."""
+    way = parse_early(_Way, arguments, prog="cellmotion track")[0].by
+    if way == "linking":
         from cellmotion_jax.cli.track_by_linking import link_cells
 
         link_cells(arguments)
+    elif way == "rcnn":
+        from cellmotion_jax.cli.track_by_rcnn import detect_and_track
+
+        detect_and_track(arguments)
     else:
         from cellmotion_jax.cli.track_by_filters import follow_cells
 

@@ -67,9 +67,9 @@ class _FilterOptions(StartSettings):
     """Folder of TIFF frames, or one TIFF stack; grey."""
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
-    by: Literal["filters", "linking"] = "filters"
-    """Track cells by correlation filters, or by linking label images from frame to frame; --by linking --help
-    lists the options of linking."""
+    by: Literal["filters", "linking", "rcnn"] = "filters"
+    """Track cells by correlation filters, by linking label images from frame to frame, or by a CellTrack
+    R-CNN; --by linking --help and --by rcnn --help list the options of these."""
     reach: NotNegative = 0.0
     """Largest distance between the position of a track and its segment, in pixels of the image."""
     model: pathlib.Path | None = None

@@ -58,8 +58,9 @@ class _LinkOptions(Settings):
     """Folder or stack with a label image of every frame (a label need not mean the same cell in two frames);
     or a model file as for `cellmotion segment`, which segments the movie and whose settings are then further
     options."""
-    by: Literal["filters", "linking"] = "linking"
-    """Track cells by correlation filters, or by linking label images from frame to frame."""
+    by: Literal["filters", "linking", "rcnn"] = "linking"
+    """Track cells by correlation filters, by linking label images from frame to frame, or by a CellTrack
+    R-CNN."""
     cell_diameter: Positive | None = None
     """Diameter of a typical cell of the movie in pixels, for a model that was trained on cells of another
     size."""

@@ -25,6 +25,7 @@ from cellmotion_jax.metrics.counts import Counts, total_counts
 from cellmotion_jax.metrics.ctc import CtcScores, ctc_scores
 from cellmotion_jax.metrics.ctc_matching import FrameMatches, Segmentation, match_frame, segmentation_score
 from cellmotion_jax.metrics.detection import PointMatches, one_to_one_matches, optimal_matches
+from cellmotion_jax.metrics.divisions import division_counts
 from cellmotion_jax.metrics.identity_switches import IdentitySwitches, identity_switches
 from cellmotion_jax.metrics.overlap import jaccard_index
 from cellmotion_jax.metrics.precision_curve import (
@@ -81,6 +82,7 @@ __all__ = [
     "centre_errors",
     "coverage_table",
     "ctc_scores",
+    "division_counts",
     "edge_errors",
     "error_by_confidence",
     "fit_concentration",

@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import tempfile
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import tifffile
 from jaxtyping import Float, Float32, Int, Integer
 
-from cellmotion_jax.data.track_table import TrackTable
+from cellmotion_jax.data.track_table import MAX_LABEL, TrackTable
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.linking.ctc_result import write_linked_result
-from cellmotion_jax.inference.linking.frames import FrameInstances
+from cellmotion_jax.inference.linking.frames import FrameInstances, measure_instances
 from cellmotion_jax.inference.linking.linker import Linker, Links, LinkSettings
-from cellmotion_jax.ops.labels import number_cells
+from cellmotion_jax.ops.labels import NumberedCells, number_cells
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,6 +34,8 @@ class TrackPlaces:
         y_um: Row in micrometres, None where the size of a pixel is not known.
         x_um: Column in micrometres, or None.
         area_um2: Area in square micrometres, or None.
+        probability: Probability of the link to the frame before, or that there is none; NaN in the first
+            frame. None where links have no probability.
     """
 
     track: Int[np.ndarray, " row"]
@@ -45,6 +47,7 @@ class TrackPlaces:
     y_um: Float[np.ndarray, " row"] | None
     x_um: Float[np.ndarray, " row"] | None
     area_um2: Float[np.ndarray, " row"] | None
+    probability: Float[np.ndarray, " row"] | None = None
 
     def trajectories(self, frames: int) -> Float32[np.ndarray, "frame track 2"]:
         """Positions (y, x) of every track in every frame; NaN in frames in which the track is absent."""
@@ -92,23 +95,79 @@ def link_movie(
         InputError: If a label image cannot be read or used, or no frame has a cell.
     """
     linker = Linker(settings)
+
+    def numbered() -> Iterator[NumberedCells]:
+        for frame, labels in enumerate(segmentations):
+            cells = number_cells(labels, name=f"{source}, frame {frame},")
+            linker.add(cells.number)
+            yield cells._replace(labels=np.arange(len(cells.labels)))
+
+    return write_tracks(
+        numbered(),
+        lambda: (linker.links(), None),
+        folder,
+        digits=digits,
+        pixel_size_um=pixel_size_um,
+        source=source,
+    )
+
+
+Probabilities: TypeAlias = Sequence[Float[np.ndarray, " instance"]] | None
+"""Of every frame those of the links of its instances."""
+
+
+def write_tracks(
+    frames: Iterable[NumberedCells],
+    links: Callable[[], tuple[Links, Probabilities]],
+    folder: pathlib.Path,
+    *,
+    digits: int,
+    pixel_size_um: float | None,
+    source: str,
+) -> LinkedMovie:
+    """Writes ``maskT.tif`` and ``res_track.txt`` of cells whose tracks are known after the last frame.
+
+    Args:
+        frames: The cells of every frame, numbered 1, 2, ...; they are read one after another, and kept on
+            disk.
+        links: Called when all have been read: the tracks of the cells, and probabilities.
+        folder: The folder to make; it may exist if it is empty.
+        digits: Number of digits of the frame numbers.
+        pixel_size_um: Side of a pixel in micrometres, None where it is not known.
+        source: Name of the cells in error messages.
+
+    Returns:
+        The tracks, and their positions in every frame.
+
+    Raises:
+        InputError: If no frame has a cell, or more than a mask can number.
+    """
     # Beside the result: what is called temporary elsewhere may lie in memory.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".linking-") as scratch:
         kept: list[pathlib.Path] = []
-        for frame, labels in enumerate(segmentations):
-            cells = number_cells(labels, name=f"{source}, frame {frame},")
+        measured: list[FrameInstances] = []
+        for frame, cells in enumerate(frames):
+            if len(cells.labels) - 1 > MAX_LABEL:
+                raise InputError(
+                    f"{source}, frame {frame}, holds {len(cells.labels) - 1} cells; a mask numbers up to "
+                    f"{MAX_LABEL}."
+                )
+            measured.append(measure_instances(cells))
             kept.append(pathlib.Path(scratch) / f"{frame}.tif")
-            # The linker refuses more cells than the type has numbers for.
-            linker.add(cells.number)
             tifffile.imwrite(kept[-1], cells.number.astype(np.uint16), compression="zlib")
-        links = linker.links()
-        if not len(links.table):
+        tracked, probabilities = links()
+        if not len(tracked.table):
             raise InputError(f"{source}: no cell was found in any of {len(kept)} frames; none can be linked.")
-        write_linked_result(folder, links, (tifffile.imread(path) for path in kept), digits=digits)
-    return LinkedMovie(links.table, _places(links, linker.frames, pixel_size_um))
+        write_linked_result(folder, tracked, (tifffile.imread(path) for path in kept), digits=digits)
+    return LinkedMovie(tracked.table, _places(tracked, measured, probabilities, pixel_size_um))
 
 
-def _places(links: Links, frames: Sequence[FrameInstances], pixel_size_um: float | None) -> TrackPlaces:
+def _places(
+    links: Links,
+    frames: Sequence[FrameInstances],
+    probabilities: Probabilities,
+    pixel_size_um: float | None,
+) -> TrackPlaces:
     track = np.concatenate(links.tracks)
     frame = np.repeat(np.arange(len(frames)), [len(cells.label) for cells in frames])
     order = np.lexsort((frame, track))
@@ -126,4 +185,5 @@ def _places(links: Links, frames: Sequence[FrameInstances], pixel_size_um: float
         y_um=None if size is None else y * size,
         x_um=None if size is None else x * size,
         area_um2=None if size is None else area * size**2,
+        probability=None if probabilities is None else np.concatenate(probabilities)[order],
     )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.segmenter import Segmenter
+from cellmotion_jax.methods.celltrack_rcnn.model_file import MODEL_FORMAT as CELLTRACK_RCNN
+from cellmotion_jax.methods.celltrack_rcnn.segmenter import open_segmenter as open_celltrack_rcnn
 from cellmotion_jax.methods.convlstm.model_file import MODEL_FORMAT as CONVLSTM
 from cellmotion_jax.methods.convlstm.segmenter import open_segmenter as open_convlstm
 from cellmotion_jax.methods.deep_distance.model_file import MODEL_FORMAT as DEEP_DISTANCE
@@ -42,7 +44,7 @@ def open_segmenter(paths: Sequence[pathlib.Path], *, cell_diameter: float | None
     for path, key in zip(paths, keys):
         if key != keys[0]:
             raise InputError(f"{path} holds {_what(path)}, but {paths[0]} {_what(paths[0])}; give one model.")
-    for key, opened in ((DEEP_DISTANCE.key, open_deep_distance), (CONVLSTM.key, open_convlstm)):
+    for key, opened in _OF_ONE_FILE.items():
         if keys[0] == key:
             if len(paths) > 1:
                 raise InputError(
@@ -59,6 +61,13 @@ def open_segmenter(paths: Sequence[pathlib.Path], *, cell_diameter: float | None
     return open_deepcell(paths, published=keys[0] != DEEPCELL.key)
 
 
+_OF_ONE_FILE = {
+    DEEP_DISTANCE.key: open_deep_distance,
+    CONVLSTM.key: open_convlstm,
+    CELLTRACK_RCNN.key: open_celltrack_rcnn,
+}
+
+
 def _key(path: pathlib.Path) -> str:
     """Name of the model in a file, or of the imported weights of a feature net.
 
@@ -66,15 +75,15 @@ def _key(path: pathlib.Path) -> str:
         InputError: If it cannot find cells; the sentence names the command that takes the file.
     """
     found = held_model(path)
-    if found.key in (DEEP_DISTANCE.key, CONVLSTM.key, DEEPCELL.key):
+    if found.key in (*_OF_ONE_FILE, DEEPCELL.key):
         return found.key
     name = imported_model(path)
     if name is not None and isinstance(CATALOGUE[name].module, FeatureNet):
         return name
     raise InputError(
         f"{path} holds {found.what}, which {found.use}; to find cells, give the model.safetensors of "
-        "deep-distance, convlstm or deepcell that `cellmotion train` wrote, or a DeepCell network of "
-        "`cellmotion import-weights`."
+        "deep-distance, convlstm, celltrack-rcnn or deepcell that `cellmotion train` wrote, or a DeepCell "
+        "network of `cellmotion import-weights`."
     )
 
 

@@ -7,9 +7,15 @@ import pathlib
 from typing import Annotated, Any
 
 from cellmotion_jax.methods.celltrack_rcnn.augmentation import WindowAugmentation
+from cellmotion_jax.methods.celltrack_rcnn.calibration import fit_links
 from cellmotion_jax.methods.celltrack_rcnn.data import RCNNData, RCNNSamples, load_windows
 from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel, save_model
 from cellmotion_jax.methods.celltrack_rcnn.objective import RCNNObjective
+from cellmotion_jax.methods.celltrack_rcnn.pair_features import (
+    DIVISION_FEATURES,
+    LINK_FEATURES,
+    LogisticModel,
+)
 from cellmotion_jax.methods.celltrack_rcnn.training_pass import Sampling, TrainingPass
 from cellmotion_jax.methods.celltrack_rcnn.validation import make_evaluation
 from cellmotion_jax.models.backbones.fpn import FPN
@@ -102,6 +108,8 @@ class RCNNExperiment(Experiment):
             ),
         )
         model = self._trained(variables_of(best), samples)
+        fitted = fit_links(model, samples.validation_pairs + samples.train_pairs)
+        model = dataclasses.replace(model, link=fitted.link, division=fitted.division)
         save_model(folder / "model.safetensors", model)
 
     def _network(self) -> CellTrackRCNN:
@@ -124,10 +132,12 @@ class RCNNExperiment(Experiment):
         )
 
     def _trained(self, variables: dict[str, Any], samples: RCNNSamples) -> RCNNModel:
-        """Contents of the model file."""
+        """Contents of the model file; the probabilities of links are fitted later."""
         return RCNNModel(
             network=self._network(),
             variables={kind: tree["network"] for kind, tree in variables.items()},
             scale=samples.scale,
             cell_diameter=samples.diameter * samples.scale,
+            link=LogisticModel(weights=(0.0,) * len(LINK_FEATURES)),
+            division=LogisticModel(weights=(0.0,) * len(DIVISION_FEATURES)),
         )

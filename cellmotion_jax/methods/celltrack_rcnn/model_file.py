@@ -5,6 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Any
 
+from cellmotion_jax.methods.celltrack_rcnn.pair_features import (
+    DIVISION_FEATURES,
+    LINK_FEATURES,
+    LogisticModel,
+)
 from cellmotion_jax.models.celltrack_rcnn import CellTrackRCNN
 from cellmotion_jax.settings import Positive, Range, Settings
 from cellmotion_jax.weights.model_file import ModelFormat
@@ -22,6 +27,20 @@ class RCNNModel(Settings):
     """Pixels of the network per pixel of a frame."""
     cell_diameter: Positive
     """Diameter of the median cell of the training, in pixels of the network."""
+
+    link: LogisticModel
+    """Probability of a link, see `pair_features.link_features`."""
+    division: LogisticModel
+    """Probability of a division, see `pair_features.division_features`."""
+
+    def check_together(self) -> None:
+        """Refuses regressions on another number of features."""
+        for name, model, features in (
+            ("link", self.link, LINK_FEATURES),
+            ("division", self.division, DIVISION_FEATURES),
+        ):
+            if len(model.weights) != len(features):
+                self.refuse(f"{name}.weights", f"there are {len(features)} features")
 
     @property
     def image_diameter(self) -> float:

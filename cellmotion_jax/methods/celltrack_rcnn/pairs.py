@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -130,6 +129,13 @@ def sources(earlier: TrackedFrame, later: TrackedFrame, tracks: TrackTable) -> I
     )
 
 
+def track_table(image: AnnotatedImage) -> TrackTable:
+    """The table of the tracks of the movie of a frame."""
+    if image.markers_file is None:
+        raise ValueError(f"{image.name} has no markers of tracks")
+    return _read_table(image.markers_file.parent / "man_track.txt")
+
+
 def read_pairs(
     pairs: Sequence[AnnotatedPair], *, scale: float
 ) -> Iterator[tuple[TrackedFrame, TrackedFrame, Int[np.ndarray, " cell"]]]:
@@ -148,13 +154,11 @@ def read_pairs(
         earlier = last[1] if last is not None and known else tracked_frame(pair.earlier, scale=scale)
         later = tracked_frame(pair.later, scale=scale)
         last = pair.later, later
-        assert pair.later.markers_file is not None
-        yield earlier, later, sources(earlier, later, _table(pair.later.markers_file.parent / "man_track.txt"))
+        yield earlier, later, sources(earlier, later, track_table(pair.later))
 
 
-@functools.lru_cache(maxsize=4)
-def _table(path: pathlib.Path) -> TrackTable:
-    return read_man_track(path)
+# Of the few movies of a training, read anew for every pair of frames otherwise.
+_read_table = functools.lru_cache(maxsize=16)(read_man_track)
 
 
 def _most_shared(
