@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from cellmotion_jax.ops.arguments import Number, to_floats
+from cellmotion_jax.ops.arguments import Number, to_floats, to_mask
 from cellmotion_jax.ops.boxes import clip_boxes, decode_boxes
 from cellmotion_jax.ops.host_arguments import one_integer
 from cellmotion_jax.ops.numerics import check_same_shape
@@ -154,16 +154,19 @@ def detect_boxes(
     """
     logits = to_floats("logits", logits, "proposal label").astype(jnp.float32)
     offsets = to_floats("offsets", offsets, "proposal label 4").astype(jnp.float32)
+    corners = to_floats("proposals", proposals.boxes, "proposal 4").astype(jnp.float32)
+    exists = to_mask("proposals", proposals.where)
     count, candidates = one_integer("count", count), one_integer("candidates", candidates)
     check_same_shape(logits=logits, offsets=offsets[:, :, 0])
-    check_same_shape(logits=logits[:, 0], proposals=proposals.where)
-    logits, offsets = jax.lax.stop_gradient((logits, offsets))
+    check_same_shape(logits=logits[:, 0], proposals=exists)
+    check_same_shape(logits=logits[:, 0], proposals=corners[:, 0])
+    logits, offsets, corners = jax.lax.stop_gradient((logits, offsets, corners))
     labels = logits.shape[1]
     scores = jax.nn.softmax(logits)[:, 1:]
-    above = (scores > score_threshold) & proposals.where[:, None]
+    above = (scores > score_threshold) & exists[:, None]
     best, index = jax.lax.top_k(jnp.where(above, scores, -1.0).ravel(), min(candidates, scores.size))
     row, label = index // (labels - 1), index % (labels - 1) + 1
-    boxes = clip_boxes(decode_boxes(offsets[row, label], proposals.boxes[row], weights=weights), shape)
+    boxes = clip_boxes(decode_boxes(offsets[row, label], corners[row], weights=weights), shape)
     large = jnp.all(boxes[:, 2:] - boxes[:, :2] >= SMALLEST_DETECTION, axis=-1)
     where = (best >= 0) & large
     groups = label.astype(jnp.int32)

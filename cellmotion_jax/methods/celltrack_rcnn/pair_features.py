@@ -73,6 +73,11 @@ class LogisticModel(Settings):
         return features @ np.array(self.weights) + self.bias
 
 
+NO_LINKS = LogisticModel(weights=(0.0,) * len(LINK_FEATURES))
+"""Before the regression of links is fitted: one half for every pair."""
+NO_DIVISIONS = LogisticModel(weights=(0.0,) * len(DIVISION_FEATURES))
+
+
 def link_features(pairs: PairMeasures) -> Float[np.ndarray, "earlier later feature"]:
     """Features of all pairs for the regression of links, each of about unit size.
 
