@@ -66,7 +66,8 @@ def roi_align(
     Args:
         pyramid: Feature maps.
         boxes: ``(y0, x0, y1, x1)`` in pixels of the image.
-        level: Which of the maps to sample for each box, from 0; the last one if there are not as many.
+        level: Which of the maps to sample for each box, from 0; the nearest one if there is none of that
+            number.
         strides: Pixels of the image per pixel of each map.
         size: Bins along y and x.
         samples: Samples per bin along y and x.

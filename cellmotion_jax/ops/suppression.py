@@ -61,8 +61,7 @@ def suppress_overlapping(
     if count == 0:
         return jnp.zeros(0, bool)
     counts = jnp.ones(count, bool) if where is None else where
-    # Those that do not count last; a stable sort keeps equal scores in their order.
-    order = jnp.lexsort((-scores, ~counts))
+    order = jnp.argsort(-scores, stable=True)
     tile = min(TILE, count)
     tiles = -(-count // tile)
     missing = tiles * tile - count

@@ -108,10 +108,10 @@ def test_proposals_of_different_levels_do_not_suppress_one_another():
 
 
 def test_saturated_probabilities_are_ranked_by_their_logits():
-    anchors = jnp.array([[0.0, 0.0, 5.0, 5.0], [9.0, 9.0, 14.0, 14.0]])
-    found = proposing(2, 2)([jnp.array([40.0, 50.0])], [jnp.zeros((2, 4))], [anchors])
+    anchors = jnp.array([[0.0, 0.0, 5.0, 5.0]]), jnp.array([[9.0, 9.0, 14.0, 14.0]])
+    found = proposing(1, 2)([jnp.array([40.0]), jnp.array([50.0])], [jnp.zeros((1, 4))] * 2, anchors)
     assert found.scores.tolist() == [1, 1]
-    np.testing.assert_array_equal(found.boxes, anchors[::-1])
+    np.testing.assert_array_equal(found.boxes, np.concatenate(anchors[::-1]))
 
 
 def test_anchors_that_do_not_fit_are_refused():

@@ -120,10 +120,12 @@ def test_empty_slots_and_boxes_that_are_not_numbers_give_no_nan(aligned):
     assert np.isfinite(of_boxes[jnp.array([0, 1, 3, 4])]).all()
 
 
-def test_there_is_no_level_beyond_the_last():
+def test_there_is_no_level_before_the_first_and_beyond_the_last():
     boxes = np.array([[1, 1, 6, 6]], np.float32)
     last = compiled()(PYRAMID, boxes, np.array([2]))
     np.testing.assert_array_equal(compiled()(PYRAMID, boxes, np.array([9])), last)
+    first = compiled()(PYRAMID, boxes, np.array([0]))
+    np.testing.assert_array_equal(compiled()(PYRAMID, boxes, np.array([-1])), first)
     assert np.any(last)
 
 
@@ -158,6 +160,12 @@ def test_levels_of_squares():
     assert level_of(boxes).tolist() == [2, 2, 2, 2, 3, 3, 4, 4, 5, 5, 5]
     assert level_of(np.full((1, 4), np.nan, np.float32)).tolist() == [2]
     assert level_of(np.array([[0, 0, 4 * 112, 112 / 4]], np.float32)).tolist() == [3]
+
+
+def test_a_box_that_is_too_small_by_rounding_alone_reaches_its_level():
+    sides = np.float32(224) * np.array([1 - 4e-7, 1 - 4e-6], np.float32)
+    boxes = np.stack([0 * sides, 0 * sides, sides, sides], axis=1)
+    assert level_of(boxes).tolist() == [4, 3]
 
 
 def test_a_smaller_canonical_side_gives_coarser_levels():
