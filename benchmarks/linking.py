@@ -4,7 +4,10 @@
 layout of the Cell Tracking Challenge (``01``, ``01_GT/TRA``). The tracking masks (``--silver``: the masks of
 ``01_ST/SEG``, whole cells where the others are markers) are renumbered 1 to n in every frame at random,
 linked, and held against the true tracks: TRA and LNK of the challenge, links of the truth that were found,
-links that were found and are not true, and the same of divisions (a cell and both daughters). ``--cells N
+links that were found and are not true, and the same of divisions (a cell and both daughters), with F of
+divisions that are exact, and of those at most one frame off. ``--model FILE`` adds the tracking branch of a
+CellTrack R-CNN, by assignment and by the paper's fusion; ``--last 0.3`` looks at the last 30 % of the frames
+only, those that its training has not seen. ``--cells N
 --frames T`` instead times N simulated cells over T frames; tracking by overlap in laptrack then takes
 minutes.
 """
@@ -13,6 +16,8 @@ from __future__ import annotations
 
 import argparse
 import collections
+import dataclasses
+import functools
 import itertools
 import pathlib
 import time
@@ -26,6 +31,10 @@ from cellmotion_jax.data.ctc import TrackTable, open_dataset
 from cellmotion_jax.inference.linking.frames import measure_instances, shared_pixels
 from cellmotion_jax.inference.linking.linker import Links, link_instances, tracked_labels
 from cellmotion_jax.inference.linking.tracks import tracks_of_links
+from cellmotion_jax.methods.celltrack_rcnn.detection import cells_of_mask
+from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel, load_model
+from cellmotion_jax.methods.celltrack_rcnn.tracker import LinkRule, RCNNLinkSettings, RCNNTracker
+from cellmotion_jax.metrics import division_counts, match_frame
 from cellmotion_jax.metrics.ctc import ctc_scores
 from cellmotion_jax.ops.labels import number_cells
 
@@ -79,6 +88,18 @@ def laptrack_overlap(masks: Masks) -> Links:
     return _from_pairs(masks, pairs)
 
 
+def rcnn(rule: LinkRule, model: RCNNModel, images: Sequence[np.ndarray], masks: Masks) -> Links:
+    """The tracking branch of a CellTrack R-CNN; cells are brought to the size of its training."""
+    areas = np.concatenate([np.bincount(mask.ravel())[1:] for mask in masks])
+    diameter = float(2 * np.sqrt(np.median(areas[areas > 0]) / np.pi))
+    fitted = dataclasses.replace(model, scale=model.cell_diameter / diameter)
+    tracker = RCNNTracker(fitted, RCNNLinkSettings(rule=rule))
+    for image, mask in zip(images, masks):
+        tracker.add(cells_of_mask(fitted, image, mask))
+    result = tracker.result()
+    return Links(result.table, result.tracks)
+
+
 def _from_pairs(masks: Masks, pairs: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> Links:
     counts = [int(mask.max()) for mask in masks]
     first = np.concatenate([[0], np.cumsum(counts)])
@@ -116,12 +137,20 @@ def divisions(edges: Edges) -> set[Any]:
     return {(earlier, frozenset(later)) for earlier, later in children.items() if len(later) > 1}
 
 
-def compare(root: pathlib.Path, *, silver: bool) -> None:
+def compare(root: pathlib.Path, *, silver: bool, model: RCNNModel | None, last: float) -> None:
     """One table row per contender."""
     for sequence in open_dataset(root):
-        truth = [sequence.tracking_mask(frame).astype(np.int64) for frame in range(len(sequence.movie))]
+        frames = len(sequence.movie)
+        span = range(frames - max(2, round(last * frames)), frames)
+        reference = _within(sequence.tracks, span)
+        truth = [sequence.tracking_mask(frame).astype(np.int64) for frame in span]
+        contenders = dict(CONTENDERS)
+        if model is not None:
+            images = [sequence.movie[frame] for frame in span]
+            for rule in LinkRule:
+                contenders[f"rcnn, {rule.value}"] = functools.partial(rcnn, rule, model, images)
         rng, masks, names = np.random.default_rng(0), [], []
-        for frame, marker in enumerate(truth):
+        for frame, marker in zip(span, truth):
             mask = sequence.silver_mask(frame) if silver else marker
             if mask is None:
                 raise SystemExit(f"{root} has no silver masks; leave out --silver")
@@ -129,20 +158,38 @@ def compare(root: pathlib.Path, *, silver: bool) -> None:
             order = rng.permutation(len(cells.labels) - 1) + 1
             masks.append(np.concatenate([[0], order])[cells.number].astype(np.int32))
             names.append(cells.labels[1:][np.argsort(order)])
-        true_edges = edges_of(sequence.tracks, names, names)
-        for name, link in CONTENDERS.items():
+        true_edges = edges_of(reference, names, names)
+        for name, link in contenders.items():
             start = time.perf_counter()
             links = link(masks)
             seconds = time.perf_counter() - start
             edges = edges_of(links.table, names, links.tracks)
-            drawn = (tracked_labels(mask, tracks) for mask, tracks in zip(masks, links.tracks))
-            scores = ctc_scores(truth, drawn, sequence.tracks, links.table)
+            drawn = [tracked_labels(mask, tracks) for mask, tracks in zip(masks, links.tracks)]
+            scores = ctc_scores(truth, drawn, reference, links.table)
+            matches = [match_frame(marker, result) for marker, result in zip(truth, drawn)]
+            exact, near = (
+                float(division_counts(matches, reference, links.table, tolerance=tolerance).f_score)
+                for tolerance in (0, 1)
+            )
             found, true = divisions(edges), divisions(true_edges)
             print(
                 f"| {sequence.full_name} | {name} | {scores.tra:.4f} | {scores.lnk:.4f} "
                 f"| {len(edges & true_edges)} of {len(true_edges)} | {len(edges - true_edges)} "
-                f"| {len(found & true)} of {len(true)} | {len(found - true)} | {seconds:.2f} |"
+                f"| {len(found & true)} of {len(true)} | {len(found - true)} | {exact:.3f} | {near:.3f} "
+                f"| {seconds:.2f} |"
             )
+
+
+def _within(tracks: TrackTable, span: range) -> TrackTable:
+    """The parts of tracks within some frames, counted from the first of these."""
+    there = (tracks.end >= span.start) & (tracks.begin < span.stop)
+    parent = np.where(np.isin(tracks.parent, tracks.label[there]), tracks.parent, 0)
+    return TrackTable(
+        label=tracks.label[there],
+        begin=np.maximum(tracks.begin[there], span.start) - span.start,
+        end=np.minimum(tracks.end[there], span.stop - 1) - span.start,
+        parent=parent[there],
+    )
 
 
 def simulated(cells: int, frames: int) -> list[np.ndarray]:
@@ -169,7 +216,10 @@ def main() -> None:
     parser.add_argument("--silver", action="store_true")
     parser.add_argument("--cells", type=int, default=0)
     parser.add_argument("--frames", type=int, default=100)
+    parser.add_argument("--model", type=pathlib.Path)
+    parser.add_argument("--last", type=float, default=1.0)
     options = parser.parse_args()
+    model = None if options.model is None else load_model(options.model)
     link_instances([np.eye(2, dtype=int), np.zeros((2, 2), int), np.eye(2, dtype=int)])
     if options.cells:
         masks = simulated(options.cells, options.frames)
@@ -179,10 +229,10 @@ def main() -> None:
             links = link(masks)
             print(f"| {name} | {time.perf_counter() - start:.2f} | {len(links.table)} |")
     if options.datasets:
-        print("| movie | linker | TRA | LNK | links | false | divisions | false | seconds |")
-        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+        print("| movie | linker | TRA | LNK | links | false | divisions | false | F, 0 | F, 1 | seconds |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for root in options.datasets:
-        compare(root, silver=options.silver)
+        compare(root, silver=options.silver, model=model, last=options.last)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``cellmotion track``: tracks the cells of a movie, by correlation filters, by linking label images, or by a CellTrack R-CNN."""
+"""``cellmotion track``: tracks cells by correlation filters, by linking label images, or by an R-CNN."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ def label_image(
     """Pastes masks into an image; a pixel belongs to the cell whose probability is highest there.
 
     Each mask is interpolated bilinearly at the pixel centres of its box, towards 0 beyond its outer points. A
-    cell most of whose pixels are covered by those before it is the same cell once more, and left out. O(pixels
-    of all boxes) time, and memory of one box besides the image.
+    cell most of whose pixels are covered by those before it is the same cell once more, and left out.
+    O(pixels of all boxes) time, and memory of one box besides the image.
 
     Args:
         masks: Probabilities on a grid over each box; the best cells come first.
@@ -43,7 +43,8 @@ def label_image(
     Returns:
         The label image, and which cells it shows.
 
-    >>> pasted = label_image(np.ones((2, 4, 4), np.float32), np.array([[0, 0, 2, 2], [0, 2, 2, 4.0]]), shape=(2, 5))
+    >>> boxes = np.array([[0, 0, 2, 2], [0, 2, 2, 4.0]])
+    >>> pasted = label_image(np.ones((2, 4, 4), np.float32), boxes, shape=(2, 5))
     >>> pasted.labels.tolist()
     [[1, 1, 2, 2, 0], [1, 1, 2, 2, 0]]
     """

@@ -83,7 +83,10 @@ def division_counts(
 
 
 def _divisions(tracks: TrackColumns, span: range) -> list[_Division]:
-    begin, end = dict(zip(tracks.label.tolist(), tracks.begin.tolist())), dict(zip(tracks.label.tolist(), tracks.end.tolist()))
+    begin, end = (
+        dict(zip(tracks.label.tolist(), tracks.begin.tolist())),
+        dict(zip(tracks.label.tolist(), tracks.end.tolist())),
+    )
     daughters: dict[int, list[int]] = {}
     for label, parent in zip(tracks.label.tolist(), tracks.parent.tolist()):
         if parent:

@@ -90,7 +90,9 @@ class CellTrackRCNN(Network):
         """See `models.mask_rcnn.MaskRCNN.boxes`."""
         return self.detector.boxes(pyramid, boxes)
 
-    def masks(self, pyramid: FPNFeatures, boxes: Float[Array, "batch roi 4"]) -> Float[Array, "batch roi 28 28"]:
+    def masks(
+        self, pyramid: FPNFeatures, boxes: Float[Array, "batch roi 4"]
+    ) -> Float[Array, "batch roi 28 28"]:
         """Log odds that a pixel belongs to the cell, on a grid over each box."""
         return self.detector.masks(pyramid, boxes)[..., 1]
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax.typing import Dtype
 from jaxtyping import Array, Float
 
-from cellmotion_jax.models.layers import max_pool_2x2, UpConv
+from cellmotion_jax.models.layers import UpConv, max_pool_2x2
 from cellmotion_jax.models.network import Network
 from cellmotion_jax.ops.host_arguments import check_axes
 from cellmotion_jax.settings import Range, ShareBelowOne, Width

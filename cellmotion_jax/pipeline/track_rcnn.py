@@ -28,9 +28,9 @@ def track_movie(
     cells: RCNNSettings,
     links: RCNNLinkSettings,
 ) -> LinkedMovie:
-    """Finds and tracks the cells of a movie, with a progress bar, and writes ``maskT.tif`` and ``res_track.txt``.
+    """Finds and tracks the cells of a movie and writes ``maskT.tif`` and ``res_track.txt``.
 
-    Two frames are in memory at a time.
+    A progress bar is shown. Two frames are in memory at a time.
 
     Args:
         movie: Grey frames.

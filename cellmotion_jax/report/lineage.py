@@ -35,18 +35,21 @@ def plot_lineage(tracks: TrackTable, out: pathlib.Path, *, title: str) -> None:
     following = 0.0
     for root in drawn:
         following = _place(root, children, place, following) + 0.5
+    left_out = f" The {MOST_LINEAGES} of {len(roots)} lineages with most divisions."
     figure = new_figure(
         max(6.0, min(16.0, 0.12 * following + 2)),
         5.5,
         title=f"{title}: {len(dividing)} divisions, {len(tracks)} tracks",
-        hint="One vertical line per track, from its first to its last frame; a fork is a division, a dashed "
-        "line a track that goes on under another id.\nBad: many short lines, forks whose branches end at once."
-        + (f" The {MOST_LINEAGES} of {len(roots)} lineages with most divisions." if len(roots) > MOST_LINEAGES else ""),
+        hint="One vertical line per track, from its first to its last frame; a fork is a division, a dotted "
+        "line a track that goes on\nunder another id. Bad: many short lines, forks whose branches end soon."
+        + (left_out if len(roots) > MOST_LINEAGES else ""),
     )
     axes = figure.subplots()
     label_axes(axes, x="lineages", y="frame")
     axes.add_collection(
-        LineCollection([[(x, span[track][0]), (x, span[track][1] + 1)] for track, x in place.items()], colors=GREY)
+        LineCollection(
+            [[(x, span[track][0]), (x, span[track][1] + 1)] for track, x in place.items()], colors=GREY
+        )
     )
     forks = [(mother, child) for mother in place for child in children.get(mother, []) if child in place]
     for split, colour, style in ((True, VERMILLION, "-"), (False, BLUE, ":")):
@@ -74,7 +77,7 @@ def _divisions_below(root: int, children: dict[int, list[int]]) -> int:
 
 
 def _place(root: int, children: dict[int, list[int]], place: dict[int, float], following: float) -> float:
-    """Gives leaves the next places and every mother the middle of its daughters; returns the next free one."""
+    """Gives leaves the next places, and every mother the middle of its daughters; returns what is next."""
     order, stack = [], [root]
     while stack:
         track = stack.pop()

@@ -42,8 +42,8 @@ def plot_link_probabilities(
         9.5,
         4.4,
         title=f"{title}: expected calibration error {error:.3f}",
-        hint="Good: left, the dots (their size is the number of pairs) lie on the diagonal; right, true and false "
-        "pairs lie apart.",
+        hint="Good: left, the dots (larger for more pairs) lie on the diagonal; right, true and false pairs "
+        "lie apart.",
     )
     left, right = figure.subplots(1, 2)
     label_axes(left, x="predicted probability of a link", y="share of pairs linked in truth")
@@ -54,7 +54,11 @@ def plot_link_probabilities(
     edges = np.linspace(0, 1, 21)
     for chosen, colour, name in ((true, GREEN, "linked in truth"), (~true, VERMILLION, "not linked")):
         right.hist(
-            probability[chosen], bins=edges.tolist(), color=colour, alpha=0.6, label=f"{name} ({chosen.sum()})"
+            probability[chosen],
+            bins=edges.tolist(),
+            color=colour,
+            alpha=0.6,
+            label=f"{name} ({chosen.sum()})",
         )
     right.set_yscale("symlog")
     right.legend(fontsize=8, frameon=False)
@@ -87,8 +91,8 @@ def plot_lookalikes(rows: Sequence[Lookalikes], out: pathlib.Path, *, title: str
         1.25 * columns,
         1.35 * len(rows) + 1,
         title=title,
-        hint="Left: a cell. Right: the cells of the next frame that the visual head finds most alike, with its "
-        "score.\nGreen: the same cell, or a daughter. Good: green comes first.",
+        hint="Left: a cell. Right: the cells of the next frame that the visual head finds most alike, with "
+        "its score.\nGreen: the same cell, or a daughter. Good: green comes first.",
     )
     for axes, row in zip(figure.subplots(len(rows), columns, squeeze=False), rows):
         for index, image in enumerate([row.cell, *row.nearest]):

@@ -16,7 +16,7 @@ from jaxtyping import Array
 
 from cellmotion_jax.training.state import MetricSums, TrainState
 
-Batch = Mapping[str, Array]
+Batch = Mapping[str, Any]
 Metrics = dict[str, Array]
 Objective = Callable[[Any, Batch], tuple[Array, Metrics]]
 Augment = Callable[[Array, Batch], Batch]
@@ -42,7 +42,8 @@ def train_step(
     Args:
         state: Training state.
         metric_sums: Running sums of the metrics.
-        batch: Arrays with a leading batch axis; the model reads ``batch["image"]``, an array or a tree of arrays.
+        batch: Arrays with a leading batch axis; the model reads ``batch["image"]``, an array or a tree of
+            arrays.
         model: Linen module called as ``model(images, train=True)``.
         objective: ``(outputs, batch) -> (scalar loss, named scalar terms)``.
         augment: ``(key, batch) -> batch``, images and labels together.

@@ -82,9 +82,7 @@ class WindowAugmentation(Settings):
         matrix = jnp.concatenate([back, (start - jnp.sum(back * middle, axis=1))[:, None]], axis=1)
         shape = (self.crop, self.crop)
         pixels = affine_warp(jnp.moveaxis(window["image"], 0, -1), matrix, output_shape=shape)
-        number = warp_labels(
-            jnp.moveaxis(window["number"], 0, -1), matrix, fill=UNKNOWN, output_shape=shape
-        )
+        number = warp_labels(jnp.moveaxis(window["number"], 0, -1), matrix, fill=UNKNOWN, output_shape=shape)
         pixels, number = jnp.moveaxis(pixels, -1, 0), jnp.moveaxis(number, -1, 0)
 
         offset = window["centre"] - 0.5 - start[None, None]

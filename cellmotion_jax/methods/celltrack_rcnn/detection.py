@@ -180,15 +180,15 @@ def _detect(
     proposed = propose_boxes(
         [level[0] for level in regions.logits],
         [level[0] for level in regions.offsets],
-        network.detector.anchors(pixels.shape),
+        network.detector.anchors((pixels.shape[0], pixels.shape[1])),
         shape=size,
         per_level=proposals,
         count=proposals,
     )
-    heads = network.apply(variables, pyramid, proposed.boxes[None], method="boxes")
+    heads: Any = network.apply(variables, pyramid, proposed.boxes[None], method="boxes")
     found = detect_boxes(
-        heads.logits[0],  # type: ignore[union-attr]
-        heads.offsets[0],  # type: ignore[union-attr]
+        heads.logits[0],
+        heads.offsets[0],
         proposed,
         shape=size,
         score_threshold=score,

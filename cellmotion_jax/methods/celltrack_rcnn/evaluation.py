@@ -12,7 +12,12 @@ from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.data.picture import read_picture
 from cellmotion_jax.data.track_table import TrackTable
 from cellmotion_jax.inference.linking.linker import tracked_labels
-from cellmotion_jax.methods.celltrack_rcnn.detection import FoundCells, RCNNSettings, cells_of_mask, find_cells
+from cellmotion_jax.methods.celltrack_rcnn.detection import (
+    FoundCells,
+    RCNNSettings,
+    cells_of_mask,
+    find_cells,
+)
 from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
 from cellmotion_jax.methods.celltrack_rcnn.pairs import track_table
 from cellmotion_jax.methods.celltrack_rcnn.tracker import (

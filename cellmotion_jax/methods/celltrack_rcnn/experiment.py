@@ -103,7 +103,7 @@ BACKBONE_PATH = "network/detector/fpn/backbone"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RCNNExperiment(Experiment):
-    """Trains a network that finds, outlines and tracks cells, and tests it on later frames or other movies."""
+    """Trains a network that finds, outlines and tracks cells, and tests it on later frames."""
 
     METHOD = "celltrack-rcnn"
 
@@ -126,9 +126,7 @@ class RCNNExperiment(Experiment):
     """Weight of the tracking loss."""
     optimizer: Optimizer = AdamW(weight_decay=1e-4)
     phases: tuple[Phase, ...] = (
-        Phase(
-            steps=1500, learning_rate=1e-3, warmup_steps=50, final_fraction=0.01, statistics_momentum=0.95
-        ),
+        Phase(steps=1500, learning_rate=1e-3, warmup_steps=50, final_fraction=0.01, statistics_momentum=0.95),
     )
     cells: RCNNSettings = RCNNSettings()
     """How cells are found in the test."""
@@ -253,11 +251,11 @@ PAPER = RCNNExperiment(
 
 EXPERIMENTS: dict[str, Entry] = {
     "celltrack-rcnn": Entry(
-        "CellTrack R-CNN Table 1, \"Our method\", on a light MobileNetV2 that trains on two cores, AdamW",
+        'CellTrack R-CNN Table 1, "Our method", on a light MobileNetV2 that trains on two cores, AdamW',
         RCNNExperiment(),
     ),
     "celltrack-rcnn-no-spatial": Entry(
-        "CellTrack R-CNN Table 1, \"Ours w/o STH\": the same without the spatial tracking head",
+        'CellTrack R-CNN Table 1, "Ours w/o STH": the same without the spatial tracking head',
         RCNNExperiment(spatial=(False,)),
     ),
     "celltrack-rcnn-table-1": Entry(
@@ -266,8 +264,8 @@ EXPERIMENTS: dict[str, Entry] = {
     ),
     "celltrack-rcnn-paper": Entry(
         "CellTrack R-CNN Section 3.2, the paper's network and training: ResNet-50-FPN, SGD 0.9 at 0.0025, 40 "
-        "epochs, whole frames; --weights from `cellmotion import-weights --model mask-rcnn-resnet50-fpn`; for "
-        "an accelerator",
+        "epochs, whole frames; --weights from `cellmotion import-weights --model mask-rcnn-resnet50-fpn`; "
+        "for an accelerator",
         PAPER,
     ),
 }

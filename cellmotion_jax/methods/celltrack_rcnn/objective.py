@@ -45,9 +45,7 @@ class RCNNObjective(Settings):
         rpn_box = _box_loss(outputs.anchor_offsets, anchors.offsets, anchors.positive, anchors.taken)
         positive = rois.cell > 0
         classes = masked_mean(
-            softmax_cross_entropy(
-                _float(outputs.roi_logits), positive.astype(jnp.int32), where=rois.taken
-            ),
+            softmax_cross_entropy(_float(outputs.roi_logits), positive.astype(jnp.int32), where=rois.taken),
             rois.taken,
         )
         boxes = _box_loss(outputs.roi_offsets, rois.offsets, positive, rois.taken)
@@ -57,9 +55,7 @@ class RCNNObjective(Settings):
         )
         heads = [head for head in outputs.similarities if head is not None]
         tracking = [
-            masked_mean(
-                sigmoid_cross_entropy(head, outputs.same, where=outputs.compared), outputs.compared
-            )
+            masked_mean(sigmoid_cross_entropy(head, outputs.same, where=outputs.compared), outputs.compared)
             for head in heads
         ]
         track = sum(tracking) / len(tracking)

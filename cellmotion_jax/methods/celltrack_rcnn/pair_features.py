@@ -14,9 +14,14 @@ from jaxtyping import Bool, Float, Int
 from cellmotion_jax.settings import Range, Settings
 
 LINK_FEATURES = ("visual", "spatial", "overlap", "distance", "area_ratio")
-DIVISION_FEATURES = ("link_first", "link_second", "midpoint", "sisters", "sister_ratio", "sum_ratio")
+DIVISION_FEATURES = (
+    *("visual_first", "visual_second", "spatial", "overlap", "alike"),
+    *("midpoint", "sisters", "sister_ratio", "sum_ratio"),
+)
 MOST_DISTANCE = 3.0
 """Distances beyond this many cell diameters count as this many."""
+DIVISION_REACH = 2.0
+"""Daughters lie within this many mean diameters of their mother."""
 MOST_LOGIT = 8.0
 """Log odds of a head beyond this count as this."""
 PENALTY = 1e-4
@@ -39,8 +44,6 @@ class Examples(NamedTuple):
     """A row per sample, each feature of about unit size."""
     true: Bool[np.ndarray, " sample"]
     """Whether a sample is positive."""
-    weights: Float[np.ndarray, " sample"]
-    """How much it counts."""
 
 
 class PairMeasures(NamedTuple):
@@ -50,8 +53,10 @@ class PairMeasures(NamedTuple):
     """Log odds of the visual head."""
     spatial: Float[np.ndarray, "earlier later"]
     """Log odds of the spatial head; 0 without one."""
-    overlap: Float[np.ndarray, "earlier later"]
-    """Intersection over union."""
+    shared: Float[np.ndarray, "earlier later"]
+    """Pixels that both cover."""
+    alike: Float[np.ndarray, "later later"]
+    """Log odds of the visual head for two cells of the later frame."""
     earlier: Measured
     later: Measured
 
@@ -85,60 +90,81 @@ def link_features(pairs: PairMeasures) -> Float[np.ndarray, "earlier later featu
     centroids in mean diameters; absolute logarithm of the ratio of areas.
     """
     earlier, later = pairs.earlier, pairs.later
-    apart = np.linalg.norm(earlier.centre[:, None] - later.centre[None], axis=-1)
-    diameter = (_diameters(earlier)[:, None] + _diameters(later)[None]) / 2
-    ratio = np.abs(np.log(earlier.area[:, None] / later.area[None]))
+    union = earlier.area[:, None] + later.area[None] - pairs.shared
     return np.stack(
         [
-            np.clip(pairs.visual, -MOST_LOGIT, MOST_LOGIT) / 4,
-            np.clip(pairs.spatial, -MOST_LOGIT, MOST_LOGIT) / 4,
-            pairs.overlap,
-            np.minimum(apart / diameter, MOST_DISTANCE),
-            np.minimum(ratio, MOST_DISTANCE),
+            _clipped(pairs.visual),
+            _clipped(pairs.spatial),
+            pairs.shared / union,
+            relative_distances(pairs),
+            np.minimum(np.abs(np.log(earlier.area[:, None] / later.area[None])), MOST_DISTANCE),
         ],
         axis=-1,
     )
+
+
+def relative_distances(pairs: PairMeasures) -> Float[np.ndarray, "earlier later"]:
+    """Distances of the centroids of all pairs in mean diameters, at most `MOST_DISTANCE`."""
+    apart = np.linalg.norm(pairs.earlier.centre[:, None] - pairs.later.centre[None], axis=-1)
+    diameter = (_diameters(pairs.earlier)[:, None] + _diameters(pairs.later)[None]) / 2
+    return np.minimum(apart / diameter, MOST_DISTANCE)
+
+
+def near_triples(pairs: PairMeasures) -> Int[np.ndarray, "triple 3"]:
+    """All triples of a cell and two later ones within `DIVISION_REACH` of it: mother, daughter, daughter."""
+    near = relative_distances(pairs) < DIVISION_REACH
+    triples = [np.zeros((0, 3), np.int64)]
+    for mother, row in enumerate(near):
+        later = np.flatnonzero(row)
+        first, second = np.triu_indices(len(later), 1)
+        triples.append(np.stack([np.full(len(first), mother), later[first], later[second]], axis=-1))
+    return np.concatenate(triples)
 
 
 def division_features(
-    pairs: PairMeasures,
-    link: Float[np.ndarray, "earlier later"],
-    mother: Int[np.ndarray, " triple"],
-    first: Int[np.ndarray, " triple"],
-    second: Int[np.ndarray, " triple"],
+    pairs: PairMeasures, triples: Int[np.ndarray, "triple 3"]
 ) -> Float[np.ndarray, "triple feature"]:
     """Features of triples of a mother and two cells of the next frame for the regression of divisions.
 
-    In the order of `DIVISION_FEATURES`: log odds of both links, the higher one first, over 4; distance from
-    the mother to the midpoint of both, and of both from each other, in diameters of the mother; absolute
-    logarithm of the ratio of both areas; absolute logarithm of the ratio of their sum to that of the mother.
+    In the order of `DIVISION_FEATURES`: log odds of the visual head between mother and daughters over 4, the
+    higher one first, and the sum of those of the spatial head; share of both daughters that the mother
+    covers; log odds that the daughters look alike; distance from the mother to the midpoint of both, and of
+    both from each other, in diameters of the mother; absolute logarithm of the ratio of both areas, and of
+    their sum to that of the mother.
 
     Args:
         pairs: Measures of all pairs.
-        link: Log odds of the links of all pairs.
-        mother: Earlier cell.
-        first: Later cell.
-        second: Another one.
+        triples: Mother, daughter, daughter.
 
     Returns:
-        A row per triple, the same if first and second change places.
+        A row per triple, the same if the daughters change places.
     """
+    mother, first, second = triples.T
     earlier, later = pairs.earlier, pairs.later
-    odds = np.clip(np.stack([link[mother, first], link[mother, second]]), -2 * MOST_LOGIT, 2 * MOST_LOGIT)
+    visual = _clipped(np.stack([pairs.visual[mother, first], pairs.visual[mother, second]]))
+    spatial = _clipped(pairs.spatial[mother, first]) + _clipped(pairs.spatial[mother, second])
+    sum_of_areas = later.area[first] + later.area[second]
     diameter = _diameters(earlier)[mother]
     middle = (later.centre[first] + later.centre[second]) / 2
-    areas = later.area[first], later.area[second]
+    apart = np.linalg.norm(later.centre[first] - later.centre[second], axis=-1)
     return np.stack(
         [
-            odds.max(axis=0) / 4,
-            odds.min(axis=0) / 4,
+            visual.max(axis=0),
+            visual.min(axis=0),
+            spatial,
+            (pairs.shared[mother, first] + pairs.shared[mother, second]) / sum_of_areas,
+            _clipped(pairs.alike[first, second]),
             np.minimum(np.linalg.norm(middle - earlier.centre[mother], axis=-1) / diameter, MOST_DISTANCE),
-            np.minimum(np.linalg.norm(later.centre[first] - later.centre[second], axis=-1) / diameter, 2 * MOST_DISTANCE),
-            np.abs(np.log(areas[0] / areas[1])),
-            np.abs(np.log((areas[0] + areas[1]) / earlier.area[mother])),
+            np.minimum(apart / diameter, 2 * MOST_DISTANCE),
+            np.abs(np.log(later.area[first] / later.area[second])),
+            np.abs(np.log(sum_of_areas / earlier.area[mother])),
         ],
         axis=-1,
     )
+
+
+def _clipped(log_odds: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    return np.clip(log_odds, -MOST_LOGIT, MOST_LOGIT) / 4
 
 
 def fit_logistic(examples: Sequence[Examples]) -> LogisticModel:
@@ -150,15 +176,15 @@ def fit_logistic(examples: Sequence[Examples]) -> LogisticModel:
     Returns:
         The model; without any positive, or any negative, one that says so nearly surely.
     """
-    features, true, counts = (np.concatenate(part) for part in zip(*examples))
+    features, true = (np.concatenate(part) for part in zip(*examples))
     rows = np.concatenate([features, np.ones((len(features), 1))], axis=1)
-    sign, share = np.where(true, 1.0, -1.0), counts / max(counts.sum(), 1e-9)
+    sign, share = np.where(true, 1.0, -1.0), 1 / max(len(rows), 1)
 
     def loss(weights: Float[np.ndarray, " feature"]) -> tuple[float, Float[np.ndarray, " feature"]]:
         margin = sign * (rows @ weights)
         penalised = np.append(weights[:-1], 0.0)
-        value = share @ np.logaddexp(0, -margin) + PENALTY / 2 * penalised @ penalised
-        slope = -rows.T @ (share * sign * scipy.special.expit(-margin)) + PENALTY * penalised
+        value = share * np.logaddexp(0, -margin).sum() + PENALTY / 2 * penalised @ penalised
+        slope = -share * rows.T @ (sign * scipy.special.expit(-margin)) + PENALTY * penalised
         return float(value), slope
 
     found = scipy.optimize.minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B")

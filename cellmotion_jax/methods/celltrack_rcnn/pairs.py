@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -64,7 +65,7 @@ def adjacent_pairs(images: Sequence[AnnotatedImage]) -> tuple[AnnotatedPair, ...
             )
     pairs = [
         AnnotatedPair(before, here)
-        for before, here in zip(images, images[1:])
+        for before, here in itertools.pairwise(images)
         if here.movie_files and here.window_files(2)[0] == before.image_file and before is not here
     ]
     if not pairs:

@@ -20,8 +20,8 @@ MOST_UNKNOWN = 0.3
 class AnchorTargets(NamedTuple):
     """A sample of the anchors of an image."""
 
-    index: Int[Array, " sample"]
-    """Anchor, in the order of all levels."""
+    anchor: Int[Array, " sample"]
+    """Number of the anchor, in the order of all levels."""
     positive: Bool[Array, " sample"]
     """Whether there is a cell."""
     taken: Bool[Array, " sample"]

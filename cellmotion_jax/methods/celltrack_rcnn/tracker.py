@@ -85,7 +85,7 @@ class RCNNTracker:
             count = len(cells.boxes)
             links = FrameLinks(np.full(count, -1), np.full(count, np.nan))
         else:
-            links = self._linked(measure_pairs(self.model, self._last, cells), self._last, cells)
+            links = self._linked(measure_pairs(self.model, self._last, cells))
         self._last = cells
         self._links.append(links)
         return links
@@ -104,11 +104,10 @@ class RCNNTracker:
             table, tuple(np.split(track, first[1:-1])), tuple(links.probability for links in self._links)
         )
 
-    def _linked(self, pairs: PairMeasures, before: FoundCells, after: FoundCells) -> FrameLinks:
+    def _linked(self, pairs: PairMeasures) -> FrameLinks:
         if self.settings.rule is LinkRule.FUSION:
-            shared = shared_pixels(number_cells(before.labels), number_cells(after.labels))
             spatial = _sigmoid(pairs.spatial) if self.model.network.spatial else None
-            share = shared / np.maximum(pairs.later.area[None], 1)
+            share = pairs.shared / pairs.later.area[None]
             return fuse(_sigmoid(pairs.visual), spatial, share, alpha=self.settings.alpha)
         return assign(pairs, self.model.link, self.model.division, costs=self.settings.costs)
 
@@ -128,16 +127,21 @@ def measure_pairs(model: RCNNModel, earlier: FoundCells, later: FoundCells) -> P
         ValueError: If the frames differ in size.
     """
     counts = len(earlier.boxes), len(later.boxes)
-    found = _compare(model.network, model.variables, *_in_equal_slots(earlier.embeddings, later.embeddings))
+    first, second = _in_equal_slots(earlier.embeddings, later.embeddings)
+    found = _compare(model.network, model.variables, first, second)
+    sisters = _compare(model.network, model.variables, second, second)
     visual = np.asarray(found.visual)[: counts[0], : counts[1]]
+    alike = np.asarray(sisters.visual)[: counts[1], : counts[1]]
     spatial = np.zeros_like(visual)
     if found.spatial is not None:
         spatial = np.asarray(found.spatial)[: counts[0], : counts[1]]
     before, after = number_cells(earlier.labels), number_cells(later.labels)
     shared = shared_pixels(before, after)
-    measured = [Measured(cells.centroid, cells.area.astype(float)) for cells in map(areas_and_centroids, (before, after))]
-    union = measured[0].area[:, None] + measured[1].area[None] - shared
-    return PairMeasures(visual, spatial, shared / union, *measured)
+    measured = [
+        Measured(cells.centroid, cells.area.astype(float))
+        for cells in map(areas_and_centroids, (before, after))
+    ]
+    return PairMeasures(visual, spatial, shared.astype(float), alike, *measured)
 
 
 def _in_equal_slots(*frames: CellEmbeddings) -> list[CellEmbeddings]:

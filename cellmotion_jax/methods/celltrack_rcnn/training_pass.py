@@ -37,7 +37,8 @@ class Sampling(Settings):
     rois: Annotated[int, Range(2, 4096)] = 96
     """Boxes for the heads; 512 in Mask R-CNN."""
     positives: Annotated[int, Range(1, 4096)] = 32
-    """Largest number of them on cells, for which masks and embeddings are computed; a quarter in Mask R-CNN."""
+    """Largest number of them on cells, for which masks and embeddings are computed; a quarter of all in Mask
+    R-CNN."""
 
     def check_together(self) -> None:
         """Refuses more positives than boxes."""
@@ -125,9 +126,7 @@ class TrainingPass(nn.Module):
             return sample, rois
 
         logits, offsets = jax.lax.stop_gradient((regions.logits, regions.offsets))
-        sample, rois = jax.lax.stop_gradient(
-            jax.vmap(chosen)(keys, logits, offsets, boxes, where, number)
-        )
+        sample, rois = jax.lax.stop_gradient(jax.vmap(chosen)(keys, logits, offsets, boxes, where, number))
         found = network.boxes(pyramid, rois.boxes)
         on_cells = rois.boxes[:, : sampling.positives]
         cell = rois.cell[:, : sampling.positives]
@@ -135,16 +134,17 @@ class TrainingPass(nn.Module):
         places = jax.vmap(_places)(on_cells, cell, by_image(inputs.centres), by_image(inputs.present))
         offsets = jax.vmap(lambda *of_image: nearest_offsets(*of_image, count=network.neighbours))(*places)
         cells = network.embed(found.features[:, : sampling.positives], offsets)
+        cells = jax.tree.map(lambda leaf: leaf.reshape(pairs, 2, *leaf.shape[1:]), cells)
         earlier, later = (
-            jax.tree.map(lambda leaf: leaf.reshape(pairs, 2, *leaf.shape[1:])[:, frame], cells)
-            for frame in (0, 1)
+            jax.tree.map(lambda leaf: leaf[:, 0], cells),
+            jax.tree.map(lambda leaf: leaf[:, 1], cells),
         )
-        first, second = (cell.reshape(pairs, 2, -1)[:, frame] for frame in (0, 1))
+        first, second = jnp.moveaxis(cell.reshape(pairs, 2, -1), 1, 0)
         origin = jnp.take_along_axis(inputs.source, jnp.maximum(second - 1, 0), axis=1)
         compared = (first > 0)[:, :, None] & (second > 0)[:, None]
         return PassOutputs(
-            anchor_logits=_at(jnp.concatenate(regions.logits, axis=1), sample.index),
-            anchor_offsets=_at(jnp.concatenate(regions.offsets, axis=1), sample.index),
+            anchor_logits=_at(jnp.concatenate(regions.logits, axis=1), sample.anchor),
+            anchor_offsets=_at(jnp.concatenate(regions.offsets, axis=1), sample.anchor),
             anchors=sample,
             roi_logits=found.logits,
             roi_offsets=found.offsets[:, :, 1],

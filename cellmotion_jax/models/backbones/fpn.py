@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -87,7 +88,7 @@ class FPN(Network):
 
 
 def doubled(
-    images: Float[Array, "batch y x channel"], size: tuple[int, int]
+    images: Float[Array, "batch y x channel"], size: Sequence[int]
 ) -> Float[Array, "batch y2 x2 channel"]:
     """Upsamples maps by nearest neighbours to twice their size, or to one pixel less.
 
@@ -107,6 +108,6 @@ def doubled(
     """
     for given, wanted in zip(images.shape[1:3], size):
         if wanted not in (2 * given - 1, 2 * given):
-            raise ValueError(f"maps of shape {images.shape} cannot be doubled to {size}")
+            raise ValueError(f"maps of shape {images.shape} cannot be doubled to {tuple(size)}")
     twice = jnp.repeat(jnp.repeat(images, 2, axis=1), 2, axis=2)
     return twice[:, : size[0], : size[1]]
