@@ -201,6 +201,12 @@ LOSSES: Mapping[str, Example] = {
         {"raw": _normal(3), "targets": _levels(3) / 3, "where": _mask(3)},
         same_shape=("raw", "targets"),
     ),
+    "sigmoid_cross_entropy": Example(
+        losses.sigmoid_cross_entropy,
+        {"logits": _normal(3), "labels": _levels(3) / 3, "where": _mask(3)},
+        same_shape=("logits", "labels"),
+    ),
+    "smooth_l1": _pair(losses.smooth_l1, _normal),
     "softmax_cross_entropy": Example(
         losses.softmax_cross_entropy,
         {"logits": _normal(3, 4), "labels": _RNG.integers(0, 4, size=(2, 3)), "where": _mask(3)},

@@ -50,6 +50,11 @@ def _edge_errors(reference, result, partner, iou, label, begin, end, parent):
     return metrics.edge_errors(_matches(reference, result, partner, iou), tracks, tracks)
 
 
+def _division_counts(reference, result, partner, iou, label, begin, end, parent):
+    tracks = _table(label, begin, end, parent)
+    return metrics.division_counts(_matches(reference, result, partner, iou), tracks, tracks)
+
+
 def _ctc_scores(reference_frames, result_frames, label, begin, end, parent):
     tracks = _table(label, begin, end, parent)
     return metrics.ctc_scores(list(reference_frames), list(result_frames), tracks, tracks)
@@ -98,6 +103,7 @@ METRICS: Mapping[str, Example] = {
     "ctc_scores": Example(
         _ctc_scores, {"reference_frames": _labels(2, 4, 5), "result_frames": _labels(2, 4, 5), **_TRACKS}
     ),
+    "division_counts": Example(_division_counts, {**_MATCHES, **_TRACKS}),
     "edge_errors": Example(_edge_errors, {**_MATCHES, **_TRACKS}),
     "error_by_confidence": Example(
         metrics.error_by_confidence,

@@ -185,10 +185,10 @@ def _detect(
         per_level=proposals,
         count=proposals,
     )
-    heads: Any = network.apply(variables, pyramid, proposed.boxes[None], method="boxes")
+    _, logits, offsets = network.apply(variables, pyramid, proposed.boxes[None], method="boxes")  # type: ignore[misc]
     found = detect_boxes(
-        heads.logits[0],
-        heads.offsets[0],
+        logits[0],
+        offsets[0],
         proposed,
         shape=size,
         score_threshold=score,
