@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -185,10 +185,10 @@ def _detect(
         per_level=proposals,
         count=proposals,
     )
-    _, logits, offsets = network.apply(variables, pyramid, proposed.boxes[None], method="boxes")  # type: ignore[misc]
+    heads = cast(Any, network.apply(variables, pyramid, proposed.boxes[None], method="boxes"))
     found = detect_boxes(
-        logits[0],
-        offsets[0],
+        heads.logits[0],
+        heads.offsets[0],
         proposed,
         shape=size,
         score_threshold=score,
@@ -204,7 +204,7 @@ def _detect(
 def _masks(
     network: CellTrackRCNN, variables: Any, pyramid: FPNFeatures, boxes: Float[Array, "slot 4"]
 ) -> Float[Array, "slot 28 28"]:
-    masks: Any = network.apply(variables, pyramid, boxes[None], method="masks")
+    masks = cast(Any, network.apply(variables, pyramid, boxes[None], method="masks"))
     return jax.nn.sigmoid(masks[0].astype(jnp.float32))
 
 
@@ -219,5 +219,5 @@ def _embed(
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     others = where[None] & ~jnp.eye(len(boxes), dtype=bool)
     offsets = nearest_offsets(centres, centres, others, count=network.neighbours)
-    heads: Any = network.apply(variables, pyramid, boxes[None], method="boxes")
+    heads = cast(Any, network.apply(variables, pyramid, boxes[None], method="boxes"))
     return network.apply(variables, heads.features[0], offsets, method="embed")  # type: ignore[return-value]

@@ -39,8 +39,13 @@ def network_frame(image: Num[np.ndarray, "y x"], *, scale: float) -> NetworkFram
     Raises:
         InputError: If a pixel is not finite.
     """
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise InputError("it holds pixels that are NaN or infinite; give finite frames")
+    if image.dtype.kind == "f":
+        if not np.isfinite(image).all():
+            raise InputError("it holds pixels that are NaN or infinite; give finite frames")
+        largest = np.abs(image).max()
+        if not 1e-12 < largest < 1e12:
+            # Squares of these are not within float32. The unit does not matter.
+            image = image / (largest or 1)
     compressed = np.asarray(compress(jnp.asarray(image, jnp.float32)[..., None]))[..., 0]
     size = network_size(image.shape, scale=scale)
     if size != image.shape:
