@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import pathlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -134,7 +135,9 @@ def track_table(image: AnnotatedImage) -> TrackTable:
     """The table of the tracks of the movie of a frame."""
     if image.markers_file is None:
         raise ValueError(f"{image.name} has no markers of tracks")
-    return _read_table(image.markers_file.parent / "man_track.txt")
+    file = image.markers_file.parent / "man_track.txt"
+    state = file.stat() if file.exists() else None
+    return _read_table(file, state and (state.st_mtime_ns, state.st_size))
 
 
 def read_pairs(
@@ -158,8 +161,11 @@ def read_pairs(
         yield earlier, later, sources(earlier, later, track_table(pair.later))
 
 
-# Of the few movies of a training, read anew for every pair of frames otherwise.
-_read_table = functools.lru_cache(maxsize=16)(read_man_track)
+@functools.lru_cache(maxsize=16)
+def _read_table(file: pathlib.Path, state: tuple[int, int] | None) -> TrackTable:
+    """Reads a table once for all pairs of frames of its movie, and anew when the file has changed."""
+    del state
+    return read_man_track(file)
 
 
 def _most_shared(
