@@ -188,8 +188,8 @@ def turn_square(key: Array, maps: Mapping[str, Array], *, turns: bool) -> dict[s
 
 
 def warp_labels(
-    labels: Integer[ArrayLike, "y x *channel"] | Sequence,
-    matrix: Number[ArrayLike, "2 3"] | Sequence,
+    labels: Integer[ArrayLike, "..."] | Sequence,
+    matrix: Number[ArrayLike, "..."] | Sequence,
     *,
     fill: int,
     output_shape: tuple[int, int],
@@ -197,7 +197,7 @@ def warp_labels(
     """Resamples a label image: every pixel takes the label of the pixel nearest to its position.
 
     Args:
-        labels: Label image, or several as channels.
+        labels: Label image [y, x], or several as channels [y, x, channel].
         matrix: As for `affine_warp`.
         fill: Label of pixels from outside of the image.
         output_shape: ``(y, x)`` size of the output.
@@ -205,11 +205,20 @@ def warp_labels(
     Returns:
         The resampled labels.
 
+    Raises:
+        ValueError: If ``labels`` has not two or three axes or ``matrix`` is not of shape (2, 3).
+
     >>> warp_labels([[1, 2, 3]], [[1, 0, 0], [0, 1, 1]], fill=9, output_shape=(1, 3)).tolist()
     [[2, 3, 9]]
     """
-    labels, matrix = to_integers("labels", labels), to_floats("matrix", matrix, "2 3")
+    labels, matrix = to_integers("labels", labels), to_floats("matrix", matrix)
+    if labels.ndim not in (2, 3) or matrix.shape != (2, 3):
+        raise ValueError(
+            "labels must have the axes [y, x] or [y, x, channel] and matrix the shape (2, 3): "
+            f"labels has shape {labels.shape}, matrix has shape {matrix.shape}"
+        )
     rows, columns = image_shape("output_shape", output_shape)
+    matrix = matrix.astype(jnp.promote_types(matrix.dtype, jnp.float32))
     y_out = jnp.arange(rows, dtype=matrix.dtype)[:, None]
     x_out = jnp.arange(columns, dtype=matrix.dtype)[None, :]
     y, x = (jnp.round(of_y * y_out + of_x * x_out + start).astype(jnp.int32) for of_y, of_x, start in matrix)

@@ -18,7 +18,7 @@ from cellmotion_jax.ops.angles import (
     mirror_heading_vertical,
     rotate_heading,
 )
-from cellmotion_jax.ops.warp import affine_warp, rotate, rotation_matrix, similarity_matrix
+from cellmotion_jax.ops.warp import affine_warp, rotate, rotation_matrix, similarity_matrix, warp_labels
 
 angles = st.floats(-10, 10, width=32)
 seeds = st.integers(0, 2**16)
@@ -237,3 +237,43 @@ def test_one_trace_serves_all_angles():
 def test_wrong_shapes_are_refused_by_name(image, matrix):
     with pytest.raises(ValueError, match=r"image has shape .*matrix has shape"):
         affine_warp(jnp.zeros(image), jnp.zeros(matrix))
+
+
+labels_to_9_by_8 = jax.jit(lambda labels, matrix: warp_labels(labels, matrix, fill=77, output_shape=(9, 8)))
+
+
+@given(st.integers(0, 2**16), st.floats(-4, 4), st.floats(0.3, 3))
+def test_warped_labels_are_those_of_scipy(seed, angle, scale):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 50, (12, 7)).astype(np.int32)
+    matrix = np.asarray(similarity_matrix(rotation=angle, scale=scale, shape=(12, 7))) + np.array([0, 0, 0.01])
+    expected = scipy.ndimage.affine_transform(
+        labels, matrix[:, :2], matrix[:, 2], output_shape=(9, 8), order=0, mode="grid-constant", cval=77
+    )
+    found = np.asarray(labels_to_9_by_8(labels, matrix))
+    # But where a place lies between two pixels.
+    places = matrix[:, :2] @ np.indices((9, 8)).reshape(2, -1) + matrix[:, 2:]
+    sure = (np.abs(places - np.floor(places) - 0.5) > 1e-4).all(axis=0).reshape(9, 8)
+    np.testing.assert_array_equal(found[sure], expected[sure])
+    assert sure.mean() > 0.5
+
+
+def test_labels_under_the_identity_are_the_same_and_all_channels_move_as_one():
+    labels = np.random.default_rng(0).integers(0, 300, (9, 8, 2)).astype(np.int32)
+    np.testing.assert_array_equal(labels_to_9_by_8(labels, IDENTITY), labels)
+    turned = rotation_matrix(1.0, (9, 8))
+    moved = labels_to_9_by_8(labels, turned)
+    for channel in (0, 1):
+        np.testing.assert_array_equal(moved[..., channel], labels_to_9_by_8(labels[..., channel], turned))
+
+
+def test_labels_from_far_away_are_the_fill():
+    far = jnp.array([[1e30, 0.0, 1e30], [0.0, 1e30, -1e30]])
+    assert (labels_to_9_by_8(np.ones((9, 8), np.int32), far) == 77).all()
+
+
+@pytest.mark.parametrize(("labels", "matrix"), [((3,), (2, 3)), ((3, 3), (3, 3)), ((1, 1, 3, 3), (2, 3))])
+def test_labels_and_matrices_of_other_axes_are_refused(labels, matrix):
+    with pytest.raises(ValueError, match="labels has shape .*, matrix has shape") as refused:
+        warp_labels(np.zeros(labels, int), np.zeros(matrix), fill=0, output_shape=(2, 2))
+    assert f"{labels}, matrix has shape {matrix}" in str(refused.value)

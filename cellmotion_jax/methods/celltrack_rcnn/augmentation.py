@@ -119,7 +119,9 @@ class WindowAugmentation(Settings):
         forward = scale * jnp.sum(rotation[:, :, None] * turn[None], axis=1)
         free = jnp.maximum(side - self.crop / scale, 0) / 2
         shift = jnp.round(free * jax.random.uniform(shift_key, (2,), minval=-1, maxval=1))
-        return forward, (side - 1) / 2 + (shift if self.turns else jnp.zeros(2))
+        # Whole pixels away from the corner, so that a crop of any side is not interpolated by half a pixel.
+        middle = (side - self.crop) // 2 + (self.crop - 1) / 2
+        return forward, middle + (shift if self.turns else jnp.zeros(2))
 
     def _lit(self, light_key: Array, noise_key: Array, pixels: Float[Array, "2 y x"]) -> Array:
         gain, shift, fading = jax.random.uniform(light_key, (3,), minval=-1, maxval=1)

@@ -16,7 +16,7 @@ from cellmotion_jax.methods.celltrack_rcnn.frames import network_frame, padded
 from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
 from cellmotion_jax.models.backbones.fpn import FPNFeatures
 from cellmotion_jax.models.celltrack_rcnn import CellEmbeddings, CellTrackRCNN
-from cellmotion_jax.models.mask_rcnn import BOX_WEIGHTS
+from cellmotion_jax.models.mask_rcnn import BOX_WEIGHTS, BoxOutputs
 from cellmotion_jax.ops.labels import number_cells, tight_boxes
 from cellmotion_jax.ops.neighbours import nearest_offsets
 from cellmotion_jax.ops.proposals import Boxes, detect_boxes, propose_boxes
@@ -24,6 +24,9 @@ from cellmotion_jax.settings import Range, Settings, Share
 
 FEWEST_SLOTS = 16
 """Slots for the cells of a frame: this, or the next power of two that holds them."""
+MASK_MARGIN = 0.05
+"""Masks are predicted in boxes that are wider by this share of their sides all around: a box that is a pixel
+too small would cut its cell off."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,7 @@ class RCNNSettings(Settings):
     """Probability from which a box is a cell."""
     overlap: Share = 0.5
     """Largest intersection over union of the boxes of two cells."""
-    covered: Share = 0.5
+    covered: Share = 0.7
     """Largest share of the pixels of a cell that more probable cells may cover; beyond it, it is one of them
     once more."""
     mask: Share = 0.5
@@ -94,18 +97,19 @@ def find_cells(model: RCNNModel, image: Num[np.ndarray, "y x"], *, settings: RCN
     )
     count = int(jnp.sum(found.where))
     slots = slots_for(count)
-    boxes = _in_slots(np.asarray(found.boxes[:count]), slots)
-    masks = np.asarray(_masks(model.network, model.variables, pyramid, jnp.asarray(boxes)))[:count]
+    boxes = np.asarray(found.boxes[:count])
+    wide = _widened(boxes)
+    masks = _masks(model.network, model.variables, pyramid, jnp.asarray(_in_slots(wide, slots)))
     factor = np.array([*frame.factor, *frame.factor], np.float32)
     pasted = label_image(
-        masks,
-        boxes[:count] / factor,
+        np.asarray(masks)[:count],
+        wide / factor,
         shape=image.shape,
         threshold=settings.mask,
         most_covered=settings.covered,
         smallest_area=settings.smallest_area,
     )
-    kept = boxes[:count][pasted.kept]
+    kept = boxes[pasted.kept]
     return FoundCells(
         labels=pasted.labels,
         boxes=kept / factor,
@@ -154,6 +158,11 @@ def _embedded(model: RCNNModel, pyramid: FPNFeatures, boxes: Float32[np.ndarray,
     )
 
 
+def _widened(boxes: Float32[np.ndarray, "cell 4"]) -> Float32[np.ndarray, "cell 4"]:
+    margin = MASK_MARGIN * (boxes[:, 2:] - boxes[:, :2])
+    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
+
+
 def _in_slots(boxes: Float32[np.ndarray, "cell 4"], slots: int) -> Float32[np.ndarray, "slot 4"]:
     return np.pad(boxes, ((0, slots - len(boxes)), (0, 0))).astype(np.float32)
 
@@ -185,7 +194,7 @@ def _detect(
         per_level=proposals,
         count=proposals,
     )
-    heads = cast(Any, network.apply(variables, pyramid, proposed.boxes[None], method="boxes"))
+    heads = _box_outputs(network, variables, pyramid, proposed.boxes)
     found = detect_boxes(
         heads.logits[0],
         heads.offsets[0],
@@ -204,7 +213,7 @@ def _detect(
 def _masks(
     network: CellTrackRCNN, variables: Any, pyramid: FPNFeatures, boxes: Float[Array, "slot 4"]
 ) -> Float[Array, "slot 28 28"]:
-    masks = cast(Any, network.apply(variables, pyramid, boxes[None], method="masks"))
+    masks = cast(Array, network.apply(variables, pyramid, boxes[None], method="masks"))
     return jax.nn.sigmoid(masks[0].astype(jnp.float32))
 
 
@@ -219,5 +228,11 @@ def _embed(
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     others = where[None] & ~jnp.eye(len(boxes), dtype=bool)
     offsets = nearest_offsets(centres, centres, others, count=network.neighbours)
-    heads = cast(Any, network.apply(variables, pyramid, boxes[None], method="boxes"))
+    heads = _box_outputs(network, variables, pyramid, boxes)
     return network.apply(variables, heads.features[0], offsets, method="embed")  # type: ignore[return-value]
+
+
+def _box_outputs(
+    network: CellTrackRCNN, variables: Any, pyramid: FPNFeatures, boxes: Float[Array, "box 4"]
+) -> BoxOutputs:
+    return cast(BoxOutputs, network.apply(variables, pyramid, boxes[None], method="boxes"))
