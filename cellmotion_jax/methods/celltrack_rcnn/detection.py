@@ -16,7 +16,7 @@ from cellmotion_jax.methods.celltrack_rcnn.frames import network_frame, padded
 from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
 from cellmotion_jax.models.backbones.fpn import FPNFeatures
 from cellmotion_jax.models.celltrack_rcnn import CellEmbeddings, CellTrackRCNN
-from cellmotion_jax.models.mask_rcnn import BOX_WEIGHTS, BoxOutputs
+from cellmotion_jax.models.mask_rcnn import BOX_WEIGHTS, BoxOutputs, RegionOutputs
 from cellmotion_jax.ops.labels import number_cells, tight_boxes
 from cellmotion_jax.ops.neighbours import nearest_offsets
 from cellmotion_jax.ops.proposals import Boxes, detect_boxes, propose_boxes
@@ -170,8 +170,7 @@ def _in_slots(boxes: Float32[np.ndarray, "cell 4"], slots: int) -> Float32[np.nd
 @functools.partial(jax.jit, static_argnames=("network",))
 def _pyramid(network: CellTrackRCNN, variables: Any, pixels: Float[Array, "y x"]) -> FPNFeatures:
     """Features of one image, without the region proposals."""
-    (pyramid, _) = network.apply(variables, pixels[None, :, :, None], train=False)  # type: ignore[misc]
-    return pyramid
+    return _regions(network, variables, pixels)[0]
 
 
 @functools.partial(jax.jit, static_argnames=("network", "proposals"))
@@ -185,7 +184,7 @@ def _detect(
     proposals: int,
 ) -> tuple[FPNFeatures, Boxes]:
     """Features of one image and the boxes of its cells, best first."""
-    pyramid, regions = network.apply(variables, pixels[None, :, :, None], train=False)  # type: ignore[misc]
+    pyramid, regions = _regions(network, variables, pixels)
     proposed = propose_boxes(
         [level[0] for level in regions.logits],
         [level[0] for level in regions.offsets],
@@ -236,3 +235,10 @@ def _box_outputs(
     network: CellTrackRCNN, variables: Any, pyramid: FPNFeatures, boxes: Float[Array, "box 4"]
 ) -> BoxOutputs:
     return cast(BoxOutputs, network.apply(variables, pyramid, boxes[None], method="boxes"))
+
+
+def _regions(
+    network: CellTrackRCNN, variables: Any, pixels: Float[Array, "y x"]
+) -> tuple[FPNFeatures, RegionOutputs]:
+    found = network.apply(variables, pixels[None, :, :, None], train=False)
+    return cast(tuple[FPNFeatures, RegionOutputs], found)
