@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 from matplotlib.collections import LineCollection
+from matplotlib.ticker import MaxNLocator
 
 from cellmotion_jax.data.track_table import TrackTable
 from cellmotion_jax.report.figures import BLUE, GREY, VERMILLION, label_axes, new_figure, save_figure
@@ -64,6 +65,7 @@ def plot_lineage(tracks: TrackTable, out: pathlib.Path, *, title: str) -> None:
     axes.set_xlim(-1, max(following, 1))
     axes.set_ylim(int(np.max(tracks.end, initial=0)) + 2, -1)
     axes.set_xticks([])
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     save_figure(figure, out)
 
 

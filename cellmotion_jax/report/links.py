@@ -43,7 +43,7 @@ def plot_link_probabilities(
         4.4,
         title=f"{title}: expected calibration error {error:.3f}",
         hint="Good: left, the dots (larger for more pairs) lie on the diagonal; right, true and false pairs "
-        "lie apart.",
+        "lie apart. Pairs farther apart than three cells are left out.",
     )
     left, right = figure.subplots(1, 2)
     label_axes(left, x="predicted probability of a link", y="share of pairs linked in truth")
@@ -94,9 +94,11 @@ def plot_lookalikes(rows: Sequence[Lookalikes], out: pathlib.Path, *, title: str
         hint="Left: a cell. Right: the cells of the next frame that the visual head finds most alike, with "
         "its score.\nGreen: the same cell, or a daughter. Good: green comes first.",
     )
+    shown = [np.ravel(image) for row in rows for image in (row.cell, *row.nearest)]
+    low, high = np.percentile(np.concatenate(shown), (1, 99.5))
     for axes, row in zip(figure.subplots(len(rows), columns, squeeze=False), rows):
         for index, image in enumerate([row.cell, *row.nearest]):
-            axes[index].imshow(image, cmap="gray")
+            axes[index].imshow(image, cmap="gray", vmin=low, vmax=high)
             axes[index].set_xticks([])
             axes[index].set_yticks([])
             right = index > 0 and row.right == index - 1

@@ -57,7 +57,7 @@ def fit_links(model: RCNNModel, pairs: Sequence[AnnotatedPair]) -> LinkModels:
     bar = tqdm.tqdm(measured_pairs(model, chosen), total=len(chosen), desc="links", disable=None, leave=False)
     measured = list(bar)
     return LinkModels(
-        fit_logistic([_links(*pair) for pair in measured]),
+        fit_logistic([link_examples(*pair) for pair in measured]),
         fit_logistic([_divisions(*pair) for pair in measured]),
     )
 
@@ -78,7 +78,7 @@ def measured_pairs(
         yield measure_pairs(model, before, after), sources(earlier, later, track_table(pair.later)) - 1
 
 
-def _links(pairs: PairMeasures, source: Int[np.ndarray, " later"]) -> Examples:
+def link_examples(pairs: PairMeasures, source: Int[np.ndarray, " later"]) -> Examples:
     """All pairs of cells within reach; true are those of which one continues the other."""
     features = link_features(pairs)
     children = np.bincount(source[source >= 0], minlength=len(features))

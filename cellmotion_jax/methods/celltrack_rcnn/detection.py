@@ -33,7 +33,7 @@ too small would cut its cell off."""
 class RCNNSettings(Settings):
     """How cells are found; none of it needs a new training."""
 
-    score: Share = 0.5
+    score: Share = 0.3
     """Probability from which a box is a cell."""
     overlap: Share = 0.5
     """Largest intersection over union of the boxes of two cells."""

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.special
+from jaxtyping import Int
 
 from cellmotion_jax.files import write_csv
-from cellmotion_jax.methods.celltrack_rcnn.calibration import measured_pairs
+from cellmotion_jax.methods.celltrack_rcnn.calibration import link_examples, measured_pairs
 from cellmotion_jax.methods.celltrack_rcnn.evaluation import TOLERANCES, MovieScores, RCNNResult, TrackedTest
 from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
-from cellmotion_jax.methods.celltrack_rcnn.pair_features import PairMeasures, link_features
+from cellmotion_jax.methods.celltrack_rcnn.pair_features import PairMeasures
 from cellmotion_jax.methods.celltrack_rcnn.pairs import AnnotatedPair, adjacent_pairs
 from cellmotion_jax.report.lineage import plot_lineage
 from cellmotion_jax.report.links import Lookalikes, plot_link_probabilities, plot_lookalikes
@@ -83,18 +84,17 @@ def draw_results(folder: pathlib.Path, tested: TestedModel) -> None:
     plot_lineage(result.table, folder / "lineage.png", title=f"Lineages found, {way}")
     pairs = adjacent_pairs([image for part in tested.found.movies for image in part.images])
     measured = list(measured_pairs(tested.model, pairs))
-    odds = [tested.model.link.log_odds(link_features(measures)) for measures, _ in measured]
-    true = [source[None] == np.arange(len(part))[:, None] for part, (_, source) in zip(odds, measured)]
+    examples = [link_examples(*pair) for pair in measured]
     plot_link_probabilities(
-        scipy.special.expit(np.concatenate([part.ravel() for part in odds])),
-        np.concatenate([part.ravel() for part in true]),
+        scipy.special.expit(tested.model.link.log_odds(np.concatenate([part.features for part in examples]))),
+        np.concatenate([part.true for part in examples]),
         folder / "links.png",
-        title="Probabilities of links between annotated cells of test frames",
+        title="Links between annotated cells of test frames",
     )
     # The middle of the test, away from the frames that the network was trained on.
     at = len(pairs) // 2
     plot_lookalikes(
-        _lookalikes(pairs[at], measured[at][0], true[at]),
+        _lookalikes(pairs[at], *measured[at]),
         folder / "lookalikes.png",
         title="Nearest embeddings of the visual head",
     )
@@ -112,8 +112,11 @@ def _views(movie: TrackedTest, way: str) -> list[TrackedView]:
     return views
 
 
-def _lookalikes(pair: AnnotatedPair, measures: PairMeasures, true: np.ndarray) -> list[Lookalikes]:
+def _lookalikes(
+    pair: AnnotatedPair, measures: PairMeasures, source: Int[np.ndarray, " later"]
+) -> list[Lookalikes]:
     """Evenly chosen cells that go on in the next frame."""
+    true = source[None] == np.arange(len(measures.earlier.area))[:, None]
     images = [image.image().mean(axis=-1) for image in pair]
     half = max(8, int(np.sqrt(np.median(measures.earlier.area))))
     count = min(_SHOWN_LOOKALIKES, true.shape[1])
