@@ -246,7 +246,8 @@ labels_to_9_by_8 = jax.jit(lambda labels, matrix: warp_labels(labels, matrix, fi
 def test_warped_labels_are_those_of_scipy(seed, angle, scale):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 50, (12, 7)).astype(np.int32)
-    matrix = np.asarray(similarity_matrix(rotation=angle, scale=scale, shape=(12, 7))) + np.array([0, 0, 0.01])
+    matrix = similarity_matrix(rotation=angle, scale=scale, shape=(12, 7)) + np.array([[0, 0, 0.01]])
+    matrix = np.asarray(matrix)
     expected = scipy.ndimage.affine_transform(
         labels, matrix[:, :2], matrix[:, 2], output_shape=(9, 8), order=0, mode="grid-constant", cval=77
     )
@@ -274,6 +275,6 @@ def test_labels_from_far_away_are_the_fill():
 
 @pytest.mark.parametrize(("labels", "matrix"), [((3,), (2, 3)), ((3, 3), (3, 3)), ((1, 1, 3, 3), (2, 3))])
 def test_labels_and_matrices_of_other_axes_are_refused(labels, matrix):
-    with pytest.raises(ValueError, match="labels has shape .*, matrix has shape") as refused:
+    with pytest.raises(ValueError, match=r"labels has shape .*, matrix has shape") as refused:
         warp_labels(np.zeros(labels, int), np.zeros(matrix), fill=0, output_shape=(2, 2))
     assert f"{labels}, matrix has shape {matrix}" in str(refused.value)

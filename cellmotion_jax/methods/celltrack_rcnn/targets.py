@@ -127,8 +127,9 @@ def mask_targets(
         Shares of a cell in [0, 1], and where they are known.
     """
     side = MASK_SIDE
-    steps = (jnp.arange(side) + 0.5) / side
-    points = boxes[:, :2, None] + (boxes[:, 2:] - boxes[:, :2])[:, :, None] * steps[None, None] - 0.5
+    # In this order whole numbers of pixels per point are exact: nothing of a neighbouring pixel is mixed in.
+    spacing = (boxes[:, 2:] - boxes[:, :2])[:, :, None] / side
+    points = boxes[:, :2, None] + spacing * (jnp.arange(side) + 0.5)[None, None] - 0.5
     last = jnp.array(number.shape)[None, :, None] - 1
     points = jnp.clip(points, 0, last)
     low = jnp.floor(points).astype(jnp.int32)
