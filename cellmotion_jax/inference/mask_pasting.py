@@ -34,7 +34,8 @@ def label_image(
 
     Args:
         masks: Probabilities on a grid over each box; the best cells come first.
-        boxes: ``(y0, x0, y1, x1)`` in pixels, half-open: pixel i covers ``[i, i + 1)``.
+        boxes: ``(y0, x0, y1, x1)`` in pixels, half-open: pixel i covers ``[i, i + 1)``. An empty box, and one
+            outside of the image, shows no cell.
         shape: Rows and columns of the image.
         threshold: Probability from which a pixel belongs to a cell.
         most_covered: Largest share of a cell's pixels that earlier cells may cover.
@@ -51,6 +52,8 @@ def label_image(
     labels, best = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
     kept: list[int] = []
     for cell, (mask, box) in enumerate(zip(masks, boxes)):
+        if not (box[2:] > box[:2]).all():  # Nor if a side is NaN
+            continue
         top, left = np.maximum(np.floor(box[:2]), 0).astype(int)
         bottom, right = np.minimum(np.ceil(box[2:]), shape).astype(int)
         if bottom <= top or right <= left:
