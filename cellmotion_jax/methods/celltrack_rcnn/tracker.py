@@ -21,7 +21,7 @@ from cellmotion_jax.methods.celltrack_rcnn.fusion import FrameLinks, fuse
 from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
 from cellmotion_jax.methods.celltrack_rcnn.pair_features import Measured, PairMeasures
 from cellmotion_jax.models.celltrack_rcnn import CellEmbeddings, CellTrackRCNN, Similarities
-from cellmotion_jax.ops.labels import areas_and_centroids, number_cells
+from cellmotion_jax.ops.labels import NumberedCells, areas_and_centroids, number_cells
 from cellmotion_jax.settings import Settings, Share
 
 
@@ -136,12 +136,13 @@ def measure_pairs(model: RCNNModel, earlier: FoundCells, later: FoundCells) -> P
     if found.spatial is not None:
         spatial = np.asarray(found.spatial)[: counts[0], : counts[1]]
     before, after = number_cells(earlier.labels), number_cells(later.labels)
-    shared = shared_pixels(before, after)
-    measured = [
-        Measured(cells.centroid, cells.area.astype(float))
-        for cells in map(areas_and_centroids, (before, after))
-    ]
-    return PairMeasures(visual, spatial, shared.astype(float), alike, *measured)
+    shared = shared_pixels(before, after).astype(float)
+    return PairMeasures(visual, spatial, shared, alike, _measured(before), _measured(after))
+
+
+def _measured(cells: NumberedCells) -> Measured:
+    area, centroid = areas_and_centroids(cells)
+    return Measured(centroid, area.astype(float))
 
 
 def _in_equal_slots(*frames: CellEmbeddings) -> list[CellEmbeddings]:
