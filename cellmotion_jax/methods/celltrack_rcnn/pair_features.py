@@ -174,11 +174,14 @@ def fit_logistic(examples: Sequence[Examples]) -> LogisticModel:
         examples: Examples, in parts.
 
     Returns:
-        The model; without any positive, or any negative, one that says so nearly surely.
+        The model; without any positive, or any negative, one that says so nearly surely. Without examples
+        nothing is held for true.
     """
     features, true = (np.concatenate(part) for part in zip(*examples))
+    if not len(true):
+        return LogisticModel(weights=(0.0,) * features.shape[1], bias=-2 * MOST_LOGIT)
     rows = np.concatenate([features, np.ones((len(features), 1))], axis=1)
-    sign, share = np.where(true, 1.0, -1.0), 1 / max(len(rows), 1)
+    sign, share = np.where(true, 1.0, -1.0), 1 / len(rows)
 
     def loss(weights: Float[np.ndarray, " feature"]) -> tuple[float, Float[np.ndarray, " feature"]]:
         margin = sign * (rows @ weights)
