@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,13 @@ import tqdm
 from jaxtyping import Int
 
 from cellmotion_jax.data.annotated import AnnotatedImage
-from cellmotion_jax.methods.celltrack_rcnn.detection import FoundCells, cells_of_mask
+from cellmotion_jax.inference.linking.frames import shared_pixels
+from cellmotion_jax.methods.celltrack_rcnn.detection import (
+    FoundCells,
+    RCNNSettings,
+    cells_of_mask,
+    find_cells,
+)
 from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
 from cellmotion_jax.methods.celltrack_rcnn.pair_features import (
     MOST_DISTANCE,
@@ -31,6 +38,7 @@ from cellmotion_jax.methods.celltrack_rcnn.pairs import (
     tracked_frame,
 )
 from cellmotion_jax.methods.celltrack_rcnn.tracker import measure_pairs
+from cellmotion_jax.ops.labels import NumberedCells
 
 MOST_PAIRS = 60
 """Pairs of frames that are looked at, evenly spread over all."""
@@ -43,19 +51,31 @@ class LinkModels(NamedTuple):
     division: LogisticModel
 
 
-def fit_links(model: RCNNModel, pairs: Sequence[AnnotatedPair]) -> LinkModels:
-    """Fits both regressions to the annotated cells of pairs of frames.
+def fit_links(model: RCNNModel, pairs: Sequence[AnnotatedPair], *, settings: RCNNSettings) -> LinkModels:
+    """Fits both regressions to the cells of annotated pairs of frames: those annotated, and those found.
+
+    What the network finds differs from the annotation in a way that links depend on: two cells that were
+    taken for one in a frame, and are two in the next, are no division.
 
     Args:
         model: The network.
         pairs: Annotated pairs in the order of their movies.
+        settings: How cells are found.
 
     Returns:
         The regressions.
     """
     chosen = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, MOST_PAIRS).round().astype(int))]
-    bar = tqdm.tqdm(measured_pairs(model, chosen), total=len(chosen), desc="links", disable=None, leave=False)
-    measured = list(bar)
+    measured = []
+    for found in (None, settings):
+        bar = tqdm.tqdm(
+            measured_pairs(model, chosen, found=found),
+            total=len(chosen),
+            desc="links of annotated cells" if found is None else "links of found cells",
+            disable=None,
+            leave=False,
+        )
+        measured += list(bar)
     return LinkModels(
         fit_logistic([link_examples(*pair) for pair in measured]),
         fit_logistic([_divisions(*pair) for pair in measured]),
@@ -63,19 +83,47 @@ def fit_links(model: RCNNModel, pairs: Sequence[AnnotatedPair]) -> LinkModels:
 
 
 def measured_pairs(
-    model: RCNNModel, pairs: Sequence[AnnotatedPair]
+    model: RCNNModel, pairs: Sequence[AnnotatedPair], *, found: RCNNSettings | None = None
 ) -> Iterator[tuple[PairMeasures, Int[np.ndarray, " later"]]]:
-    """Measures of the annotated cells of pairs of frames, and the source of each later cell, -1 for none."""
+    """Measures of the cells of annotated pairs of frames, and where each later cell comes from.
+
+    Args:
+        model: The network.
+        pairs: Annotated pairs.
+        found: How cells are found; None takes the annotated cells.
+
+    Yields:
+        Measures of all pairs of cells, and for every later cell the earlier one that is the same or its
+        mother, -1 for none. A cell that was found has the track of the annotated cell whose larger part it
+        covers, of several such that of the one that it shares most pixels with.
+    """
     frames: dict[int, tuple[TrackedFrame, FoundCells]] = {}
 
     def read(image: AnnotatedImage) -> tuple[TrackedFrame, FoundCells]:
-        frame = tracked_frame(image, scale=1.0)
-        return frame, cells_of_mask(model, image.image().mean(axis=-1), frame.number)
+        frame, pixels = tracked_frame(image, scale=1.0), image.image().mean(axis=-1)
+        if found is None:
+            return frame, cells_of_mask(model, pixels, frame.number)
+        cells = find_cells(model, pixels, settings=found)
+        return dataclasses.replace(frame, track=_tracks_of_found(frame, cells)), cells
 
     for pair in pairs:
         frames = {id(image): frames.get(id(image)) or read(image) for image in pair}
         (earlier, before), (later, after) = (frames[id(image)] for image in pair)
         yield measure_pairs(model, before, after), sources(earlier, later, track_table(pair.later)) - 1
+
+
+def _tracks_of_found(frame: TrackedFrame, cells: FoundCells) -> Int[np.ndarray, " cell"]:
+    """The track of every cell that was found, 0 where it is no annotated cell."""
+    true = NumberedCells(np.arange(len(frame.track) + 1), frame.number)
+    given = NumberedCells(np.arange(len(cells.boxes) + 1), cells.labels)
+    shared = shared_pixels(true, given)
+    area = np.bincount(frame.number.ravel(), minlength=len(frame.track) + 1)[1:]
+    shared = np.where(2 * shared > area[:, None], shared, 0)
+    tracks: Int[np.ndarray, " cell"] = np.zeros(len(cells.boxes), np.int64)
+    if shared.size:
+        matched = shared.max(axis=0) > 0
+        tracks[matched] = frame.track[shared.argmax(axis=0)][matched]
+    return tracks
 
 
 def link_examples(pairs: PairMeasures, source: Int[np.ndarray, " later"]) -> Examples:

@@ -184,7 +184,7 @@ class RCNNExperiment(Experiment):
             link=NO_LINKS,
             division=NO_DIVISIONS,
         )
-        fitted = fit_links(model, samples.validation_pairs + samples.train_pairs)
+        fitted = fit_links(model, samples.validation_pairs + samples.train_pairs, settings=self.cells)
         model = dataclasses.replace(model, link=fitted.link, division=fitted.division)
         save_model(folder / "model.safetensors", model)
         found, given = (

@@ -125,7 +125,7 @@ def sources(earlier: TrackedFrame, later: TrackedFrame, tracks: TrackTable) -> I
         if there is none.
     """
     parent = dict(zip(tracks.label.tolist(), tracks.parent.tolist()))
-    number = {track: index for index, track in enumerate(earlier.track.tolist(), start=1)}
+    number = {track: index for index, track in enumerate(earlier.track.tolist(), start=1) if track}
     return np.array(
         [number.get(track, number.get(parent.get(track, 0), 0)) for track in later.track.tolist()], np.int64
     )
