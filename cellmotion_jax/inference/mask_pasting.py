@@ -51,7 +51,7 @@ def label_image(
     """
     labels, best = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
     kept: list[int] = []
-    for cell, (mask, box) in enumerate(zip(masks, boxes)):
+    for cell, (mask, box) in enumerate(zip(masks, boxes.astype(np.float64))):
         if not (box[2:] > box[:2]).all():  # Nor if a side is NaN
             continue
         top, left = np.maximum(np.floor(box[:2]), 0).astype(int)

@@ -40,7 +40,7 @@ def propose_boxes(
     shape: Number[ArrayLike, "2"] | Sequence,
     per_level: int,
     count: int,
-    iou_threshold: float = 0.7,
+    iou_threshold: Number[ArrayLike, ""] = 0.7,
 ) -> Boxes:
     """Proposals of a region proposal network for one image (Ren et al. 2015, Section 3.1; Lin et al. 2017).
 
@@ -116,8 +116,8 @@ def detect_boxes(
     proposals: Boxes,
     *,
     shape: Number[ArrayLike, "2"] | Sequence,
-    score_threshold: float,
-    iou_threshold: float,
+    score_threshold: Number[ArrayLike, ""],
+    iou_threshold: Number[ArrayLike, ""],
     count: int,
     candidates: int,
     weights: tuple[float, float],

@@ -18,7 +18,7 @@ def suppress_overlapping(
     boxes: Number[ArrayLike, "box 4"] | Sequence,
     scores: Number[ArrayLike, " box"] | Sequence,
     *,
-    iou_threshold: float,
+    iou_threshold: Number[ArrayLike, ""],
     groups: Integer[ArrayLike, "..."] | Sequence | None = None,
     where: Mask[ArrayLike, "..."] | Sequence | None = None,
 ) -> Bool[Array, " box"]:
@@ -110,7 +110,7 @@ def suppress_overlapping(
 
 
 def _above(
-    first: Float[Array, "4 n 1"], second: Float[Array, "4 1 m"], threshold: float
+    first: Float[Array, "4 n 1"], second: Float[Array, "4 1 m"], threshold: Number[ArrayLike, ""]
 ) -> Bool[Array, "n m"]:
     """Where the intersection over union of two boxes is above the threshold."""
     top, left = jnp.maximum(first[:2], second[:2])

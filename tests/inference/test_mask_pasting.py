@@ -15,7 +15,7 @@ def masks(*values, side=SIDE):
 
 
 def paste(given, boxes, shape=(30, 40), **options):
-    return label_image(given, np.array(boxes, float).reshape(-1, 4), shape=shape, **options)
+    return label_image(given, np.array(boxes, np.float32).reshape(-1, 4), shape=shape, **options)
 
 
 def area(labels):

@@ -95,9 +95,11 @@ def find_cells(model: RCNNModel, image: Num[np.ndarray, "y x"], *, settings: RCN
         settings.overlap,
         settings.proposals,
     )
-    count = int(jnp.sum(found.where))
+    # Cut on the host: on the device every count would be a program of its own.
+    found = jax.device_get(found)
+    count = int(found.where.sum())
     slots = slots_for(count)
-    boxes = np.asarray(found.boxes[:count])
+    boxes = found.boxes[:count]
     wide = _widened(boxes)
     masks = _masks(model.network, model.variables, pyramid, jnp.asarray(_in_slots(wide, slots)))
     factor = np.array([*frame.factor, *frame.factor], np.float32)
@@ -113,13 +115,13 @@ def find_cells(model: RCNNModel, image: Num[np.ndarray, "y x"], *, settings: RCN
     return FoundCells(
         labels=pasted.labels,
         boxes=kept / factor,
-        scores=np.asarray(found.scores[:count])[pasted.kept],
+        scores=found.scores[:count][pasted.kept],
         embeddings=_embedded(model, pyramid, kept),
     )
 
 
 def cells_of_mask(
-    model: RCNNModel, image: Num[np.ndarray, "y x"], labels: Num[np.ndarray, "y x"]
+    model: RCNNModel, image: Num[np.ndarray, "y x"], labels: Num[np.ndarray, "label_y label_x"]
 ) -> FoundCells:
     """The cells of a given label image with the embeddings that the tracking branch compares.
 
@@ -133,7 +135,10 @@ def cells_of_mask(
 
     Raises:
         InputError: If a pixel is not finite or a label negative.
+        ValueError: If both differ in size.
     """
+    if labels.shape != image.shape:
+        raise ValueError(f"labels have shape {labels.shape}, but the image has {image.shape}")
     frame = network_frame(image, scale=model.scale)
     cells = number_cells(labels)
     boxes = tight_boxes(cells.number, np.arange(1, len(cells.labels)))
@@ -179,8 +184,8 @@ def _detect(
     variables: Any,
     pixels: Float[Array, "y x"],
     size: Float[Array, " 2"],
-    score: float,
-    overlap: float,
+    score: Float[Array, ""],
+    overlap: Float[Array, ""],
     proposals: int,
 ) -> tuple[FPNFeatures, Boxes]:
     """Features of one image and the boxes of its cells, best first."""
