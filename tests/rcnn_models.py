@@ -50,12 +50,12 @@ def tiny_network(backbone=OneLayer(), *, spatial=True):
 
 
 def tiny_model(backbone=OneLayer(), *, spatial=True, **changes) -> RCNNModel:
-    """A model of the tiny network, by which cells that share pixels are linked, and none divides."""
+    """A model of the tiny network, by which cells that overlap are linked, and none divides."""
     network, variables = tiny_network(backbone, spatial=spatial)
     settings = {
         "scale": 1.0,
         "cell_diameter": 12.0,
-        "link": LogisticModel(weights=(0.0, 0.0, 8.0, 0.0, 0.0), bias=-2.0),
+        "link": LogisticModel(weights=(0.0, 0.0, 40.0, 0.0, 0.0), bias=-10.0),
         "division": LogisticModel(weights=(0.0,) * len(DIVISION_FEATURES), bias=-12.0),
     }
     return RCNNModel(network=network, variables=variables, **(settings | changes))

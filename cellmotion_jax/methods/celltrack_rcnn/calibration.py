@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tqdm
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.inference.linking.frames import shared_pixels
@@ -95,21 +94,40 @@ def measured_pairs(
     Yields:
         Measures of all pairs of cells, and for every later cell the earlier one that is the same or its
         mother, -1 for none. A cell that was found has the track of the annotated cell whose larger part it
-        covers, of several such that of the one that it shares most pixels with.
+        covers, of several such that of the one that it shares most pixels with. One of which half or more
+        lies where nothing is known, in the margin of a frame say, is left out.
     """
-    frames: dict[int, tuple[TrackedFrame, FoundCells]] = {}
+    frames: dict[int, _Read] = {}
 
-    def read(image: AnnotatedImage) -> tuple[TrackedFrame, FoundCells]:
+    def read(image: AnnotatedImage) -> _Read:
         frame, pixels = tracked_frame(image, scale=1.0), image.image().mean(axis=-1)
         if found is None:
-            return frame, cells_of_mask(model, pixels, frame.number)
+            cells = cells_of_mask(model, pixels, frame.number)
+            return _Read(cells, frame.track, np.ones(len(frame.track), bool))
         cells = find_cells(model, pixels, settings=found)
-        return dataclasses.replace(frame, track=_tracks_of_found(frame, cells)), cells
+        known = _mostly_known(frame, cells)
+        return _Read(cells, _tracks_of_found(frame, cells)[known], known)
 
     for pair in pairs:
         frames = {id(image): frames.get(id(image)) or read(image) for image in pair}
-        (earlier, before), (later, after) = (frames[id(image)] for image in pair)
-        yield measure_pairs(model, before, after), sources(earlier, later, track_table(pair.later)) - 1
+        before, after = (frames[id(image)] for image in pair)
+        measures = measure_pairs(model, before.cells, after.cells).of_cells(before.known, after.known)
+        yield measures, sources(before.track, after.track, track_table(pair.later)) - 1
+
+
+class _Read(NamedTuple):
+    cells: FoundCells
+    track: Int[np.ndarray, " counting"]
+    """Track of the cells that count, 0 for none."""
+    known: Bool[np.ndarray, " cell"]
+    """Which cells count."""
+
+
+def _mostly_known(frame: TrackedFrame, cells: FoundCells) -> Bool[np.ndarray, " cell"]:
+    """Which cells that were found lie to the larger part where it is known whether there is a cell."""
+    count = len(cells.boxes) + 1
+    known = np.bincount(cells.labels[frame.known], minlength=count)[1:]
+    return 2 * known > np.bincount(cells.labels.ravel(), minlength=count)[1:]
 
 
 def _tracks_of_found(frame: TrackedFrame, cells: FoundCells) -> Int[np.ndarray, " cell"]:

@@ -60,6 +60,20 @@ class PairMeasures(NamedTuple):
     earlier: Measured
     later: Measured
 
+    def of_cells(
+        self, earlier: Bool[np.ndarray, " earlier"], later: Bool[np.ndarray, " later"]
+    ) -> PairMeasures:
+        """Those of some cells of both frames."""
+        both = np.ix_(earlier, later)
+        return PairMeasures(
+            visual=self.visual[both],
+            spatial=self.spatial[both],
+            shared=self.shared[both],
+            alike=self.alike[np.ix_(later, later)],
+            earlier=Measured(self.earlier.centre[earlier], self.earlier.area[earlier]),
+            later=Measured(self.later.centre[later], self.later.area[later]),
+        )
+
 
 Coefficient = Annotated[float, Range(-1e6, 1e6)]
 

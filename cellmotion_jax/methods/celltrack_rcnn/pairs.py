@@ -112,12 +112,14 @@ def tracked_frame(annotated: AnnotatedImage, *, scale: float) -> TrackedFrame:
     )
 
 
-def sources(earlier: TrackedFrame, later: TrackedFrame, tracks: TrackTable) -> Int[np.ndarray, " cell"]:
+def sources(
+    earlier: Int[np.ndarray, " earlier"], later: Int[np.ndarray, " later"], tracks: TrackTable
+) -> Int[np.ndarray, " later"]:
     """The cell of the earlier frame that every cell of the later one comes from.
 
     Args:
-        earlier: Frame t - 1.
-        later: Frame t.
+        earlier: Track of every cell of frame t - 1, 0 for none.
+        later: Track of every cell of frame t.
         tracks: Table of the movie.
 
     Returns:
@@ -125,9 +127,9 @@ def sources(earlier: TrackedFrame, later: TrackedFrame, tracks: TrackTable) -> I
         if there is none.
     """
     parent = dict(zip(tracks.label.tolist(), tracks.parent.tolist()))
-    number = {track: index for index, track in enumerate(earlier.track.tolist(), start=1) if track}
+    number = {track: index for index, track in enumerate(earlier.tolist(), start=1) if track}
     return np.array(
-        [number.get(track, number.get(parent.get(track, 0), 0)) for track in later.track.tolist()], np.int64
+        [number.get(track, number.get(parent.get(track, 0), 0)) for track in later.tolist()], np.int64
     )
 
 
@@ -158,7 +160,7 @@ def read_pairs(
         earlier = last[1] if last is not None and known else tracked_frame(pair.earlier, scale=scale)
         later = tracked_frame(pair.later, scale=scale)
         last = pair.later, later
-        yield earlier, later, sources(earlier, later, track_table(pair.later))
+        yield earlier, later, sources(earlier.track, later.track, track_table(pair.later))
 
 
 @functools.lru_cache(maxsize=16)

@@ -96,7 +96,7 @@ def test_a_frame_without_cells(tmp_path):
     found = tracked_frame(image, scale=2.0)
     assert found.track.shape == (0,)
     assert found.centre.shape == (0, 2)
-    assert sources(found, tracked_frame(other, scale=2.0), table()).shape == (0,)
+    assert sources(found.track, tracked_frame(other, scale=2.0).track, table()).shape == (0,)
 
 
 def test_a_cell_comes_from_itself_a_daughter_from_its_mother_and_a_newborn_from_none(images):
@@ -107,7 +107,7 @@ def test_a_cell_comes_from_itself_a_daughter_from_its_mother_and_a_newborn_from_
             assert found == place(earlier.track, origin)
     # All three kinds have occurred.
     before, after = (tracked_frame(images[frame], scale=1.0) for frame in (1, 2))
-    found = dict(zip(after.track.tolist(), sources(before, after, table()).tolist()))
+    found = dict(zip(after.track.tolist(), sources(before.track, after.track, table()).tolist()))
     assert found == {
         1: place(before.track, 1),
         3: place(before.track, 2),
@@ -116,7 +116,7 @@ def test_a_cell_comes_from_itself_a_daughter_from_its_mother_and_a_newborn_from_
     }
     assert 0 not in found.values()
     before, after = (tracked_frame(images[frame], scale=1.0) for frame in (0, 1))
-    found = dict(zip(after.track.tolist(), sources(before, after, table()).tolist()))
+    found = dict(zip(after.track.tolist(), sources(before.track, after.track, table()).tolist()))
     assert found[5] == 0
 
 
