@@ -53,9 +53,11 @@ def tiny_model(backbone=OneLayer(), *, spatial=True, **changes) -> RCNNModel:
     """A model of the tiny network, by which cells that overlap are linked, and none divides."""
     network, variables = tiny_network(backbone, spatial=spatial)
     settings = {
+        "network": network,
+        "variables": variables,
         "scale": 1.0,
         "cell_diameter": 12.0,
         "link": LogisticModel(weights=(0.0, 0.0, 40.0, 0.0, 0.0), bias=-10.0),
         "division": LogisticModel(weights=(0.0,) * len(DIVISION_FEATURES), bias=-12.0),
     }
-    return RCNNModel(network=network, variables=variables, **(settings | changes))
+    return RCNNModel(**(settings | changes))

@@ -10,11 +10,14 @@ from jaxtyping import Float32, Num, Shaped
 from skimage.transform import resize
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.memory import require_memory
 from cellmotion_jax.models.mask_rcnn import MULTIPLE
 from cellmotion_jax.ops.intensity import compress
 
 SMALLEST_SIDE = 2 * MULTIPLE
 """Rows and columns that an image has at least, padded if need be: two pixels of the coarsest level."""
+_BYTES_PER_PIXEL = 130
+"""Memory that the light network takes, per pixel of the image; with a ResNet-50 it is three times as much."""
 
 
 class NetworkFrame(NamedTuple):
@@ -37,8 +40,14 @@ def network_frame(image: Num[np.ndarray, "y x"], *, scale: float) -> NetworkFram
         The image; a frame that shrinks is smoothed first.
 
     Raises:
-        InputError: If a pixel is not finite.
+        InputError: If a pixel is not finite, or the result is too large for the memory.
     """
+    size = network_size(image.shape, scale=scale)
+    require_memory(
+        _BYTES_PER_PIXEL * size[0] * size[1],
+        what=f"a frame of {image.shape[0]} x {image.shape[1]} pixels, for the network {size[0]} x {size[1]},",
+        instead="state the diameter of the cells in pixels of the movie",
+    )
     if image.dtype.kind == "f":
         if not np.isfinite(image).all():
             raise InputError("it holds pixels that are NaN or infinite; give finite frames")
@@ -47,7 +56,6 @@ def network_frame(image: Num[np.ndarray, "y x"], *, scale: float) -> NetworkFram
             # Squares of these are not within float32. The unit does not matter.
             image = image / (largest or 1)
     compressed = np.asarray(compress(jnp.asarray(image, jnp.float32)[..., None]))[..., 0]
-    size = network_size(image.shape, scale=scale)
     if size != image.shape:
         compressed = resize(compressed, size, order=1, mode="edge", anti_aliasing=scale < 1)
     factor = (size[0] / image.shape[0], size[1] / image.shape[1])

@@ -71,10 +71,11 @@ def open_model(path: str | os.PathLike[str], *, cell_diameter: float | None = No
     Raises:
         InputError: If the file holds something else, or the diameter is not positive.
     """
+    if cell_diameter is not None:
+        check_argument("cell-diameter", cell_diameter, Positive)
     model = load_model(path)
     if cell_diameter is None:
         return model
-    check_argument("cell-diameter", cell_diameter, Positive)
     return dataclasses.replace(model, scale=model.cell_diameter / cell_diameter)
 
 

@@ -108,3 +108,13 @@ def test_labels_of_any_scale_are_those_at_the_pixel_centres(labels, scale):
 def test_no_label_is_lost_when_a_label_image_is_enlarged(labels, scale):
     size = network_size(labels.shape, scale=scale)
     np.testing.assert_array_equal(np.unique(resize_labels(labels, size)), np.unique(labels))
+
+
+def test_a_frame_that_would_not_fit_into_the_memory_is_refused():
+    with pytest.raises(InputError) as refused:
+        network_frame(np.ones((100, 200)), scale=1000.0)
+    message = str(refused.value)
+    assert message.startswith(
+        "a frame of 100 x 200 pixels, for the network 100000 x 200000, would take about"
+    )
+    assert message.endswith("; state the diameter of the cells in pixels of the movie.")
