@@ -121,7 +121,7 @@ def test_what_is_read_back_is_checked_like_any_setting():
         (("run", "seed"), "7", r"run\.seed is '7'; it must be a whole number"),
         (("run", "seed"), True, r"run\.seed is True"),
         (("optimizer", "rho"), float("nan"), r"optimizer\.rho is nan"),
-        (("optimizer", "type"), "SGD", r"optimizer must describe a AdamW"),
+        (("optimizer", "type"), "LBFGS", r"optimizer must describe a AdamW"),
         (("objectives",), [{"type": "AngleObjective", "loss": "no"}], r"objectives\.0\.loss is 'no'"),
         (("phases",), [], r"phases"),
         (("run",), None, r"run must describe a Run"),

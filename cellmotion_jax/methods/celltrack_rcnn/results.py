@@ -69,6 +69,8 @@ def write_results(folder: pathlib.Path, tested: Sequence[TestedModel]) -> None:
 def draw_results(folder: pathlib.Path, tested: TestedModel) -> None:
     """Draws the cells, the lineage, the probabilities of links and the neighbours of embeddings.
 
+    If no annotated cell of the test goes on in the next frame, there is no picture of the last.
+
     Args:
         folder: Folder of the network.
         tested: The network with its results.
@@ -91,13 +93,15 @@ def draw_results(folder: pathlib.Path, tested: TestedModel) -> None:
         folder / "links.png",
         title="Links between annotated cells of test frames",
     )
-    # The middle of the test, away from the frames that the network was trained on.
-    at = len(pairs) // 2
-    plot_lookalikes(
-        _lookalikes(pairs[at], *measured[at]),
-        folder / "lookalikes.png",
-        title="Nearest embeddings of the visual head",
-    )
+    going_on = [number for number, (_, source) in enumerate(measured) if (source >= 0).any()]
+    if going_on:
+        # The middle of the test, away from the frames that the network was trained on.
+        at = going_on[len(going_on) // 2]
+        plot_lookalikes(
+            _lookalikes(pairs[at], *measured[at]),
+            folder / "lookalikes.png",
+            title="Nearest embeddings of the visual head",
+        )
 
 
 def _views(movie: TrackedTest, way: str) -> list[TrackedView]:
