@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cellmotion_jax.data.track_table import TrackTable
 from cellmotion_jax.report.figures import BLUE, GREY, VERMILLION, label_axes, new_figure, save_figure
+from cellmotion_jax.report.summary import counted
 
 MOST_LINEAGES = 60
 """Lineages that are drawn; those with divisions come first."""
@@ -38,9 +39,9 @@ def plot_lineage(tracks: TrackTable, out: pathlib.Path, *, title: str) -> None:
         following = _place(root, children, place, following) + 0.5
     left_out = f" The {MOST_LINEAGES} of {len(roots)} lineages with most divisions."
     figure = new_figure(
-        max(6.0, min(16.0, 0.12 * following + 2)),
+        max(9.0, min(16.0, 0.12 * following + 2)),
         5.5,
-        title=f"{title}: {len(dividing)} divisions, {len(tracks)} tracks",
+        title=f"{title}: {counted(len(dividing), 'division')}, {counted(len(tracks), 'track')}",
         hint="One vertical line per track, from its first to its last frame; a fork is a division, a dotted "
         "line a track that goes on\nunder another id. Bad: many short lines, forks whose branches end soon."
         + (left_out if len(roots) > MOST_LINEAGES else ""),
@@ -63,7 +64,8 @@ def plot_lineage(tracks: TrackTable, out: pathlib.Path, *, title: str) -> None:
     split = [mother for mother in place if mother in dividing]
     axes.plot([place[m] for m in split], [span[m][1] + 1 for m in split], "o", color=VERMILLION, markersize=3)
     axes.set_xlim(-1, max(following, 1))
-    axes.set_ylim(int(np.max(tracks.end, initial=0)) + 2, -1)
+    axes.set_ylim(int(np.max(tracks.end, initial=0)) + 1.5, -0.5)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xticks([])
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     save_figure(figure, out)

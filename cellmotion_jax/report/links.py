@@ -88,7 +88,7 @@ def plot_lookalikes(rows: Sequence[Lookalikes], out: pathlib.Path, *, title: str
     """
     columns = 1 + len(rows[0].nearest)
     figure = new_figure(
-        1.25 * columns,
+        max(7.0, 1.25 * columns),
         1.35 * len(rows) + 1,
         title=title,
         hint="Left: a cell. Right: the cells of the next frame that the visual head finds most alike, with "

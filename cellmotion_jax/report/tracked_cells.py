@@ -18,6 +18,7 @@ from skimage.measure import find_contours
 
 from cellmotion_jax.report.figures import label_axes, new_figure, save_figure
 from cellmotion_jax.report.images import draw_image
+from cellmotion_jax.report.summary import counted
 
 MOST_IDS = 60
 """Ids are written if a frame has at most this many cells in view."""
@@ -51,7 +52,7 @@ def plot_tracked_cells(frames: Sequence[TrackedView], out: pathlib.Path, *, titl
     height, width = frames[0].image.shape
     tall = _INCHES * min(1.6, max(0.5, height / width))
     figure = new_figure(
-        _INCHES * len(frames),
+        max(9.0, _INCHES * len(frames)),
         tall + 0.9,
         title=title,
         hint="Outlines, boxes and ids of the cells that were found; one colour and id per track. "
@@ -59,15 +60,16 @@ def plot_tracked_cells(frames: Sequence[TrackedView], out: pathlib.Path, *, titl
     )
     for axes, frame in zip(figure.subplots(1, len(frames), squeeze=False)[0], frames):
         draw_image(axes, frame.image, inches=_INCHES)
-        label_axes(axes, title=f"{frame.name}: {len(frame.tracks)} cells")
+        label_axes(axes, title=f"{frame.name}: {counted(len(frame.tracks), 'cell')}")
         axes.grid(visible=False)
         _draw_cells(axes, frame)
     save_figure(figure, out)
 
 
 def track_colour(track: int) -> tuple[float, float, float]:
-    """A colour that neighbouring ids do not share."""
-    return colormaps["hsv"](track * _GOLDEN % 1)[:3]
+    """A colour that neighbouring ids do not share, light enough for a dark image."""
+    red, green, blue = (0.3 + 0.7 * share for share in colormaps["hsv"](track * _GOLDEN % 1)[:3])
+    return red, green, blue
 
 
 def _draw_cells(axes: Axes, frame: TrackedView) -> None:
