@@ -58,7 +58,7 @@ class Progress(struct.PyTreeNode):
 
 def init_state(
     key: Array,
-    example: Array,
+    example: Any,
     *,
     model: nn.Module,
     optimizer: optax.GradientTransformation,
@@ -68,7 +68,8 @@ def init_state(
 
     Args:
         key: JAX random key; initialisation and the run draw from two halves of it.
-        example: Model input with the right shape and type; its values are not used.
+        example: Model input, an array or a tree of arrays, with the right shapes and types; its values are not
+            used.
         model: Linen module called as ``model(inputs, train=...)``.
         optimizer: optax transformation.
         pretrained: ``params`` and ``batch_stats`` of parts of the model, which replace the random initial
