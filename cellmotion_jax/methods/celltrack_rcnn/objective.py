@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cellmotion_jax.losses import sigmoid_cross_entropy, smooth_l1, softmax_cross_entropy
+from cellmotion_jax.methods.celltrack_rcnn.augmentation import PairInputs
 from cellmotion_jax.methods.celltrack_rcnn.training_pass import PassOutputs
 from cellmotion_jax.ops.numerics import masked_mean, select
 from cellmotion_jax.settings import NotNegative, Settings
@@ -34,7 +35,9 @@ class RCNNObjective(Settings):
     track: NotNegative = 1.0
     """Weight of the tracking loss; 1 in the paper."""
 
-    def __call__(self, outputs: PassOutputs, batch: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+    def __call__(
+        self, outputs: PassOutputs, batch: Mapping[str, PairInputs]
+    ) -> tuple[Array, dict[str, Array]]:
         """Total loss of a batch, and all of its terms."""
         del batch
         anchors, rois = outputs.anchors, outputs.rois
