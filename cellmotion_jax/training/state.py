@@ -68,8 +68,7 @@ def init_state(
 
     Args:
         key: JAX random key; initialisation and the run draw from two halves of it.
-        example: Model input, an array or a tree of arrays, with the right shapes and types; its values are not
-            used.
+        example: Model input, an array or a tree of arrays, of the right shapes and types; no value is used.
         model: Linen module called as ``model(inputs, train=...)``.
         optimizer: optax transformation.
         pretrained: ``params`` and ``batch_stats`` of parts of the model, which replace the random initial
