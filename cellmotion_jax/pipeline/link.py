@@ -112,7 +112,7 @@ def link_movie(
     )
 
 
-Probabilities: TypeAlias = Sequence[Float[np.ndarray, " instance"]] | None
+Probabilities: TypeAlias = Sequence[Float[np.ndarray, " _"]] | None
 """Of every frame those of the links of its instances."""
 
 
