@@ -10,7 +10,7 @@ from cellmotion_jax.data.simulate import Look, Simulation
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack_rcnn import experiment as experiment_module
 from cellmotion_jax.methods.celltrack_rcnn import results
-from cellmotion_jax.methods.celltrack_rcnn.augmentation import WindowAugmentation
+from cellmotion_jax.methods.celltrack_rcnn.augmentation import WindowAugmentation, unchanged
 from cellmotion_jax.methods.celltrack_rcnn.data import RCNNData, load_windows
 from cellmotion_jax.methods.celltrack_rcnn.detection import RCNNSettings, cells_of_mask, find_cells
 from cellmotion_jax.methods.celltrack_rcnn.evaluation import evaluate_model
@@ -40,7 +40,7 @@ def experiment(folder, **changes) -> RCNNExperiment:
             alpha=0.05, channels=4, box_width=8, embedding_width=8, anchor_sizes=ANCHOR_SIZES
         ),
         "data": RCNNData(simulation=NUCLEI, movies=3, window=64, stride=64, scale=1.0, cells=12),
-        "augmentation": WindowAugmentation(crop=64),
+        "augmentation": unchanged(WindowAugmentation(crop=64)),
         "sampling": Sampling(anchors=32, per_level=50, proposals=50, rois=16, positives=8),
         "phases": (Phase(steps=4),),
         "cells": RCNNSettings(score=0.0, proposals=50),
