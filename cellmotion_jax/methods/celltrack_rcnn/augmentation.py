@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from cellmotion_jax.methods.celltrack_rcnn.records import UNKNOWN
+from cellmotion_jax.methods.celltrack_rcnn.pairs import UNKNOWN
 from cellmotion_jax.ops.warp import affine_warp, warp_labels
 from cellmotion_jax.settings import Exponent, NotNegative, Settings, Share, Side
 
@@ -24,7 +24,7 @@ class PairInputs(NamedTuple):
     pixels: Float[Array, "batch 2 y x"]
     """Grey levels."""
     number: Int[Array, "batch 2 y x"]
-    """Number of the cell of a pixel, 0 for background, `records.UNKNOWN` where it is not known."""
+    """Number of the cell of a pixel, 0 for background, `pairs.UNKNOWN` where it is not known."""
     boxes: Float[Array, "batch 2 cell 4"]
     """Box of every cell, as far as it is within the image."""
     where: Bool[Array, "batch 2 cell"]

@@ -19,6 +19,9 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack_rcnn.frames import network_frame, network_size, resize_labels
 from cellmotion_jax.ops.labels import number_cells, tight_boxes
 
+UNKNOWN = 255
+"""Number of a pixel of which it is not known whether it belongs to a cell."""
+
 
 class AnnotatedPair(NamedTuple):
     """Two adjacent frames of one movie."""

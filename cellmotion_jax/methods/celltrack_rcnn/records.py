@@ -14,11 +14,8 @@ from tqdm import tqdm
 
 from cellmotion_jax.data.records import RecordBuilder, digest, fingerprint, prepared, read_records
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.celltrack_rcnn.pairs import AnnotatedPair, TrackedFrame, read_pairs
+from cellmotion_jax.methods.celltrack_rcnn.pairs import UNKNOWN, AnnotatedPair, TrackedFrame, read_pairs
 from cellmotion_jax.settings import Positive, Range, Settings, Side
-
-UNKNOWN = 255
-"""Number of a pixel of which it is not known whether it belongs to a cell."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

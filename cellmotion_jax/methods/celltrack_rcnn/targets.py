@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from cellmotion_jax.methods.celltrack_rcnn.records import UNKNOWN
+from cellmotion_jax.methods.celltrack_rcnn.pairs import UNKNOWN
 from cellmotion_jax.models.mask_rcnn import BOX_WEIGHTS, MASK_SIDE
 from cellmotion_jax.ops.box_assignment import BoxAssignment, assign_boxes, sample_balanced
 from cellmotion_jax.ops.boxes import box_iou, encode_boxes

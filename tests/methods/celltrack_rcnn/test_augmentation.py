@@ -15,7 +15,7 @@ from cellmotion_jax.methods.celltrack_rcnn.augmentation import (
     label_boxes,
     unchanged,
 )
-from cellmotion_jax.methods.celltrack_rcnn.records import UNKNOWN
+from cellmotion_jax.methods.celltrack_rcnn.pairs import UNKNOWN
 from cellmotion_jax.ops.labels import tight_boxes
 from tests.label_images import discs, label_images
 

@@ -10,8 +10,8 @@ from cellmotion_jax.data.pipeline import gather
 from cellmotion_jax.data.track_table import TrackTable
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack_rcnn import records
-from cellmotion_jax.methods.celltrack_rcnn.pairs import adjacent_pairs, read_pairs
-from cellmotion_jax.methods.celltrack_rcnn.records import UNKNOWN, WindowSettings, window_source
+from cellmotion_jax.methods.celltrack_rcnn.pairs import UNKNOWN, adjacent_pairs, read_pairs
+from cellmotion_jax.methods.celltrack_rcnn.records import WindowSettings, window_source
 from tests.rcnn_models import SHAPE
 from tests.rcnn_movies import write_movie
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cellmotion_jax.methods.celltrack_rcnn.augmentation import label_boxes
-from cellmotion_jax.methods.celltrack_rcnn.records import UNKNOWN
+from cellmotion_jax.methods.celltrack_rcnn.pairs import UNKNOWN
 from cellmotion_jax.methods.celltrack_rcnn.targets import (
     MOST_UNKNOWN,
     anchor_targets,
