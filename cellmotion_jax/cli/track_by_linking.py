@@ -12,6 +12,7 @@ import tyro
 from jaxtyping import Integer
 
 from cellmotion_jax.cli.backend import prepare_backend
+from cellmotion_jax.cli.linked_movie import say_written, write_overview
 from cellmotion_jax.cli.options import parse_early, parse_options
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.label_images import open_labels
@@ -23,9 +24,6 @@ from cellmotion_jax.inference.segmenter import Segmenter, describe_needs
 from cellmotion_jax.pipeline.link import link_movie
 from cellmotion_jax.pipeline.segment import cells_of_movie, open_movie_for
 from cellmotion_jax.pipeline.segmenters import open_segmenter
-from cellmotion_jax.report.summary import counted
-from cellmotion_jax.report.tables import write_table
-from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
 from cellmotion_jax.settings import MicronsPerPixel, Positive, Settings
 
 PROG = "cellmotion track"
@@ -99,7 +97,7 @@ def link_cells(arguments: list[str]) -> None:
             segmenter = segmenter.with_settings(options.settings)
             movie = open_movie_for(segmenter, options.movie, pixel_size_um=options.pixel_size_um)
             segmentations = _fresh_labels(movie, segmenter)
-        tracks, places = link_movie(
+        linked = link_movie(
             segmentations,
             folder,
             settings=options.links,
@@ -107,16 +105,8 @@ def link_cells(arguments: list[str]) -> None:
             pixel_size_um=movie.pixel_size_um,
             source=str(movie.path if segmenter else options.segmentation[0]),
         )
-        write_table(folder / "tracks.csv", places)
-        plot_trajectories(
-            movie[-1],
-            places.trajectories(len(movie)),
-            None,
-            folder / "trajectories.png",
-            ids=tracks.label if len(tracks) <= MOST_IDS_DRAWN else None,
-        )
-    cells, frames = counted(len(places.track), "cell"), counted(len(movie), "frame")
-    print(f"Wrote {options.out}: {counted(len(tracks), 'track')} of {cells} in {frames}")  # noqa: T201
+        write_overview(folder, movie, linked)
+    say_written(options.out, movie, linked)
 
 
 def _is_labels(path: pathlib.Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal
 import tyro
 
 from cellmotion_jax.cli.backend import prepare_backend
+from cellmotion_jax.cli.linked_movie import say_written, write_overview
 from cellmotion_jax.cli.options import parse_options
 from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie import open_movie
@@ -17,9 +18,6 @@ from cellmotion_jax.methods.celltrack_rcnn.detection import RCNNSettings
 from cellmotion_jax.methods.celltrack_rcnn.segmenter import open_model
 from cellmotion_jax.methods.celltrack_rcnn.tracker import RCNNLinkSettings
 from cellmotion_jax.pipeline.track_rcnn import track_movie, typical_mask_diameter
-from cellmotion_jax.report.summary import counted
-from cellmotion_jax.report.tables import write_table
-from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
 from cellmotion_jax.settings import MicronsPerPixel, Positive, Settings
 
 
@@ -67,16 +65,6 @@ def detect_and_track(arguments: list[str]) -> None:
         if diameter is None and masks is not None:
             diameter = typical_mask_diameter(masks)
         model = open_model(options.model, cell_diameter=diameter)
-        tracks, places = track_movie(
-            movie, model, folder, masks=masks, cells=options.cells, links=options.links
-        )
-        write_table(folder / "tracks.csv", places)
-        plot_trajectories(
-            movie[-1],
-            places.trajectories(len(movie)),
-            None,
-            folder / "trajectories.png",
-            ids=tracks.label if len(tracks) <= MOST_IDS_DRAWN else None,
-        )
-    cells, frames = counted(len(places.track), "cell"), counted(len(movie), "frame")
-    print(f"Wrote {options.out}: {counted(len(tracks), 'track')} of {cells} in {frames}")  # noqa: T201
+        linked = track_movie(movie, model, folder, masks=masks, cells=options.cells, links=options.links)
+        write_overview(folder, movie, linked)
+    say_written(options.out, movie, linked)

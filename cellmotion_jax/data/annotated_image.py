@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -109,6 +110,18 @@ class AnnotatedImage:
                 f"{self.labels_file} holds label {labels.min()}; 0 is background and cells are positive."
             )
         return labels
+
+
+def consecutive_frames(images: Iterable[AnnotatedImage]) -> Iterator[list[AnnotatedImage]]:
+    """Splits images into sequences of consecutive frames of one movie; a single image is its own sequence."""
+    run: list[AnnotatedImage] = []
+    for image in images:
+        if run and not (image.movie_files and image.window_files(2)[0] == run[-1].image_file):
+            yield run
+            run = []
+        run.append(image)
+    if run:
+        yield run
 
 
 def read_finite_picture(path: pathlib.Path) -> Num[np.ndarray, "y x channel"]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tqdm
 
 from cellmotion_jax.data.annotated import AnnotatedImage
+from cellmotion_jax.data.annotated_image import consecutive_frames
 from cellmotion_jax.data.picture import read_picture
 from cellmotion_jax.data.track_table import TrackTable
 from cellmotion_jax.inference.linking.linker import tracked_labels
@@ -96,7 +97,7 @@ def evaluate_model(
         Scores and what was found.
     """
     movies, parts = [], []
-    for stretch in consecutive(images):
+    for stretch in consecutive_frames(images):
         bar = tqdm.tqdm(stretch, desc="test", unit="frame", leave=False, disable=None)
         cells = []
         for image in bar:
@@ -158,15 +159,3 @@ def _scores(parts: Sequence[_Errors]) -> MovieScores:
         lnk=aogm_score(edges),
         divisions=tuple(total_counts(column) for column in zip(*(part.divisions for part in parts))),
     )
-
-
-def consecutive(images: Sequence[AnnotatedImage]) -> Iterator[list[AnnotatedImage]]:
-    """Splits images into sequences of consecutive frames of one movie."""
-    run: list[AnnotatedImage] = []
-    for image in images:
-        if run and image.window_files(2)[0] != run[-1].image_file:
-            yield run
-            run = []
-        run.append(image)
-    if run:
-        yield run

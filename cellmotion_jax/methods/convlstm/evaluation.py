@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -13,7 +13,7 @@ import tqdm
 from jaxtyping import Float32, Int32, Num
 
 from cellmotion_jax.data.annotated import AnnotatedImage
-from cellmotion_jax.data.annotated_image import read_finite_picture
+from cellmotion_jax.data.annotated_image import consecutive_frames, read_finite_picture
 from cellmotion_jax.data.downsampling import upsample_map
 from cellmotion_jax.data.pipeline import Source, gather
 from cellmotion_jax.files import interruption
@@ -122,7 +122,7 @@ def segmented(
     Yields:
         Every image with the probability of a cell and the label image of cells.
     """
-    for stretch in _stretches(images):
+    for stretch in consecutive_frames(images):
         maps = foreground_maps(
             model,
             (_grey(image.image_file) for image in stretch),
@@ -163,18 +163,6 @@ def evaluate_part(
         jaccard = jaccard_index(foreground > model.instances.threshold, truth > 0, where=known)
         results.append(FrameResult(image, match_frame(truth, labels), float(jaccard)))
     return PartResult(name, tuple(results))
-
-
-def _stretches(images: Iterable[AnnotatedImage]) -> Iterator[list[AnnotatedImage]]:
-    """Splits images into sequences of consecutive frames of one movie; a single image is its own sequence."""
-    run: list[AnnotatedImage] = []
-    for image in images:
-        if run and not (image.movie_files and image.window_files(2)[0] == run[-1].image_file):
-            yield run
-            run = []
-        run.append(image)
-    if run:
-        yield run
 
 
 def _grey(file: pathlib.Path) -> Num[np.ndarray, "y x"]:

@@ -5,10 +5,11 @@ import csv
 import numpy as np
 import pytest
 
+from cellmotion_jax.data.annotated_image import consecutive_frames
 from cellmotion_jax.data.track_table import TrackTable
 from cellmotion_jax.methods.celltrack_rcnn import results
 from cellmotion_jax.methods.celltrack_rcnn.detection import RCNNSettings
-from cellmotion_jax.methods.celltrack_rcnn.evaluation import consecutive, evaluate_model
+from cellmotion_jax.methods.celltrack_rcnn.evaluation import evaluate_model
 from cellmotion_jax.methods.celltrack_rcnn.experiment import WAYS
 from cellmotion_jax.methods.celltrack_rcnn.pair_features import DIVISION_FEATURES, LogisticModel
 from cellmotion_jax.methods.celltrack_rcnn.results import HEADER, draw_results, write_results
@@ -71,7 +72,7 @@ def test_what_is_found_by_chance_has_scores_within_0_and_1(found):
 
 def test_frames_that_do_not_follow_one_another_are_tracked_apart(images, tmp_path):
     others = write_movie(tmp_path)
-    runs = list(consecutive([*images[:2], images[3], *others]))
+    runs = list(consecutive_frames([*images[:2], images[3], *others]))
     assert [len(run) for run in runs] == [2, 1, 4]
     part = [*images[2:], *others[1:3]]
     result = evaluate_model(MODEL, part, WAYS, settings=FOUND["nothing"], given_masks=True)
