@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.optimize
@@ -31,17 +32,27 @@ class AssignmentCosts(Settings):
     end: NotNegative = 3.5
     """Cost of a cell that has no link to the next frame. A link is drawn only if it costs less than an end
     and a birth together."""
+    gap: NotNegative = 3.5
+    """Cost of a gap in a track besides that of the link across it, however long: a cell that was missed once
+    is often missed again."""
     division: NotNegative = 0.0
     """Cost of a division besides that of its probability."""
 
 
 def assign(
-    pairs: PairMeasures, link: LogisticModel, division: LogisticModel, *, costs: AssignmentCosts
+    pairs: PairMeasures,
+    link: LogisticModel,
+    division: LogisticModel,
+    *,
+    costs: AssignmentCosts,
+    waiting: Sequence[PairMeasures] = (),
 ) -> FrameLinks:
     """Links all cells of two frames jointly; beyond the paper.
 
     Every cell of the earlier frame goes on as one later cell, divides into two, or ends; every cell of the
-    later frame has one source or is born. The sum of the costs is the smallest possible: -log p of links and
+    later frame has one source or is born. A track that ended one or more frames before may go on as well, so
+    that a cell which was taken for one with its neighbour for a frame is not the daughter of the neighbour
+    when both part. The sum of the costs is the smallest possible: -log p of links and
     divisions, and the costs of births and ends (the frame-to-frame problem of Jaqaman et al. 2008 with
     divisions in it, instead of after it). It is solved exactly as an integer program over the links and
     divisions that cost less than the births and ends that they replace.
@@ -51,25 +62,33 @@ def assign(
         link: Regression of links.
         division: Regression of divisions.
         costs: Costs of what is neither.
+        waiting: Measures of the later frame with cells that ended tracks: those of two frames before, of
+            three frames before, and so on.
 
     Returns:
-        The links. The probability of a cell without a source is 1 minus the largest that it could have.
+        The links; the source of a cell across a gap is counted among the cells given in `waiting`. The
+        probability of a cell without a source is 1 minus the largest that it could have.
     """
     earlier, later = pairs.visual.shape
+    counts = [earlier, *(len(cells.visual) for cells in waiting)]
+    first = np.concatenate([[0], np.cumsum(counts)])
     source: Int[np.ndarray, " later"] = np.full(later, -1)
-    if not earlier or not later:
-        return FrameLinks(source, np.ones(later))
-    odds = link.log_odds(link_features(pairs))
+    steps: Int[np.ndarray, " later"] = np.ones(later, np.int64)
+    if not first[-1] or not later:
+        return FrameLinks(source, steps, np.ones(later))
+    odds = np.concatenate([link.log_odds(link_features(cells)) for cells in (pairs, *waiting)])
+    missed = np.repeat(np.arange(len(counts)), counts)
+    across = costs.gap * (missed > 0)[:, None]
     # What a link or a division saves of the births and ends that it replaces.
-    link_gain = costs.birth + costs.end - np.logaddexp(0, -odds)
+    link_gain = costs.birth + costs.end - across - np.logaddexp(0, -odds)
     one, other = np.nonzero(link_gain > 0)
     triples = near_triples(pairs)
     division_odds = division.log_odds(division_features(pairs, triples))
     division_gain = 2 * costs.birth + costs.end - np.logaddexp(0, -division_odds) - costs.division
     # A division that saves no more than the link to one of its daughters, which can always take its place, is
     # in no better solution; this leaves out nearly all.
-    mother, first, second = triples.T
-    instead = np.maximum(link_gain[mother, first], link_gain[mother, second])
+    mother, daughter, sister = triples.T
+    instead = np.maximum(link_gain[mother, daughter], link_gain[mother, sister])
     possible = division_gain > np.maximum(instead, 0)
     triples, division_odds = triples[possible], division_odds[possible]
     gain = np.concatenate([link_gain[one, other], division_gain[possible]])
@@ -77,16 +96,18 @@ def assign(
         gain,
         np.concatenate([one, triples[:, 0]]),
         [np.concatenate([other, triples[:, 1]]), np.concatenate([np.full(len(one), -1), triples[:, 2]])],
-        shape=(earlier, later),
+        shape=(len(odds), later),
     )
     probability = 1 - scipy.special.expit(odds).max(axis=0)
     links, divisions = chosen[: len(one)], chosen[len(one) :]
-    source[other[links]] = one[links]
-    probability[other[links]] = scipy.special.expit(odds[one[links], other[links]])
-    for daughter in (1, 2):
-        source[triples[divisions, daughter]] = triples[divisions, 0]
-        probability[triples[divisions, daughter]] = scipy.special.expit(division_odds[divisions])
-    return FrameLinks(source, probability)
+    one, other = one[links], other[links]
+    source[other] = one - first[missed[one]]
+    steps[other] = 1 + missed[one]
+    probability[other] = scipy.special.expit(odds[one, other])
+    for child in (1, 2):
+        source[triples[divisions, child]] = triples[divisions, 0]
+        probability[triples[divisions, child]] = scipy.special.expit(division_odds[divisions])
+    return FrameLinks(source, steps, probability)
 
 
 def _best_set(

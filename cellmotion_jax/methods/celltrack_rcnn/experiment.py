@@ -243,7 +243,7 @@ PAPER = RCNNExperiment(
         noise=0.0,
         missed=0.0,
     ),
-    sampling=Sampling(per_level=2000, proposals=2000, rois=512, positives=128),
+    sampling=Sampling(per_level=2000, proposals=2000, rois=512, positives=128, graded=False),
     optimizer=SGD(momentum=0.9),
     phases=(Phase(epochs=40, learning_rate=0.0025, fixed_statistics=(BACKBONE_PATH,)),),
     run=Run(batch_size=1, evaluate_every=200, checkpoint_every=200),

@@ -12,7 +12,10 @@ class FrameLinks(NamedTuple):
     """Where every cell of a frame comes from."""
 
     source: Int[np.ndarray, " later"]
-    """Cell of the frame before: the same cell, or the mother if several have the same source; -1 for none."""
+    """Cell of an earlier frame: the same cell, or the mother if several have the same source; -1 for none."""
+    steps: Int[np.ndarray, " later"]
+    """How many frames earlier that is: 1 for the frame before, more across a gap; 1 for a cell without a
+    source."""
     probability: Float[np.ndarray, " later"]
     """Probability of the link; of a cell without a source, that it has none."""
 
@@ -44,7 +47,7 @@ def fuse(
     """
     earlier, later = visual.shape
     if not earlier or not later:
-        return FrameLinks(np.full(later, -1), np.ones(later))
+        return FrameLinks(np.full(later, -1), np.ones(later, int), np.ones(later))
     score = visual if spatial is None else (visual + spatial) / 2
     source = visual.argmax(axis=0)
     if spatial is not None:
@@ -53,4 +56,4 @@ def fuse(
         covered = overlap[nearest, np.arange(later)] >= alpha
         source = np.where(agree, source, np.where(covered, nearest, -1))
     linked = score[np.maximum(source, 0), np.arange(later)]
-    return FrameLinks(source, np.where(source >= 0, linked, 1 - score.max(axis=0)))
+    return FrameLinks(source, np.ones(later, int), np.where(source >= 0, linked, 1 - score.max(axis=0)))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cellmotion_jax.losses import sigmoid_cross_entropy, smooth_l1, softmax_cross_entropy
+from cellmotion_jax.losses import sigmoid_cross_entropy, smooth_l1
 from cellmotion_jax.methods.celltrack_rcnn.augmentation import PairInputs
 from cellmotion_jax.methods.celltrack_rcnn.training_pass import PassOutputs
 from cellmotion_jax.ops.numerics import masked_mean, select
@@ -47,9 +47,10 @@ class RCNNObjective(Settings):
         )
         rpn_box = _box_loss(outputs.anchor_offsets, anchors.offsets, anchors.positive, anchors.taken)
         positive = rois.cell > 0
+        # Of two classes the cross entropy is that of the difference of their log odds.
+        cell, background = _float(outputs.roi_logits[..., 1]), _float(outputs.roi_logits[..., 0])
         classes = masked_mean(
-            softmax_cross_entropy(_float(outputs.roi_logits), positive.astype(jnp.int32), where=rois.taken),
-            rois.taken,
+            sigmoid_cross_entropy(cell - background, rois.fit, where=rois.taken), rois.taken
         )
         boxes = _box_loss(outputs.roi_offsets, rois.offsets, positive, rois.taken)
         masks = masked_mean(

@@ -15,6 +15,8 @@ from cellmotion_jax.ops.proposals import Boxes
 
 MOST_UNKNOWN = 0.3
 """A box of which more than this share is not known is no example of background."""
+FIT = (0.4, 0.8)
+"""Intersection over union with a cell from which a box fits it at all, and from which it fits fully."""
 
 
 class AnchorTargets(NamedTuple):
@@ -38,6 +40,8 @@ class RoiTargets(NamedTuple):
     """Number of the cell of a positive, 0 for all others."""
     taken: Bool[Array, " roi"]
     """Whether the slot holds a box."""
+    fit: Float[Array, " roi"]
+    """What the class head learns: how well the box fits the cell, in [0, 1]."""
     offsets: Float[Array, "roi 4"]
     """Offsets of the cell from the box of a positive, times the weights of the box head."""
 
@@ -82,6 +86,7 @@ def roi_targets(
     *,
     count: int,
     positives: int,
+    graded: bool,
 ) -> RoiTargets:
     """Samples boxes for the second stage from proposals and annotated boxes, with the threshold 0.5.
 
@@ -93,22 +98,29 @@ def roi_targets(
         number: Number of the cell of every pixel.
         count: Boxes in the sample.
         positives: Largest number of them on cells.
+        graded: Whether the class head learns how well a box fits, see `FIT`, or only whether it is positive.
 
     Returns:
         The sample.
     """
     candidates = jnp.concatenate([proposals.boxes, boxes])
     exists = jnp.concatenate([proposals.where, where])
-    found = assign_boxes(box_iou(boxes, candidates), positive_from=0.5, negative_below=0.5, where=where)
+    overlaps = box_iou(boxes, candidates)
+    found = assign_boxes(overlaps, positive_from=0.5, negative_below=0.5, where=where)
     negative = _background(found, candidates, number)
     sample = sample_balanced(
         priorities, found.positive & exists, negative & exists, count=count, positives=positives
     )
     chosen, cell = candidates[sample.index], found.index[sample.index]
+    fit = sample.positive.astype(jnp.float32)
+    if graded:
+        most = jnp.max(jnp.where(where[:, None], overlaps, 0), axis=0, initial=0)[sample.index]
+        fit = jnp.clip((most - FIT[0]) / (FIT[1] - FIT[0]), 0, 1)
     return RoiTargets(
         boxes=jnp.where(sample.taken[:, None], chosen, 0),
         cell=jnp.where(sample.positive, cell + 1, 0),
         taken=sample.taken,
+        fit=fit,
         offsets=encode_boxes(boxes[cell], chosen, weights=BOX_WEIGHTS),
     )
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from cellmotion_jax.data.track_table import TrackTable
 from cellmotion_jax.inference.linking.frames import shared_pixels
@@ -22,7 +22,7 @@ from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
 from cellmotion_jax.methods.celltrack_rcnn.pair_features import Measured, PairMeasures
 from cellmotion_jax.models.celltrack_rcnn import CellEmbeddings, CellTrackRCNN, Similarities
 from cellmotion_jax.ops.labels import NumberedCells, areas_and_centroids, number_cells
-from cellmotion_jax.settings import Settings, Share
+from cellmotion_jax.settings import Range, Settings, Share
 
 
 class LinkRule(enum.Enum):
@@ -43,7 +43,10 @@ class RCNNLinkSettings(Settings):
     alpha: Share = 0.1
     """Fusion: smallest overlap of a link where the heads do not agree."""
     costs: AssignmentCosts = AssignmentCosts()
-    """Assignment: costs of births, ends and divisions."""
+    """Assignment: costs of births, ends, gaps and divisions."""
+    longest_gap: Annotated[int, Range(0, 100)] = 2
+    """Assignment: largest number of consecutive frames in which a cell may be missed without ending its
+    track."""
 
 
 class TrackedMovie(NamedTuple):
@@ -66,7 +69,7 @@ class RCNNTracker:
 
     def __post_init__(self) -> None:
         """Starts without frames."""
-        self._last: FoundCells | None = None
+        self._recent: list[_Recent] = []
         self._links: list[FrameLinks] = []
 
     def add(self, cells: FoundCells) -> FrameLinks:
@@ -76,17 +79,18 @@ class RCNNTracker:
             cells: The cells.
 
         Returns:
-            Their links to the frame before.
+            Their links to the frame before, or across a gap.
 
         Raises:
             ValueError: If the frame has another size than the one before.
         """
-        if self._last is None:
-            count = len(cells.boxes)
-            links = FrameLinks(np.full(count, -1), np.full(count, np.nan))
-        else:
-            links = self._linked(measure_pairs(self.model, self._last, cells))
-        self._last = cells
+        count = len(cells.boxes)
+        links = FrameLinks(np.full(count, -1), np.ones(count, np.int64), np.full(count, np.nan))
+        if self._recent:
+            links = self._linked(cells)
+        for steps, frame in enumerate(self._recent, start=1):
+            frame.ended[links.source[(links.source >= 0) & (links.steps == steps)]] = False
+        self._recent = [_Recent(cells, np.ones(count, bool)), *self._recent[: self.settings.longest_gap]]
         self._links.append(links)
         return links
 
@@ -97,19 +101,41 @@ class RCNNTracker:
         edges = [np.zeros((0, 2), np.int64)]
         for frame, links in enumerate(self._links):
             later = np.flatnonzero(links.source >= 0)
-            edges.append(np.stack([first[frame - 1] + links.source[later], first[frame] + later], axis=-1))
+            before = first[frame - links.steps[later]] + links.source[later]
+            edges.append(np.stack([before, first[frame] + later], axis=-1))
         frames = np.repeat(np.arange(len(counts)), counts)
         table, track = tracks_of_links(frames, np.zeros((0, 2), np.int64), np.concatenate(edges))
         return TrackedMovie(
             table, tuple(np.split(track, first[1:-1])), tuple(links.probability for links in self._links)
         )
 
-    def _linked(self, pairs: PairMeasures) -> FrameLinks:
+    def _linked(self, cells: FoundCells) -> FrameLinks:
+        before, *older = self._recent
+        pairs = measure_pairs(self.model, before.cells, cells)
         if self.settings.rule is LinkRule.FUSION:
             spatial = _sigmoid(pairs.spatial) if self.model.network.spatial else None
             share = pairs.shared / pairs.later.area[None]
             return fuse(_sigmoid(pairs.visual), spatial, share, alpha=self.settings.alpha)
-        return assign(pairs, self.model.link, self.model.division, costs=self.settings.costs)
+        every = np.ones(len(cells.boxes), bool)
+        waiting = [
+            measure_pairs(self.model, frame.cells, cells).of_cells(frame.ended, every) for frame in older
+        ]
+        links = assign(
+            pairs, self.model.link, self.model.division, costs=self.settings.costs, waiting=waiting
+        )
+        source = links.source.copy()
+        for steps, frame in enumerate(older, start=2):
+            across = (source >= 0) & (links.steps == steps)
+            source[across] = np.flatnonzero(frame.ended)[source[across]]
+        return links._replace(source=source)
+
+
+class _Recent(NamedTuple):
+    """A frame whose cells may still be linked."""
+
+    cells: FoundCells
+    ended: Bool[np.ndarray, " cell"]
+    """Cells without a successor so far."""
 
 
 def measure_pairs(model: RCNNModel, earlier: FoundCells, later: FoundCells) -> PairMeasures:

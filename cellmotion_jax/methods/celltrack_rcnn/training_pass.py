@@ -39,6 +39,10 @@ class Sampling(Settings):
     positives: Annotated[int, Range(1, 4096)] = 32
     """Largest number of them on cells, for which masks and embeddings are computed; a quarter of all in Mask
     R-CNN."""
+    graded: bool = True
+    """Whether the class head learns how well a box fits a cell, so that a box around two touching cells does
+    not win over the boxes of each; off in Mask R-CNN, where any box with an intersection over union of 0.5
+    counts fully."""
 
     def check_together(self) -> None:
         """Refuses more positives than boxes."""
@@ -122,6 +126,7 @@ class TrainingPass(nn.Module):
                 number,
                 count=sampling.rois,
                 positives=sampling.positives,
+                graded=sampling.graded,
             )
             return sample, rois
 

@@ -133,6 +133,59 @@ def test_a_division_is_not_drawn_beyond_its_reach():
     assert (assign(far, BY_LOOKS, BY_SISTERS, costs=COSTS).source == 0).sum() == 1
 
 
+def test_a_track_that_ended_goes_on_across_a_gap_where_that_is_cheaper_than_a_birth():
+    pairs = measures([[5.0, -9.0]])
+    two, three = measures([[-9.0, -9.0], [-9.0, 4.0]]), measures([[-9.0, 3.0]])
+    found = assign(pairs, BY_LOOKS, NEVER, costs=COSTS, waiting=[two, three])
+    assert (found.source.tolist(), found.steps.tolist()) == ([0, 1], [1, 2])
+    np.testing.assert_allclose(found.probability, scipy.special.expit([5.0, 4.0]))
+    dear = dataclasses.replace(COSTS, gap=7.0)
+    found = assign(pairs, BY_LOOKS, NEVER, costs=dear, waiting=[two, three])
+    assert (found.source.tolist(), found.steps.tolist()) == ([0, -1], [1, 1])
+
+
+def test_a_cell_that_was_one_with_its_neighbour_is_not_its_daughter():
+    """Two that part look like daughters, until it is known that one of them was there before."""
+    pairs = measures([[1.0, 1.0]], alike=np.full((2, 2), 0.5))
+    assert assign(pairs, BY_LOOKS, BY_SISTERS, costs=COSTS).source.tolist() == [0, 0]
+    found = assign(pairs, BY_LOOKS, BY_SISTERS, costs=COSTS, waiting=[measures([[-3.0, 5.0]])])
+    assert (found.source.tolist(), found.steps.tolist()) == ([0, 0], [1, 2])
+
+
+def test_after_an_empty_frame_tracks_go_on():
+    none, before = measures(np.zeros((0, 2))), measures([[4.0, -4.0], [-4.0, 4.0]])
+    found = assign(none, BY_LOOKS, NEVER, costs=COSTS, waiting=[before])
+    assert (found.source.tolist(), found.steps.tolist()) == ([0, 1], [2, 2])
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**16), st.sampled_from([0.0, 1.0, 3.5]))
+def test_no_other_assignment_across_gaps_is_cheaper(seed, gap):
+    """Cells that ended are cells whose end has been paid: it costs nothing, and a link saves it."""
+    costs = AssignmentCosts(birth=2.0, end=1.5, gap=gap)
+    rng = np.random.default_rng(seed)
+    parts = [random_measures(rng, 2, 3), random_measures(rng, 1, 3), random_measures(rng, 1, 3)]
+    found = assign(parts[0], BY_LOOKS, NEVER, costs=costs, waiting=parts[1:])
+    assert ((found.steps >= 1) & (found.steps <= 3)).all()
+    link = np.concatenate(
+        [-scipy.special.log_expit(BY_LOOKS.log_odds(link_features(part))) for part in parts]
+    )
+    extra = np.array([0.0, 0.0, gap - costs.end, gap - costs.end])
+    ends = np.array([costs.end, costs.end, 0.0, 0.0])
+
+    def cost(source):
+        linked = source[source >= 0]
+        if len(set(linked)) < len(linked):
+            return np.inf
+        total = ends.sum() - ends[linked].sum() + costs.birth * np.count_nonzero(source < 0)
+        return total + (link + extra[:, None])[linked, np.flatnonzero(source >= 0)].sum()
+
+    best = min(cost(np.array(source)) for source in itertools.product(range(-1, 4), repeat=3))
+    first = np.array([0, 0, 2, 3])[found.steps]
+    source = np.where(found.source >= 0, first + found.source, -1)
+    assert cost(source) == pytest.approx(best, abs=1e-6)
+
+
 @pytest.mark.parametrize(("earlier", "later"), [(0, 3), (3, 0), (0, 0)])
 def test_without_cells_in_one_frame_there_are_no_links(earlier, later):
     found = assign(measures(np.zeros((earlier, later))), BY_LOOKS, BY_SISTERS, costs=COSTS)

@@ -29,6 +29,7 @@ def outputs(fill=0.0):
         boxes=jnp.zeros((2, 3, 4)),
         cell=jnp.array([[1, 0, 0], [2, 0, 0]]),
         taken=jnp.array([[True, True, False], [True, False, False]]),
+        fit=jnp.array([[1.0, 0.0, fill], [0.5, fill, fill]]),
         offsets=jnp.stack([jnp.stack([jnp.full(4, side), nothing, nothing]) for side in (2.0, 0.0)]),
     )
     known = jnp.zeros((2, 1, 28, 28), bool).at[0, 0, :2].set(True)
@@ -60,7 +61,8 @@ KNOWN = {
     # Three anchors of log odds 0 and a negative of log odds log 3, all together.
     "rpn_class": (3 * math.log(2) + WRONG) / 4,
     "rpn_box": 4 * (1 - BETA / 2) / 4,
-    "class": (2 * RIGHT + WRONG) / 3,
+    # One that is right, background that is right, and a box that fits a cell by half.
+    "class": (2 * RIGHT + (RIGHT + WRONG) / 2) / 3,
     "box": 4 * (2 - BETA / 2) / 3,
     "mask": RIGHT,
     "track_visual": (RIGHT + WRONG) / 2,

@@ -50,11 +50,13 @@ def anchors(number, *, count=256, seed=0):
     return jax.tree.map(np.asarray, _anchors(priorities, *annotated(number), number, count))
 
 
-@functools.partial(jax.jit, static_argnames=("count", "positives"))
-def _rois(priorities, boxes, exists, cells, where, number, count, positives):
+@functools.partial(jax.jit, static_argnames=("count", "positives", "graded"))
+def _rois(priorities, boxes, exists, cells, where, number, count, positives, graded):
     none = jnp.zeros(len(boxes))
     proposals = Boxes(boxes, none, none.astype(int), exists)
-    return roi_targets(priorities, proposals, cells, where, number, count=count, positives=positives)
+    return roi_targets(
+        priorities, proposals, cells, where, number, count=count, positives=positives, graded=graded
+    )
 
 
 def around_cells(number, *, per_cell=6):
@@ -66,11 +68,11 @@ def around_cells(number, *, per_cell=6):
     return np.concatenate([(boxes[where][None] + shifts).reshape(-1, 4), anywhere]).astype(np.float32)
 
 
-def rois(number, proposals, exists=None, *, count=32, positives=8, seed=0):
+def rois(number, proposals, exists=None, *, count=32, positives=8, graded=True, seed=0):
     priorities = np.random.default_rng(seed).random(len(proposals) + CELLS).astype(np.float32)
     exists = np.ones(len(proposals), bool) if exists is None else exists
     return jax.tree.map(
-        np.asarray, _rois(priorities, proposals, exists, *annotated(number), number, count, positives)
+        np.asarray, _rois(priorities, proposals, exists, *annotated(number), number, count, positives, graded)
     )
 
 
@@ -134,6 +136,30 @@ def test_no_negative_lies_where_little_is_known():
     assert len(negatives) > 5
     assert (unknown_share(number, negatives) <= MOST_UNKNOWN).all()
     assert (unknown_share(number, proposals) > MOST_UNKNOWN).any()
+
+
+def test_the_class_head_learns_how_well_a_box_fits():
+    """0 up to an intersection over union of 0.4, 1 from 0.8; in Mask R-CNN 1 from 0.5."""
+    number = numbers()
+    proposals = around_cells(number, per_cell=12)
+    cells, where = annotated(number)
+    graded, hard = (rois(number, proposals, count=60, positives=40, graded=flag) for flag in (True, False))
+    np.testing.assert_array_equal(graded.boxes, hard.boxes)
+    overlaps = np.asarray(box_iou(cells[where], graded.boxes)).max(axis=0)
+    taken = graded.taken
+    np.testing.assert_allclose(graded.fit[taken], np.clip((overlaps - 0.4) / 0.4, 0, 1)[taken], atol=1e-5)
+    assert ((graded.fit > 0) & (graded.fit < 1)).sum() > 5
+    np.testing.assert_array_equal(hard.fit, hard.cell > 0)
+
+
+def test_a_box_around_two_touching_cells_fits_less_than_those_of_each():
+    number = numbers(circles=[(30, 24, 8), (30, 40, 8)])
+    cells, where = annotated(number)
+    both = np.array([[*cells[where][:, :2].min(axis=0), *cells[where][:, 2:].max(axis=0)]], np.float32)
+    found = rois(number, both, positives=3)
+    fit = dict(zip(map(tuple, found.boxes.tolist()), found.fit.tolist()))
+    assert fit[tuple(both[0].tolist())] < 0.4
+    assert [fit[tuple(box)] for box in cells[where].tolist()] == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("unknown", [False, True])

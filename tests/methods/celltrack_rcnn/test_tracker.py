@@ -84,15 +84,52 @@ def test_probabilities_are_nan_in_the_first_frame_and_within_0_and_1_later(movie
             assert ((probability >= 0) & (probability <= 1)).all()
 
 
-def test_a_frame_without_cells_ends_all_tracks(movie):
+def without(labels, cell):
+    return np.where(labels == cell, 0, labels)
+
+
+def test_a_frame_without_cells_ends_all_tracks_if_gaps_are_not_allowed(movie):
     empty = found(np.zeros(SHAPE, np.int32))
-    for settings in (RCNNLinkSettings(), FUSION):
+    for settings in (RCNNLinkSettings(longest_gap=0), FUSION):
         result = follow([movie[0], empty, movie[0]], settings=settings)
         assert result.table.begin.tolist() == [0, 0, 2, 2]
         assert result.table.end.tolist() == [0, 0, 2, 2]
         assert not result.table.parent.any()
         assert result.tracks[1].shape == (0,)
         assert sorted(result.tracks[2].tolist()) == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("gap", "missing", "goes_on"), [(0, 1, False), (1, 1, True), (1, 2, False), (2, 2, True)]
+)
+def test_a_cell_that_is_missed_goes_on_within_the_longest_gap(gap, missing, goes_on):
+    """In the format of the challenge as the only child of the track before the gap."""
+    whole = tracks_at(0)
+    cell = int(whole.max())
+    frames = [found(whole), *[found(without(whole, cell))] * missing, found(whole)]
+    result = follow(frames, settings=RCNNLinkSettings(longest_gap=gap))
+    rows = [tuple(map(int, row.split())) for row in result.table.text().splitlines()]
+    spans = sorted(rows, key=lambda row: row[1:3])
+    assert [row[1:3] for row in spans] == [(0, 0), (0, missing + 1), (missing + 1, missing + 1)]
+    assert spans[2][3] == (spans[0][0] if goes_on else 0)
+    assert (result.probabilities[-1] > 0.5).all()
+
+
+def test_after_an_empty_frame_the_same_cells_go_on(movie):
+    empty = found(np.zeros(SHAPE, np.int32))
+    table = follow([movie[0], empty, movie[0]]).table
+    assert table.begin.tolist() == [0, 0, 2, 2]
+    assert sorted(table.parent.tolist()) == [0, 0, 1, 2]
+
+
+def test_a_cell_goes_on_once(movie):
+    """After a gap was closed, its first part has a successor and waits no longer."""
+    whole = tracks_at(0)
+    cell = int(whole.max())
+    twice = np.where(np.roll(whole, 12, axis=1) == cell, cell + 1, whole)
+    frames = [found(whole), found(without(whole, cell)), found(whole), found(twice)]
+    table = follow(frames, settings=RCNNLinkSettings(longest_gap=3)).table
+    assert np.bincount(table.parent).tolist()[1:] in ([1], [0, 1])
 
 
 def test_one_frame_and_empty_frames(movie):
