@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from cellmotion_jax.data.ctc import TrackTable, write_ctc
 from cellmotion_jax.methods.celltrack_embedding.model_file import save_model as save_embedding
+from cellmotion_jax.methods.celltrack_rcnn.model_file import save_model as save_rcnn
 from cellmotion_jax.methods.convlstm.model_file import save_model as save_video_model
 from cellmotion_jax.methods.deep_distance.detection import DetectionSettings
 from cellmotion_jax.methods.deep_distance.model_file import save_model as save_cell_model
@@ -21,6 +22,7 @@ from tests.fuzz.weight_sources import sound
 from tests.imported_weights import imported
 from tests.label_images import discs
 from tests.nuclei_networks import tiny_nuclei_network
+from tests.rcnn_models import MOBILE, tiny_model
 from tests.recognet_models import tiny_recognet
 from tests.tracking_embeddings import tiny_embedding
 from tests.video_models import tiny_video_model
@@ -28,7 +30,7 @@ from tests.video_models import tiny_video_model
 SHAPE = (64, 64)
 FRAMES = 3
 TABLE = "1 0 2 0\n2 0 2 0\n"
-MODELS = ("cell", "video", "nuclei", "recognet", "embedding", "ecoli")
+MODELS = ("cell", "video", "nuclei", "recognet", "embedding", "rcnn", "ecoli")
 """Names of the model files, without suffix."""
 
 
@@ -109,6 +111,7 @@ def _write_models(folder: pathlib.Path) -> None:
     save_nuclei_network(folder / "nuclei.safetensors", tiny_nuclei_network())
     save_recognet(folder / "recognet.safetensors", tiny_recognet())
     save_embedding(folder / "embedding.safetensors", tiny_embedding())
+    save_rcnn(folder / "rcnn.safetensors", tiny_model(MOBILE))
     imported(folder / "ecoli.safetensors", "deepcell-ecoli-31x31")
     rng = np.random.default_rng(0)
     save_file({"a": rng.normal(size=(3, 4)).astype(np.float32)}, folder / "other.safetensors")

@@ -15,7 +15,7 @@ from cellmotion_jax.ops.proposals import Boxes
 
 MOST_UNKNOWN = 0.3
 """A box of which more than this share is not known is no example of background."""
-FIT = (0.4, 0.8)
+FIT = (0.4, 0.6)
 """Intersection over union with a cell from which a box fits it at all, and from which it fits fully."""
 
 

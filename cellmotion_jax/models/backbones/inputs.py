@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from cellmotion_jax.settings import Positive, Settings
 
 # Mean and standard deviation of ImageNet in grey levels of 0 to 255, averaged over its three channels.
 NATURAL_MEAN = 114.5
@@ -13,14 +16,14 @@ NATURAL_STD = 57.6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class InputScaling:
+class InputScaling(Settings):
     """Scaling of colours from 0 to 255 to the input of a network: ``(colour - mean) / std`` per channel."""
 
     mean: tuple[float, float, float]
     """Value subtracted from each channel, in the order of ``channels``."""
-    std: tuple[float, float, float]
+    std: tuple[Positive, Positive, Positive]
     """Divisor of each channel, in the order of ``channels``."""
-    channels: str = "RGB"
+    channels: Literal["RGB", "BGR"] = "RGB"
     """Order of the channels in the network's input; the caffe weights of Keras read BGR."""
 
     def of_colours(self, images: Float[Array, "*batch y x 3"]) -> Float[Array, "*batch y x 3"]:
