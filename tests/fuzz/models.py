@@ -93,7 +93,9 @@ def model_cases(base: BaseFiles) -> Iterator[Case]:
     """Every field of every description with each nasty value; tensors; containers."""
     for name in MODELS:
         model = model_of(base, name)
-        yield case_of(base, name, "sound", packed(model), EITHER if name in ("ecoli", "nuclei", "rcnn") else FINE)
+        yield case_of(
+            base, name, "sound", packed(model), EITHER if name in ("ecoli", "nuclei", "rcnn") else FINE
+        )
         if model.key:
             yield from _description_cases(base, model)
         yield from _tensor_cases(base, model)

@@ -1,4 +1,4 @@
-"""Random changes of a window of two frames, the same in both where they move pixels, and its boxes."""
+"""Random changes of a window of two frames, turned and scaled in the same way in both, and its boxes."""
 
 from __future__ import annotations
 
@@ -41,10 +41,12 @@ class PairInputs(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WindowAugmentation(Settings):
-    """A random part of a window, turned, mirrored, scaled and changed in brightness.
+    """Random parts of a window, turned, mirrored, scaled and changed in brightness.
 
-    What moves pixels is the same in both frames. Brightness, contrast and noise differ a little between them,
-    as bleaching and the lamp make them differ.
+    Both frames are turned and scaled in the same way. Their parts lie in different places: a network knows
+    from the padding of its convolutions where in an image a cell is, and with the same part of both frames
+    it learns to compare places instead of cells. Brightness, contrast and noise differ a little, as bleaching
+    and the lamp make them differ.
     """
 
     crop: Side = 256
@@ -75,17 +77,19 @@ class WindowAugmentation(Settings):
     def _one(self, key: Array, window: dict[str, Array]) -> PairInputs:
         place_key, light_key, noise_key, missed_key, sample_key = jax.random.split(key, 5)
         side = window["image"].shape[-1]
-        forward, start = self._placement(place_key, side)
+        forward, starts = self._placement(place_key, side)
         # The inverse map, from output to input; sums, since accelerators may round products of matrices.
         back = jnp.linalg.inv(forward)
         middle = (self.crop - 1) / 2
-        matrix = jnp.concatenate([back, (start - jnp.sum(back * middle, axis=1))[:, None]], axis=1)
         shape = (self.crop, self.crop)
-        pixels = affine_warp(jnp.moveaxis(window["image"], 0, -1), matrix, output_shape=shape)
-        number = warp_labels(jnp.moveaxis(window["number"], 0, -1), matrix, fill=UNKNOWN, output_shape=shape)
-        pixels, number = jnp.moveaxis(pixels, -1, 0), jnp.moveaxis(number, -1, 0)
 
-        offset = window["centre"] - 0.5 - start[None, None]
+        def part(image: Array, number: Array, start: Array) -> tuple[Array, Array]:
+            matrix = jnp.concatenate([back, (start - jnp.sum(back * middle, axis=1))[:, None]], axis=1)
+            pixels = affine_warp(image[..., None], matrix, output_shape=shape)[..., 0]
+            return pixels, warp_labels(number, matrix, fill=UNKNOWN, output_shape=shape)
+
+        pixels, number = jax.vmap(part)(window["image"], window["number"], starts)
+        offset = window["centre"] - 0.5 - starts[:, None]
         centres = jnp.sum(forward[None, None] * offset[:, :, None], axis=-1) + middle + 0.5
         boxes, area = jax.vmap(lambda labels: label_boxes(labels, count=window["present"].shape[1]))(number)
         where = area >= SMALLEST_AREA
@@ -103,8 +107,8 @@ class WindowAugmentation(Settings):
             key=jax.random.key_data(sample_key),
         )
 
-    def _placement(self, key: Array, side: int) -> tuple[Float[Array, "2 2"], Float[Array, " 2"]]:
-        """How content is turned and scaled, and the point of the window that comes to the middle."""
+    def _placement(self, key: Array, side: int) -> tuple[Float[Array, "2 2"], Float[Array, "frame 2"]]:
+        """How content is turned and scaled, and the point of each frame that comes to the middle."""
         turn_key, size_key, shift_key = jax.random.split(key, 3)
         transposed, *mirrored = jax.random.bernoulli(turn_key, shape=(3,)) & self.turns
         signs = 1.0 - 2.0 * jnp.stack(mirrored)
@@ -118,10 +122,10 @@ class WindowAugmentation(Settings):
         rotation = jnp.stack([jnp.stack([cos, -sin]), jnp.stack([sin, cos])])
         forward = scale * jnp.sum(rotation[:, :, None] * turn[None], axis=1)
         free = jnp.maximum(side - self.crop / scale, 0) / 2
-        shift = jnp.round(free * jax.random.uniform(shift_key, (2,), minval=-1, maxval=1))
+        shift = jnp.round(free * jax.random.uniform(shift_key, (2, 2), minval=-1, maxval=1))
         # Whole pixels away from the corner, so that a crop of any side is not interpolated by half a pixel.
         middle = (side - self.crop) // 2 + (self.crop - 1) / 2
-        return forward, middle + (shift if self.turns else jnp.zeros(2))
+        return forward, middle + (shift if self.turns else jnp.zeros((2, 2)))
 
     def _lit(self, light_key: Array, noise_key: Array, pixels: Float[Array, "2 y x"]) -> Array:
         gain, shift, fading = jax.random.uniform(light_key, (3,), minval=-1, maxval=1)

@@ -30,9 +30,9 @@ class RCNNData(Settings):
     """Diameter of the median cell in pixels of the network: frames are enlarged or made smaller to it."""
     scale: Positive | None = None
     """Pixels of the network per pixel of a frame; None: as the diameter asks for."""
-    window: Side = 320
-    """Rows and columns of a window, of which a part is used at a time."""
-    stride: Side = 224
+    window: Side = 384
+    """Rows and columns of a window, of which a part is used at a time, another one of either frame."""
+    stride: Side = 256
     """Pixels from one window to the next."""
     cells: Annotated[int, Range(1, 254)] = 96
     """Largest number of cells in a window; those farthest from its middle are left out beyond it."""
