@@ -44,7 +44,7 @@ class RCNNLinkSettings(Settings):
     """Fusion: smallest overlap of a link where the heads do not agree."""
     costs: AssignmentCosts = AssignmentCosts()
     """Assignment: costs of births, ends, gaps and divisions."""
-    longest_gap: Annotated[int, Range(0, 100)] = 2
+    longest_gap: Annotated[int, Range(0, 100)] = 4
     """Assignment: largest number of consecutive frames in which a cell may be missed without ending its
     track."""
 
@@ -117,8 +117,12 @@ class RCNNTracker:
             share = pairs.shared / pairs.later.area[None]
             return fuse(_sigmoid(pairs.visual), spatial, share, alpha=self.settings.alpha)
         every = np.ones(len(cells.boxes), bool)
+        none = pairs.of_cells(np.zeros(len(before.cells.boxes), bool), every)
         waiting = [
-            measure_pairs(self.model, frame.cells, cells).of_cells(frame.ended, every) for frame in older
+            measure_pairs(self.model, frame.cells, cells).of_cells(frame.ended, every)
+            if frame.ended.any()
+            else none
+            for frame in older
         ]
         links = assign(
             pairs, self.model.link, self.model.division, costs=self.settings.costs, waiting=waiting
