@@ -122,10 +122,12 @@ class WindowAugmentation(Settings):
         rotation = jnp.stack([jnp.stack([cos, -sin]), jnp.stack([sin, cos])])
         forward = scale * jnp.sum(rotation[:, :, None] * turn[None], axis=1)
         free = jnp.maximum(side - self.crop / scale, 0) / 2
-        shift = jnp.round(free * jax.random.uniform(shift_key, (2, 2), minval=-1, maxval=1))
+        place = jnp.array([[-0.5, -0.5], [0.5, 0.5]])
+        if self.turns:
+            place = jax.random.uniform(shift_key, (2, 2), minval=-1, maxval=1)
         # Whole pixels away from the corner, so that a crop of any side is not interpolated by half a pixel.
         middle = (side - self.crop) // 2 + (self.crop - 1) / 2
-        return forward, middle + (shift if self.turns else jnp.zeros((2, 2)))
+        return forward, middle + jnp.round(free * place)
 
     def _lit(self, light_key: Array, noise_key: Array, pixels: Float[Array, "2 y x"]) -> Array:
         gain, shift, fading = jax.random.uniform(light_key, (3,), minval=-1, maxval=1)
@@ -136,7 +138,7 @@ class WindowAugmentation(Settings):
 
 
 def unchanged(augmentation: WindowAugmentation) -> WindowAugmentation:
-    """The same crop from the middle of every window, without any change."""
+    """The same two parts of every window, on either side of its middle, without any change."""
     return WindowAugmentation(
         crop=augmentation.crop,
         turns=False,

@@ -65,17 +65,27 @@ def inner(boxes):
     return (boxes[..., :2] > 0).all(-1) & (boxes[..., 2:] < CROP).all(-1)
 
 
-@pytest.mark.parametrize("side", [71, SIDE])
-def test_without_changes_the_middle_is_cut_out_to_the_bit(side):
+def parts(side):
+    """Where the parts of both frames begin if nothing is changed: off the middle by a quarter of what is free."""
+    away = round((side - CROP) / 4)
+    return (side - CROP) // 2 - away, (side - CROP) // 2 + away
+
+
+def cut(frames):
+    """The parts of both frames."""
+    starts = parts(frames.shape[-1])
+    return np.stack([it[at : at + CROP, at : at + CROP] for it, at in zip(frames, starts)])
+
+
+@pytest.mark.parametrize("side", [CROP, 71, SIDE])
+def test_without_changes_parts_are_cut_out_to_the_bit(side):
     whole = window(side)
-    start = (side - CROP) // 2
-    part = np.s_[:, start : start + CROP, start : start + CROP]
     inputs, _ = moved(still, seeds=[0], windows=[whole, whole])
-    np.testing.assert_array_equal(inputs.pixels, whole["image"][part])
-    np.testing.assert_array_equal(inputs.centres, whole["centre"] - start)
+    np.testing.assert_array_equal(inputs.pixels, cut(whole["image"]))
+    np.testing.assert_array_equal(inputs.centres, whole["centre"] - np.array(parts(side))[:, None, None])
     np.testing.assert_array_equal(inputs.present, whole["present"])
     np.testing.assert_array_equal(inputs.source, whole["source"])
-    for number, truth, boxes, where in zip(inputs.number, whole["number"][part], inputs.boxes, inputs.where):
+    for number, truth, boxes, where in zip(inputs.number, cut(whole["number"]), inputs.boxes, inputs.where):
         left = np.bincount(truth.ravel(), minlength=CELLS + 1)[1:]
         rest = np.isin(truth, 1 + np.flatnonzero((left > 0) & (left < SMALLEST_AREA)))
         np.testing.assert_array_equal(number, np.where(rest, UNKNOWN, truth))
@@ -173,12 +183,15 @@ def test_what_comes_from_beyond_the_window_is_not_known():
 
 
 def test_small_rests_of_cells_are_not_known_and_have_no_box():
-    # Of cell 1 a strip of 2 x 5 pixels is within the crop, of cell 2 one of 3 x 5; 3 and 4 are small.
-    number = np.zeros((SIDE, SIDE), np.int32)
-    number[10:18, 20:25], number[9:19, 40:45] = 1, 2
-    number[30:33, 30:34], number[40:41, 40:51] = 3, 4
-    inputs, _ = moved(still, seeds=[0], windows=[window() | {"number": np.stack([number] * 2)}] * 2)
-    part = number[16:-16, 16:-16]
+    # Of cell 1 a strip of 2 x 5 pixels is within the part, of cell 2 one of 3 x 5; 3 and 4 are small.
+    part = np.zeros((CROP, CROP), np.int32)
+    part[:2, 4:9], part[:3, 24:29] = 1, 2
+    part[14:17, 14:18], part[24:25, 24:35] = 3, 4
+    number = np.zeros((2, SIDE, SIDE), np.int32)
+    for frame, at in zip(number, parts(SIDE)):
+        frame[at : at + CROP, at : at + CROP] = part
+        frame[at - 6 : at, at + 4 : at + 9], frame[at - 6 : at, at + 24 : at + 29] = 1, 2
+    inputs, _ = moved(still, seeds=[0], windows=[window() | {"number": number}] * 2)
     for found, where in zip(inputs.number, inputs.where):
         np.testing.assert_array_equal(found, np.select([part == 1, part == 4], [UNKNOWN, UNKNOWN], part))
         assert where.tolist() == [False, True, True, False, False, False]
