@@ -66,7 +66,7 @@ def inner(boxes):
 
 
 def parts(side):
-    """Where the parts of both frames begin if nothing is changed: off the middle by a quarter of what is free."""
+    """Where the parts of both frames begin if nothing is changed, on either side of the middle."""
     away = round((side - CROP) / 4)
     return (side - CROP) // 2 - away, (side - CROP) // 2 + away
 
