@@ -33,15 +33,15 @@ too small would cut its cell off."""
 class RCNNSettings(Settings):
     """How cells are found; none of it needs a new training."""
 
-    score: Share = 0.3
-    """Probability from which a box is a cell."""
+    score: Share | None = None
+    """Score above which a box is a cell; None takes that of the model, the best on validation frames."""
     overlap: Share = 0.5
     """Largest intersection over union of the boxes of two cells."""
     covered: Share = 0.7
     """Largest share of the pixels of a cell that more probable cells may cover; beyond it, it is one of them
     once more."""
     mask: Share = 0.5
-    """Probability from which a pixel belongs to a cell."""
+    """Probability above which a pixel belongs to a cell."""
     proposals: Annotated[int, Range(1, 20_000)] = 1000
     """Boxes that are looked at in a frame; several per cell."""
     smallest_area: Annotated[int, Range(1, 10**9)] = 1
@@ -91,7 +91,7 @@ def find_cells(model: RCNNModel, image: Num[np.ndarray, "y x"], *, settings: RCN
         model.variables,
         pixels,
         jnp.asarray(frame.image.shape, jnp.float32),
-        settings.score,
+        model.score if settings.score is None else settings.score,
         settings.overlap,
         settings.proposals,
     )

@@ -17,6 +17,7 @@ from cellmotion_jax.methods.celltrack_rcnn.objective import RCNNObjective
 from cellmotion_jax.methods.celltrack_rcnn.pair_features import NO_DIVISIONS, NO_LINKS
 from cellmotion_jax.methods.celltrack_rcnn.pretrained import pretrained_variables
 from cellmotion_jax.methods.celltrack_rcnn.results import TestedModel, draw_results, write_results
+from cellmotion_jax.methods.celltrack_rcnn.score_choice import choose_score
 from cellmotion_jax.methods.celltrack_rcnn.tracker import LinkRule, RCNNLinkSettings
 from cellmotion_jax.methods.celltrack_rcnn.training_pass import Sampling, TrainingPass
 from cellmotion_jax.methods.celltrack_rcnn.validation import make_evaluation
@@ -184,6 +185,8 @@ class RCNNExperiment(Experiment):
             link=NO_LINKS,
             division=NO_DIVISIONS,
         )
+        score = choose_score(model, samples.images.validation, settings=self.cells)
+        model = dataclasses.replace(model, score=score)
         fitted = fit_links(model, samples.validation_pairs + samples.train_pairs, settings=self.cells)
         model = dataclasses.replace(model, link=fitted.link, division=fitted.division)
         save_model(folder / "model.safetensors", model)

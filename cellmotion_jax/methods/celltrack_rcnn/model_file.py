@@ -11,7 +11,7 @@ from cellmotion_jax.methods.celltrack_rcnn.pair_features import (
     LogisticModel,
 )
 from cellmotion_jax.models.celltrack_rcnn import CellTrackRCNN
-from cellmotion_jax.settings import Positive, Range, Settings
+from cellmotion_jax.settings import Positive, Range, Settings, Share
 from cellmotion_jax.weights.model_file import ModelFormat
 
 
@@ -27,6 +27,8 @@ class RCNNModel(Settings):
     """Pixels of the network per pixel of a frame."""
     cell_diameter: Positive
     """Diameter of the median cell of the training, in pixels of the network."""
+    score: Share = 0.3
+    """Score from which a box is a cell, as it was best on the frames of the validation."""
 
     link: LogisticModel
     """Probability of a link, see `pair_features.link_features`."""

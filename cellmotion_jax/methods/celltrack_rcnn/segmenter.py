@@ -42,7 +42,7 @@ class RCNNSegmenter:
 
     @property
     def stricter(self) -> str:
-        """The probability from which a box is a cell."""
+        """The score above which a box is a cell."""
         return "score"
 
     def with_settings(self, settings: RCNNSettings) -> RCNNSegmenter:
