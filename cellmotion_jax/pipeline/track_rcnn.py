@@ -30,7 +30,7 @@ def track_movie(
 ) -> LinkedMovie:
     """Finds and tracks the cells of a movie and writes ``maskT.tif`` and ``res_track.txt``.
 
-    A progress bar is shown. Two frames are in memory at a time.
+    A progress bar is shown. The frames that gaps may lie between are in memory, six by default.
 
     Args:
         movie: Grey frames.

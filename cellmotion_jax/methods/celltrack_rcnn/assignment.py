@@ -52,10 +52,10 @@ def assign(
     Every cell of the earlier frame goes on as one later cell, divides into two, or ends; every cell of the
     later frame has one source or is born. A track that ended one or more frames before may go on as well, so
     that a cell which was taken for one with its neighbour for a frame is not the daughter of the neighbour
-    when both part. The sum of the costs is the smallest possible: -log p of links and
-    divisions, and the costs of births and ends (the frame-to-frame problem of Jaqaman et al. 2008 with
-    divisions in it, instead of after it). It is solved exactly as an integer program over the links and
-    divisions that cost less than the births and ends that they replace.
+    when both part. The sum of the costs is the smallest possible: -log p of links and divisions, and the
+    costs of births, ends and gaps (the frame-to-frame problem of Jaqaman et al. 2008 with divisions in it,
+    instead of after it). It is solved exactly as an integer program over the links and divisions that cost
+    less than the births and ends that they replace.
 
     Args:
         pairs: Measures of all pairs.

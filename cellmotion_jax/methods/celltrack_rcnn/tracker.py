@@ -1,4 +1,4 @@
-"""Tracking of the cells of a movie, frame by frame: the cells of two frames are in memory at a time."""
+"""Tracking of the cells of a movie, frame by frame: the cells of the last few frames are in memory."""
 
 from __future__ import annotations
 
