@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cellmotion_jax.settings import Positive, Settings
+from cellmotion_jax.settings import Positive, Range, Settings
 
 # Mean and standard deviation of ImageNet in grey levels of 0 to 255, averaged over its three channels.
 NATURAL_MEAN = 114.5
 NATURAL_STD = 57.6
+Level = Annotated[float, Range(-1e6, 1e6)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InputScaling(Settings):
     """Scaling of colours from 0 to 255 to the input of a network: ``(colour - mean) / std`` per channel."""
 
-    mean: tuple[float, float, float]
+    mean: tuple[Level, Level, Level]
     """Value subtracted from each channel, in the order of ``channels``."""
     std: tuple[Positive, Positive, Positive]
     """Divisor of each channel, in the order of ``channels``."""
