@@ -60,7 +60,7 @@ def track_movie(
                 tracker.add(found)
             except InputError as error:
                 raise InputError(f"{movie.path}, {name}: {error}") from error
-            yield NumberedCells(np.arange(len(found.boxes) + 1), found.labels)
+            yield found.numbered
 
     def tracked() -> tuple[Links, Probabilities]:
         result = tracker.result()

@@ -133,8 +133,7 @@ def _mostly_known(frame: TrackedFrame, cells: FoundCells) -> Bool[np.ndarray, " 
 def _tracks_of_found(frame: TrackedFrame, cells: FoundCells) -> Int[np.ndarray, " cell"]:
     """The track of every cell that was found, 0 where it is no annotated cell."""
     true = NumberedCells(np.arange(len(frame.track) + 1), frame.number)
-    given = NumberedCells(np.arange(len(cells.boxes) + 1), cells.labels)
-    shared = shared_pixels(true, given)
+    shared = shared_pixels(true, cells.numbered)
     area = np.bincount(frame.number.ravel(), minlength=len(frame.track) + 1)[1:]
     shared = np.where(2 * shared > area[:, None], shared, 0)
     tracks: Int[np.ndarray, " cell"] = np.zeros(len(cells.boxes), np.int64)

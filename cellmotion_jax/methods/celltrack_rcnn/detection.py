@@ -17,7 +17,7 @@ from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
 from cellmotion_jax.models.backbones.fpn import FPNFeatures
 from cellmotion_jax.models.celltrack_rcnn import CellEmbeddings, CellTrackRCNN
 from cellmotion_jax.models.mask_rcnn import BOX_WEIGHTS, BoxOutputs, RegionOutputs
-from cellmotion_jax.ops.labels import number_cells, tight_boxes
+from cellmotion_jax.ops.labels import NumberedCells, number_cells, tight_boxes
 from cellmotion_jax.ops.neighbours import nearest_offsets
 from cellmotion_jax.ops.proposals import Boxes, detect_boxes, propose_boxes
 from cellmotion_jax.settings import Range, Settings, Share
@@ -59,6 +59,11 @@ class FoundCells(NamedTuple):
     """Probability of every cell."""
     embeddings: CellEmbeddings
     """[slot, width], a power of two of slots; those beyond the cells hold nothing."""
+
+    @property
+    def numbered(self) -> NumberedCells:
+        """The label image with the numbers of its cells, which need not be searched for in it."""
+        return NumberedCells(np.arange(len(self.boxes) + 1), self.labels)
 
 
 def slots_for(cells: int) -> int:

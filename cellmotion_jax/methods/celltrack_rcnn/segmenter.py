@@ -12,7 +12,7 @@ from jaxtyping import Num
 from cellmotion_jax.inference.segmenter import FrameCells
 from cellmotion_jax.methods.celltrack_rcnn.detection import RCNNSettings, find_cells
 from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel, load_model
-from cellmotion_jax.ops.labels import areas_and_centroids, number_cells
+from cellmotion_jax.ops.labels import areas_and_centroids
 from cellmotion_jax.settings import Positive, check_argument
 
 
@@ -53,7 +53,7 @@ class RCNNSegmenter:
         """Finds the cells of every frame."""
         for frame in frames:
             found = find_cells(self.model, frame[..., 0], settings=self.settings)
-            points = areas_and_centroids(number_cells(found.labels)).centroid
+            points = areas_and_centroids(found.numbered).centroid
             yield FrameCells(found.labels, points, found.scores.astype(float))
 
 

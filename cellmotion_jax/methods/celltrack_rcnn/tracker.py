@@ -21,7 +21,7 @@ from cellmotion_jax.methods.celltrack_rcnn.fusion import FrameLinks, fuse
 from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
 from cellmotion_jax.methods.celltrack_rcnn.pair_features import Measured, PairMeasures
 from cellmotion_jax.models.celltrack_rcnn import CellEmbeddings, CellTrackRCNN, Similarities
-from cellmotion_jax.ops.labels import NumberedCells, areas_and_centroids, number_cells
+from cellmotion_jax.ops.labels import NumberedCells, areas_and_centroids
 from cellmotion_jax.settings import Range, Settings, Share
 
 
@@ -165,7 +165,7 @@ def measure_pairs(model: RCNNModel, earlier: FoundCells, later: FoundCells) -> P
     spatial = np.zeros_like(visual)
     if found.spatial is not None:
         spatial = np.asarray(found.spatial)[: counts[0], : counts[1]]
-    before, after = number_cells(earlier.labels), number_cells(later.labels)
+    before, after = earlier.numbered, later.numbered
     shared = shared_pixels(before, after).astype(float)
     return PairMeasures(visual, spatial, shared, alike, _measured(before), _measured(after))
 
