@@ -32,6 +32,7 @@ from cellmotion_jax.methods.celltrack_rcnn.pair_features import (
 from cellmotion_jax.methods.celltrack_rcnn.pairs import (
     AnnotatedPair,
     TrackedFrame,
+    evenly_spread,
     sources,
     track_table,
     tracked_frame,
@@ -64,7 +65,7 @@ def fit_links(model: RCNNModel, pairs: Sequence[AnnotatedPair], *, settings: RCN
     Returns:
         The regressions.
     """
-    chosen = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, MOST_PAIRS).round().astype(int))]
+    chosen = [pairs[i] for i in evenly_spread(len(pairs), most=MOST_PAIRS)]
     measured = []
     for found in (None, settings):
         bar = tqdm.tqdm(

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import tqdm
 
 from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.data.annotated_image import consecutive_frames
-from cellmotion_jax.data.picture import read_picture
 from cellmotion_jax.data.track_table import TrackTable
 from cellmotion_jax.inference.linking.linker import tracked_labels
 from cellmotion_jax.methods.celltrack_rcnn.detection import (
@@ -20,7 +18,7 @@ from cellmotion_jax.methods.celltrack_rcnn.detection import (
     find_cells,
 )
 from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
-from cellmotion_jax.methods.celltrack_rcnn.pairs import track_table
+from cellmotion_jax.methods.celltrack_rcnn.pairs import read_markers, track_table
 from cellmotion_jax.methods.celltrack_rcnn.tracker import (
     RCNNLinkSettings,
     RCNNTracker,
@@ -131,8 +129,7 @@ def _errors(movie: TrackedTest, tracked: TrackedMovie) -> _Errors:
     segmentation, tracking = [], []
     for image, cells, tracks in zip(movie.images, movie.cells, tracked.tracks):
         found = tracked_labels(cells.labels, tracks)
-        assert image.markers_file is not None
-        markers = read_picture(image.markers_file)[..., 0].astype(np.int64)
+        markers = read_markers(image)
         segmentation.append(match_frame(image.labels(), found, margin=image.margin))
         tracking.append(match_frame(markers, found, margin=image.margin))
     first = movie.images[0].movie_files.index(movie.images[0].image_file)

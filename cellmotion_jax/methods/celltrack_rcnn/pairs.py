@@ -80,6 +80,22 @@ def adjacent_pairs(images: Sequence[AnnotatedImage]) -> tuple[AnnotatedPair, ...
     return tuple(pairs)
 
 
+def read_markers(annotated: AnnotatedImage) -> Int[np.ndarray, "y x"]:
+    """Markers of the tracks of a frame of a movie with tracks."""
+    if annotated.markers_file is None:
+        raise ValueError(f"{annotated.name} has no markers of tracks")
+    return read_picture(annotated.markers_file)[..., 0].astype(np.int64)
+
+
+def evenly_spread(count: int, *, most: int) -> Int[np.ndarray, " chosen"]:
+    """Indices of at most so many of some things, evenly spread, with the first and the last.
+
+    >>> evenly_spread(9, most=3).tolist(), evenly_spread(2, most=3).tolist()
+    ([0, 4, 8], [0, 1])
+    """
+    return np.unique(np.linspace(0, count - 1, most).round().astype(int))
+
+
 def tracked_frame(annotated: AnnotatedImage, *, scale: float) -> TrackedFrame:
     """Reads a frame with its cells and their tracks, and resizes it.
 
@@ -93,10 +109,8 @@ def tracked_frame(annotated: AnnotatedImage, *, scale: float) -> TrackedFrame:
     Returns:
         The frame. A cell that vanishes when it is resized is left out.
     """
-    if annotated.markers_file is None:
-        raise ValueError(f"{annotated.name} has no markers of tracks")
+    markers = read_markers(annotated)
     labels, known = annotated.annotation()
-    markers = read_picture(annotated.markers_file)[..., 0].astype(np.int64)
     cells = number_cells(labels)
     tracks = _most_shared(cells.number, markers, count=len(cells.labels) - 1)
     unknown = np.concatenate([[False], tracks == 0])[cells.number]

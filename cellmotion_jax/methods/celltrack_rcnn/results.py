@@ -15,7 +15,7 @@ from cellmotion_jax.methods.celltrack_rcnn.calibration import link_examples, mea
 from cellmotion_jax.methods.celltrack_rcnn.evaluation import TOLERANCES, MovieScores, RCNNResult, TrackedTest
 from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
 from cellmotion_jax.methods.celltrack_rcnn.pair_features import PairMeasures
-from cellmotion_jax.methods.celltrack_rcnn.pairs import AnnotatedPair, adjacent_pairs
+from cellmotion_jax.methods.celltrack_rcnn.pairs import AnnotatedPair, adjacent_pairs, evenly_spread
 from cellmotion_jax.report.lineage import plot_lineage
 from cellmotion_jax.report.links import Lookalikes, plot_link_probabilities, plot_lookalikes
 from cellmotion_jax.report.summary import write_summary
@@ -105,7 +105,7 @@ def draw_results(folder: pathlib.Path, tested: TestedModel) -> None:
 
 
 def _views(movie: TrackedTest, way: str) -> list[TrackedView]:
-    chosen = np.unique(np.linspace(0, len(movie.images) - 1, _SHOWN_FRAMES).round().astype(int))
+    chosen = evenly_spread(len(movie.images), most=_SHOWN_FRAMES)
     views = []
     for index in chosen.tolist():
         image, cells = movie.images[index], movie.cells[index]
@@ -132,7 +132,7 @@ def _lookalikes(
 
     rows = []
     going_on = np.flatnonzero(true.any(axis=1))
-    for cell in going_on[np.unique(np.linspace(0, len(going_on) - 1, _SHOWN_CELLS).round().astype(int))]:
+    for cell in going_on[evenly_spread(len(going_on), most=_SHOWN_CELLS)]:
         order = np.argsort(-measures.visual[cell], kind="stable")[:count]
         hits = np.flatnonzero(true[cell, order])
         rows.append(

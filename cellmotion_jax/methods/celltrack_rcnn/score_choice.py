@@ -9,9 +9,9 @@ import numpy as np
 import tqdm
 
 from cellmotion_jax.data.annotated import AnnotatedImage
-from cellmotion_jax.data.picture import read_picture
 from cellmotion_jax.methods.celltrack_rcnn.detection import RCNNSettings, find_cells
 from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
+from cellmotion_jax.methods.celltrack_rcnn.pairs import evenly_spread, read_markers
 from cellmotion_jax.metrics import FrameMatches, aogm_score, match_frame, node_errors
 
 SCORES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -37,11 +37,10 @@ def choose_score(model: RCNNModel, images: Sequence[AnnotatedImage], *, settings
     if settings.score is not None:
         return settings.score
     sensitive = dataclasses.replace(settings, score=SCORES[0])
-    chosen = [images[i] for i in np.unique(np.linspace(0, len(images) - 1, MOST_FRAMES).round().astype(int))]
+    chosen = [images[i] for i in evenly_spread(len(images), most=MOST_FRAMES)]
     matches: dict[float, list[FrameMatches]] = {score: [] for score in SCORES}
     for image in tqdm.tqdm(chosen, desc="score of a cell", unit="frame", disable=None, leave=False):
-        assert image.markers_file is not None
-        markers = read_picture(image.markers_file)[..., 0].astype(np.int64)
+        markers = read_markers(image)
         found = find_cells(model, image.image().mean(axis=-1), settings=sensitive)
         numbers = np.arange(1, len(found.scores) + 1)
         for score, of_score in matches.items():

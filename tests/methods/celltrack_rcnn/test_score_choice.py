@@ -75,5 +75,5 @@ def test_frames_are_searched_once_with_the_lowest_score(images, finds):
 
 def test_without_annotated_cells_it_is_that_of_the_model(images, finds, monkeypatch):
     finds(0.9, 0.1)
-    monkeypatch.setattr(score_choice, "read_picture", lambda file: np.zeros((*SHAPE, 1)))
+    monkeypatch.setattr(score_choice, "read_markers", lambda image: np.zeros(SHAPE, np.int64))
     assert choose_score(MODEL, images, settings=RCNNSettings()) == 0.35
