@@ -13,7 +13,8 @@ by their appearance and by the positions of their neighbours. In reading order:
 - ``experiment``: training and test; ``validation``: the loss on held-out windows.
 - ``detection``: the cells of a frame, or of a given label image, with their embeddings.
 - ``fusion``: links by the rule of the paper; ``pair_features``, ``assignment``: links by calibrated
-  probabilities, fitted by ``calibration``; ``tracker``: the tracks of a movie.
+  probabilities, fitted by ``calibration``; ``turnover``: what births and ends cost in the movie at hand;
+  ``tracker``: the tracks of a movie.
 - ``evaluation``, ``results``: scores, tables and pictures.
 - ``model_file``: the trained network and its file; ``segmenter``: its use on a movie.
 

@@ -19,7 +19,7 @@ from cellmotion_jax.methods.celltrack_rcnn.pair_features import (
     link_features,
     near_triples,
 )
-from cellmotion_jax.settings import NotNegative, Settings
+from cellmotion_jax.settings import NotNegative, Positive, Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,12 +27,13 @@ class AssignmentCosts(Settings):
     """Costs beside those of links and divisions, as negative natural logarithms of probabilities."""
 
     birth: NotNegative = 3.5
-    """Cost of a cell without a source: 3.5 if one in 33 has none. Between 3 and 4 the result hardly depends
-    on it."""
+    """Cost of a cell without a source, before the movie tells: 3.5 if one in 33 has none."""
     end: NotNegative = 3.5
-    """Cost of a cell that has no link to the next frame. A link is drawn only if it costs less than an end
-    and a birth together."""
-    gap: NotNegative = 3.5
+    """Cost of a cell that has no link to the next frame, before the movie tells."""
+    weight: Positive = 100.0
+    """Number of cells that these two count for against those of the movie, in which births and ends are
+    counted as it is tracked, at the border and away from it; a large number leaves both as they are."""
+    gap: NotNegative = 5.0
     """Cost of a gap in a track besides that of the link across it, however long: a cell that was missed once
     is often missed again."""
     division: NotNegative = 0.0
@@ -44,6 +45,8 @@ def assign(
     link: LogisticModel,
     division: LogisticModel,
     *,
+    births: Float[np.ndarray, " later"],
+    ends: Float[np.ndarray, " source"],
     costs: AssignmentCosts,
     waiting: Sequence[PairMeasures] = (),
 ) -> FrameLinks:
@@ -52,16 +55,23 @@ def assign(
     Every cell of the earlier frame goes on as one later cell, divides into two, or ends; every cell of the
     later frame has one source or is born. A track that ended one or more frames before may go on as well, so
     that a cell which was taken for one with its neighbour for a frame is not the daughter of the neighbour
-    when both part. The sum of the costs is the smallest possible: -log p of links and divisions, and the
-    costs of births, ends and gaps (the frame-to-frame problem of Jaqaman et al. 2008 with divisions in it,
-    instead of after it). It is solved exactly as an integer program over the links and divisions that cost
-    less than the births and ends that they replace.
+    when both part. The sum of the costs is the smallest possible (the frame-to-frame problem of Jaqaman et
+    al. 2008 with divisions in it, instead of after it). It is solved exactly as an integer program over the
+    links and divisions that cost less than the births and ends that they replace.
+
+    Births, ends and gaps have costs of their own. A link of probability p costs log((1 - p) / p): to draw it
+    costs -log p, and not to draw it would have cost -log(1 - p). Without the second part a sure link is worth
+    little more than a doubtful one, and four doubtful links that save a birth and an end displace three sure
+    ones. A division costs -log p less the largest such -log(1 - p) of what it stands for: itself, and the
+    links from the mother to either daughter.
 
     Args:
         pairs: Measures of all pairs.
         link: Regression of links.
         division: Regression of divisions.
-        costs: Costs of what is neither.
+        births: Cost of the birth of every later cell.
+        ends: Cost of the end of every earlier cell, and then of every cell in `waiting`.
+        costs: Costs of gaps and divisions.
         waiting: Measures of the later frame with cells that ended tracks: those of two frames before, of
             three frames before, and so on.
 
@@ -78,16 +88,17 @@ def assign(
         return FrameLinks(source, steps, np.ones(later))
     odds = np.concatenate([link.log_odds(link_features(cells)) for cells in (pairs, *waiting)])
     missed = np.repeat(np.arange(len(counts)), counts)
-    across = costs.gap * (missed > 0)[:, None]
     # What a link or a division saves of the births and ends that it replaces.
-    link_gain = costs.birth + costs.end - across - np.logaddexp(0, -odds)
+    link_gain = births + (ends - costs.gap * (missed > 0))[:, None] + odds
     one, other = np.nonzero(link_gain > 0)
     triples = near_triples(pairs)
     division_odds = division.log_odds(division_features(pairs, triples))
-    division_gain = 2 * costs.birth + costs.end - np.logaddexp(0, -division_odds) - costs.division
+    mother, daughter, sister = triples.T
+    surest = np.maximum(np.maximum(odds[mother, daughter], odds[mother, sister]), division_odds)
+    division_gain = births[daughter] + births[sister] + ends[mother] - costs.division
+    division_gain += np.logaddexp(0, surest) - np.logaddexp(0, -division_odds)
     # A division that saves no more than the link to one of its daughters, which can always take its place, is
     # in no better solution; this leaves out nearly all.
-    mother, daughter, sister = triples.T
     instead = np.maximum(link_gain[mother, daughter], link_gain[mother, sister])
     possible = division_gain > np.maximum(instead, 0)
     triples, division_odds = triples[possible], division_odds[possible]

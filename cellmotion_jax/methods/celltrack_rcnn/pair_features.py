@@ -120,8 +120,13 @@ def link_features(pairs: PairMeasures) -> Float[np.ndarray, "earlier later featu
 def relative_distances(pairs: PairMeasures) -> Float[np.ndarray, "earlier later"]:
     """Distances of the centroids of all pairs in mean diameters, at most `MOST_DISTANCE`."""
     apart = np.linalg.norm(pairs.earlier.centre[:, None] - pairs.later.centre[None], axis=-1)
-    diameter = (_diameters(pairs.earlier)[:, None] + _diameters(pairs.later)[None]) / 2
+    diameter = (diameters(pairs.earlier)[:, None] + diameters(pairs.later)[None]) / 2
     return np.minimum(apart / diameter, MOST_DISTANCE)
+
+
+def diameters(cells: Measured) -> Float[np.ndarray, " cell"]:
+    """Diameters of discs of the areas of cells, in pixels."""
+    return 2 * np.sqrt(cells.area / np.pi)
 
 
 def near_triples(pairs: PairMeasures) -> Int[np.ndarray, "triple 3"]:
@@ -158,7 +163,7 @@ def division_features(
     visual = _clipped(np.stack([pairs.visual[mother, first], pairs.visual[mother, second]]))
     spatial = _clipped(pairs.spatial[mother, first]) + _clipped(pairs.spatial[mother, second])
     sum_of_areas = later.area[first] + later.area[second]
-    diameter = _diameters(earlier)[mother]
+    diameter = diameters(earlier)[mother]
     middle = (later.centre[first] + later.centre[second]) / 2
     apart = np.linalg.norm(later.centre[first] - later.centre[second], axis=-1)
     return np.stack(
@@ -206,7 +211,3 @@ def fit_logistic(examples: Sequence[Examples]) -> LogisticModel:
 
     found = scipy.optimize.minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B")
     return LogisticModel(weights=tuple(float(w) for w in found.x[:-1]), bias=float(found.x[-1]))
-
-
-def _diameters(cells: Measured) -> Float[np.ndarray, " cell"]:
-    return 2 * np.sqrt(cells.area / np.pi)

@@ -20,6 +20,7 @@ from cellmotion_jax.methods.celltrack_rcnn.detection import FoundCells
 from cellmotion_jax.methods.celltrack_rcnn.fusion import FrameLinks, fuse
 from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
 from cellmotion_jax.methods.celltrack_rcnn.pair_features import Measured, PairMeasures
+from cellmotion_jax.methods.celltrack_rcnn.turnover import NOTHING_SEEN, at_border
 from cellmotion_jax.models.celltrack_rcnn import CellEmbeddings, CellTrackRCNN, Similarities
 from cellmotion_jax.ops.labels import NumberedCells, areas_and_centroids
 from cellmotion_jax.settings import Range, Settings, Share
@@ -71,6 +72,7 @@ class RCNNTracker:
         """Starts without frames."""
         self._recent: list[_Recent] = []
         self._links: list[FrameLinks] = []
+        self._turnover = NOTHING_SEEN
 
     def add(self, cells: FoundCells) -> FrameLinks:
         """Adds the cells of the next frame.
@@ -124,9 +126,19 @@ class RCNNTracker:
             else none
             for frame in older
         ]
+        costs, size = self.settings.costs, cells.labels.shape
+        born_at_border = at_border(pairs.later, size)
+        ends_at_border = [at_border(measures.earlier, size) for measures in (pairs, *waiting)]
         links = assign(
-            pairs, self.model.link, self.model.division, costs=self.settings.costs, waiting=waiting
+            pairs,
+            self.model.link,
+            self.model.division,
+            births=self._turnover.cost(born_at_border, expected=costs.birth, weight=costs.weight),
+            ends=self._turnover.cost(np.concatenate(ends_at_border), expected=costs.end, weight=costs.weight),
+            costs=costs,
+            waiting=waiting,
         )
+        self._turnover = self._turnover.after(links, ends_at_border[0], born_at_border)
         source = links.source.copy()
         for steps, frame in enumerate(older, start=2):
             across = (source >= 0) & (links.steps == steps)

@@ -151,7 +151,15 @@ def test_the_fit_tells_true_links_and_divisions_from_others(pairs, finds):
         chance = scipy.special.expit(fitted.division.log_odds(divisions.features))
         assert (chance[divisions.true] > 0.5).all()
         assert (chance[~divisions.true] < 0.5).all()
-        links = assign(measures, fitted.link, fitted.division, costs=AssignmentCosts())
+        earlier, later = measures.visual.shape
+        links = assign(
+            measures,
+            fitted.link,
+            fitted.division,
+            births=np.full(later, 3.5),
+            ends=np.full(earlier, 3.5),
+            costs=AssignmentCosts(),
+        )
         np.testing.assert_array_equal(links.source, source)
     assert link_features(measures).shape[-1] == len(fitted.link.weights)
     assert division_features(measures, near_triples(measures)).shape[-1] == len(fitted.division.weights)
