@@ -28,7 +28,7 @@ def test_what_is_drawn_can_be_simulated_and_lies_within_its_ranges(seed, variety
     drawn = varied(asked)
     assert drawn == varied(asked)
     conditions = settle(drawn)
-    assert 1 <= drawn.cells
+    assert drawn.cells >= 1
     assert 0.65 <= conditions.pixel_size_um <= 1.5
     assert 0 <= conditions.protrusions <= 4
     for name, (low, high) in NATURAL_RANGES.items():
