@@ -98,7 +98,7 @@ def at_cell_diameter(segmenter: Segmenter, diameter: float) -> ScaledSegmenter:
     return ScaledSegmenter(segmenter=segmenter, scale=segmenter.cell_diameter / diameter)
 
 
-def _seen(frame: Num[np.ndarray, "y x channel"], scale: float) -> Float[np.ndarray, "y x channel"]:
+def _seen(frame: Num[np.ndarray, "y x channel"], scale: float) -> Float[np.ndarray, "seen_y seen_x channel"]:
     size = resized_shape(frame.shape, scale=scale)
     require_memory(
         _BYTES_PER_PIXEL * size[0] * size[1] * frame.shape[2],
