@@ -19,6 +19,7 @@ from cellmotion_jax.inference.segmenter import describe_needs
 from cellmotion_jax.pipeline.segment import open_movie_for, segment_movie
 from cellmotion_jax.pipeline.segmenters import open_segmenter
 from cellmotion_jax.report.cells import plot_overview
+from cellmotion_jax.report.summary import counted
 from cellmotion_jax.settings import MicronsPerPixel, Positive, Settings
 
 PROG = "cellmotion segment"
@@ -90,4 +91,5 @@ def segment_cells(arguments: list[str]) -> None:
         if isinstance(movie, CorrectedMovie):
             write_movie(folder / "corrected", movie, digits=frame_digits(movie))
             write_drift(folder / "drift.csv", movie)
-    print(f"Wrote {options.out}: {result.cells} cells in {result.frames} frames")  # noqa: T201
+    found, frames = counted(result.detections, "detection"), counted(result.frames, "frame")
+    print(f"Wrote {options.out}: {found} in {frames}")  # noqa: T201
