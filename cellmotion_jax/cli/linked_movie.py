@@ -21,6 +21,9 @@ def write_overview(folder: pathlib.Path, movie: Movie, linked: LinkedMovie) -> N
         None,
         folder / "trajectories.png",
         ids=tracks.label if len(tracks) <= MOST_IDS_DRAWN else None,
+        # Tracks are numbered 1, 2, ... in the order of the table.
+        mothers=tracks.parent - 1,
+        pixel_size_um=places.pixel_size_um,
     )
 
 

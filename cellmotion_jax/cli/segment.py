@@ -87,7 +87,7 @@ def segment_cells(arguments: list[str]) -> None:
                 raise InputError(f"drift is measured in grey movies, and {movie.path} is RGB; leave it out.")
             movie = drift_corrected(movie, correction=options.drift)
         result = segment_movie(movie, segmenter, folder)
-        plot_overview(result.shown, folder / "overview.png")
+        plot_overview(result.shown, folder / "overview.png", pixel_size_um=movie.pixel_size_um)
         if isinstance(movie, CorrectedMovie):
             write_movie(folder / "corrected", movie, digits=frame_digits(movie))
             write_drift(folder / "drift.csv", movie)

@@ -95,8 +95,8 @@ def plot_behaviour(
         figure,
         handles,
         hint="Above the panels: n outlines, and rank correlations. One that is there over all outlines but\n"
-        "not within cells is a difference between cells, of which there are as many as tracks; good evidence\n"
-        "shows in both. The outermost 1 % of the values lie outside of the axes.",
+        "not within cells is a difference between cells, of which there are as many as tracks; good\n"
+        "evidence shows in both. The outermost 1 % of the values lie outside of the axes.",
     )
     save_figure(figure, out)
 

@@ -132,7 +132,8 @@ def plot_protrusions(
         hint=f"Protrusions: skeleton ends at least {settings.shortest_um:g} µm from the centre that stand "
         f"out by {settings.shortest_relief_um:g} µm.\n"
         f"Body: the parts that are at least {settings.widest_um:g} µm wide.\n"
-        "Good: a tip at the end of every process that you see. Bad: tips on a smooth front, processes without one.",
+        "Good: a tip at the end of every process that you see. "
+        "Bad: tips on a smooth front, processes without one.",
     )
     save_figure(figure, out)
 

@@ -6,7 +6,8 @@ import math
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.patheffects import withStroke
+from matplotlib.font_manager import FontProperties
+from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 SHARE = 0.22
 """Largest part of the width of an image that its scale bar takes."""
@@ -51,16 +52,20 @@ def draw_scale_bar(axes: Axes, shape: tuple[int, ...], pixel_size_um: float | No
         pixel_size_um: Side of a pixel in micrometres, None where it is not known.
     """
     bar = scale_bar(shape[1], pixel_size_um)
-    y, left = shape[0] * 0.965, shape[1] * 0.03
-    (line,) = axes.plot([left, left + bar.pixels], [y, y], color="white", linewidth=3, solid_capstyle="butt")
-    line.set(path_effects=[withStroke(linewidth=4.5, foreground="black")], in_layout=False)
-    axes.annotate(
+    drawn = AnchoredSizeBar(
+        axes.transData,
+        bar.pixels,
         bar.label,
-        (left + bar.pixels / 2, y),
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha="center",
-        fontsize=9,
+        "lower left",
+        pad=0.3,
+        borderpad=0.5,
+        sep=3,
         color="white",
-        path_effects=[withStroke(linewidth=2.4, foreground="black")],
+        size_vertical=max(shape[0] // 150, 1),
+        fill_bar=True,
+        fontproperties=FontProperties(size=9),
     )
+    # White on black is seen on every image.
+    drawn.patch.set(facecolor="black", edgecolor="none", alpha=0.65)
+    drawn.set_in_layout(False)
+    axes.add_artist(drawn)
