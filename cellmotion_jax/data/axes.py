@@ -198,7 +198,7 @@ class _Axes(NamedTuple):
 
 def _listed(number: int, names: Sequence[str]) -> str:
     """The channels for a message: 0 (DAPI), 1 (GFP)."""
-    if not names or number > _MOST_NAMED:
+    if not any(names) or number > _MOST_NAMED:
         return "0 or 1" if number == 2 else f"0 to {number - 1}"
     shown = (f"{at} ({name[:40]})" if name else str(at) for at, name in enumerate(names[:number]))
     return ", ".join(shown)

@@ -120,8 +120,9 @@ def read_header(
             raise InputError(f"{path} holds several series of images ({sizes}); a movie is one series.")
         if series.is_multifile:
             raise InputError(f"{path} is one part of a movie in several files; save it as one file.")
-        axes = _declared(file.pages.first, series)
-        frames = find_frames(path, axes, series.shape, choice=choice, names=notes.channels, colour=colour)
+        frames = find_frames(
+            path, series.axes, series.shape, choice=choice, names=notes.channels, colour=colour
+        )
         if series.dtype is None or series.dtype.kind not in "uif":
             raise InputError(f"{path} holds {series.dtype} pixels; integers or real numbers are right.")
         unit = math.prod(frames.shape) * frames.samples
@@ -235,17 +236,6 @@ def _written_one_by_one(file: tifffile.TiffFile) -> bool:
     """
     note = file.pages.first.shaped_description
     return note is not None and len(tifffile.tifffile.shaped_description_metadata(note)["shape"]) == 2
-
-
-def _declared(page: tifffile.TiffPage, series: tifffile.TiffPageSeries) -> str:
-    """Axes of the series; where no note declares them, the pages tell which are rows and columns.
-
-    Images one pixel wide would otherwise have a column axis of no name.
-    """
-    before = len(series.shape) - 2
-    if page.axes == "YX" and before >= 0 and series.shape[before:] == page.shape and series.axes[-2:] != "YX":
-        return "Q" * before + "YX"
-    return series.axes
 
 
 def _check_whole(
