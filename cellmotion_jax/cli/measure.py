@@ -42,7 +42,7 @@ class _MeasureOptions(MeasureSettings):
     frame_interval_s: Seconds | None = None
     """Seconds between frames; needed where the files do not state it, or state a wrong value. With it and the
     pixel size, speeds are in um/min, without them in pixels per frame."""
-    movie_options: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
+    reading: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
     """What the movie's files do not say."""
 
 
@@ -52,12 +52,12 @@ def measure_cells(arguments: list[str]) -> None:
     with output_folder(options.out) as folder:
         movie = None
         if options.movie is not None:
-            movie = open_for_command(options.movie, options.movie_options)
+            movie = open_for_command(options.movie, options.reading)
         result = open_tracked_masks(options.result, movie)
         stated = [source for source in (movie, result.masks) if source is not None]
         size = _known(
             "pixel-size-um",
-            options.movie_options.pixel_size_um,
+            options.reading.pixel_size_um,
             [(source.pixel_size_um, source) for source in stated],
         )
         interval = _known(

@@ -55,7 +55,7 @@ class _SegmentOptions(Settings):
     cell_diameter: Positive | None = None
     """Diameter of a typical cell of the movie in pixels; needed if the cells or the magnification differ from
     the training data. Frames are downsampled accordingly; they are not enlarged for smaller cells."""
-    movie_options: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
+    reading: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
     """What the movie's files do not say."""
     drift: Correction | None = None
     """Correct the drift of the microscope first, and crop every frame to the field of view that all frames
@@ -81,7 +81,7 @@ def segment_cells(arguments: list[str]) -> None:
     )
     with output_folder(options.out) as folder:
         segmenter = segmenter.with_settings(options.settings)
-        movie = open_for_command(options.movie, options.movie_options, segmenter)
+        movie = open_for_command(options.movie, options.reading, segmenter)
         if options.drift is not None:
             if movie.channels != 1:
                 raise InputError(f"drift is measured in grey movies, and {movie.path} is RGB; leave it out.")

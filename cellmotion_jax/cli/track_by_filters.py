@@ -87,7 +87,7 @@ class _FilterOptions(StartSettings):
     1.0 1.0."""
     live: Count | None = None
     """Id of a cell whose window and filter response are shown in live.gif."""
-    movie_options: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
+    reading: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
     """What the movie's files do not say."""
     window: Annotated[int, Range(1, 2**12)] = 48
     """Side of the window in which a cell is searched."""
@@ -127,7 +127,7 @@ def follow_cells(arguments: list[str]) -> None:
     model = None if path is None else _open_model(path)
     options = parse_options(_FilterOptions, arguments, prog=PROG, defaults=_as_trained(model))
     with output_folder(options.out) as folder:
-        movie = open_for_command(options.movie, options.movie_options)
+        movie = open_for_command(options.movie, options.reading)
         seeds, diameter, segmentation, detect = read_start(options, movie)
         if options.live is not None and options.live not in seeds.ids:
             raise InputError(f"live is {options.live}, which is none of the {len(seeds)} cells to follow.")

@@ -64,7 +64,7 @@ class _LinkOptions(Settings):
     cell_diameter: Positive | None = None
     """Diameter of a typical cell of the movie in pixels, for a model that was trained on cells of another
     size."""
-    movie_options: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
+    reading: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
     """What the movie's files do not say."""
     links: LinkSettings = dataclasses.field(default_factory=LinkSettings)
     """How cells are linked; lengths are in cell diameters."""
@@ -92,11 +92,11 @@ def link_cells(arguments: list[str]) -> None:
     )
     with output_folder(options.out) as folder:
         if segmenter is None:
-            movie = open_for_command(options.movie, options.movie_options)
+            movie = open_for_command(options.movie, options.reading)
             segmentations = iter(_given_labels(options, movie))
         else:
             segmenter = segmenter.with_settings(options.settings)
-            movie = open_for_command(options.movie, options.movie_options, segmenter)
+            movie = open_for_command(options.movie, options.reading, segmenter)
             segmentations = _fresh_labels(movie, segmenter)
         linked = link_movie(
             segmentations,

@@ -46,7 +46,7 @@ class _RCNNOptions(Settings):
     cell_diameter: Positive | None = None
     """Diameter of a typical cell of the movie in pixels; needed if the cells or the magnification differ from
     the training data. Frames are enlarged or made smaller accordingly. With masks it is measured."""
-    movie_options: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
+    reading: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
     """What the movie's files do not say."""
     cells: RCNNSettings = dataclasses.field(default_factory=RCNNSettings)
     """How cells are found; without effect on masks that are given."""
@@ -59,7 +59,7 @@ def detect_and_track(arguments: list[str]) -> None:
     options = parse_options(_RCNNOptions, arguments, prog="cellmotion track")
     prepare_backend()
     with output_folder(options.out) as folder:
-        movie = open_for_command(options.movie, options.movie_options)
+        movie = open_for_command(options.movie, options.reading)
         masks = None if options.masks is None else open_labels(options.masks, movie)
         diameter = options.cell_diameter
         if diameter is None and masks is not None:

@@ -16,6 +16,8 @@ from cellmotion_jax.input_files import require_folder
 
 # Names by which incubator microscopes count time: 00d00h15m, with or without seconds.
 _TIME = re.compile(r"(?P<d>\d+)d(?P<h>\d+)h(?P<m>\d+)m(?:(?P<s>\d+)s)?", re.ASCII)
+# What else a folder of frames may hold.
+_OTHERS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".nd2", ".czi", ".lif", ".oib", ".oif", ".vsi", ".ims"}
 
 
 class FrameFiles(NamedTuple):
@@ -54,8 +56,10 @@ def order_frames(folder: pathlib.Path, *, pattern: str | None = None) -> FrameFi
     if pattern is not None:
         files = _chosen(folder, files, pattern)
     if not files:
+        others = sorted({file.suffix.lower() for file in folder.iterdir()} & _OTHERS)
+        instead = f", but {others[0]} files, which are to be exported as TIFF" if others else ""
         raise InputError(
-            f"{folder} holds no frames; a movie is a folder of TIFF files (t000.tif, t001.tif, ...) "
+            f"{folder} holds no frames{instead}; a movie is a folder of TIFF files (t000.tif, t001.tif, ...) "
             "or one TIFF stack."
         )
     return _by_time(folder, files) or FrameFiles(_by_number(folder, files), None)

@@ -92,3 +92,11 @@ def test_one_file_is_a_movie_whatever_its_name(tmp_path):
     for name in ("snapshot.tif", "a_00d00h15m.tif", "7_8_9.tif"):
         found = order_frames(folder_of(tmp_path / name, [name]))
         assert (names_of(found.files), found.interval_s) == ([name], None)
+
+
+def test_frames_of_another_format_are_named(tmp_path):
+    folder = folder_of(tmp_path / "movie", ["t000.png", "t001.png", "notes.txt"])
+    with pytest.raises(
+        InputError, match=r"holds no frames, but \.png files, which are to be exported as TIFF;"
+    ):
+        order_frames(folder)
