@@ -13,6 +13,8 @@ from cellmotion_jax.errors import InputError
 
 LETTERS = "TCZYXS"
 """Axes that may be named: time, channel, slice, row, column, and the interleaved samples of a pixel."""
+MOST_PLANES = 2**22
+"""Planes of a file that are read."""
 _UNDECLARED = "IQ"
 _COLOURS = ("red", "green", "blue")
 _MOST_NAMED = 8
@@ -76,7 +78,7 @@ def find_frames(
     letters = _as_told(path, axes, size, choice)
     found = _Axes(path, letters, size, choice is not None)
     if not letters.rstrip("S").endswith("YX") or len(letters) - len(letters.rstrip("S")) > 1:
-        raise InputError(f"{path} has the axes {axes} ({size}); a movie has the axes TYX.")
+        raise InputError(found.unknown())
     samples = shape[-1] if letters.endswith("S") else 1
     height, width = shape[letters.index("YX")], shape[letters.index("YX") + 1]
     leading = letters[: letters.index("YX")]
@@ -108,6 +110,8 @@ def find_frames(
         sample = None if choice.channel is None else found.channel(samples, choice, _COLOURS)
     elif choice is not None and choice.channel is not None and not colour:
         found.channel(1, choice, names)
+    if math.prod(lengths) > MOST_PLANES:
+        raise InputError(f"{path} declares {math.prod(lengths):,} planes; up to {MOST_PLANES:,} are read.")
     planes = np.arange(math.prod(lengths)).reshape(lengths)
     at = tuple(slice(None) if letter == "T" else number if letter == of_planes else 0 for letter in leading)
     return Frames(tuple(planes[at].ravel().tolist()), (height, width), samples, sample)
@@ -128,7 +132,9 @@ def _as_told(path: pathlib.Path, axes: str, size: str, choice: AxesChoice | None
             f"axes is {choice.axes}, but {path} has {len(axes)} axes of more than one element ({axes}, "
             f"{size}); give a letter for each."
         )
-    if "YX" not in told or told.index("YX") != axes.find("YX"):
+    plane = told.rstrip("S")
+    # Of images one pixel wide, tifffile may call another axis Y; the last axes are rows and columns.
+    if not plane.endswith("YX") or not set(axes[len(plane) - 2 : len(plane)]) <= set("YX" + _UNDECLARED):
         raise InputError(
             f"axes is {choice.axes}, but the rows and columns of {path} are where {axes} has YX; name them "
             "Y and X."

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cellmotion_jax.data.axes import AxesChoice, find_frames
+from cellmotion_jax.data.axes import MOST_PLANES, AxesChoice, find_frames
 from cellmotion_jax.data.ome_xml import (
     all_pixels,
     element_name,
@@ -23,8 +23,6 @@ from cellmotion_jax.data.tiff_file import WHAT, open_tiff
 from cellmotion_jax.data.tiff_notes import Notes, check_no_further_axis
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import require_regular_file
-
-_MOST_PLANES = 2**22
 
 
 class OmeSet(NamedTuple):
@@ -87,8 +85,8 @@ def read_ome_set(path: pathlib.Path) -> OmeSet | None:
         raise InputError(f"{path} has OME-XML with the order of planes {pixels.get('DimensionOrder')!r}.")
     lengths = tuple(sizes[axis] for axis in order)
     planes = lengths[0] * lengths[1] * lengths[2]
-    if planes > _MOST_PLANES:
-        raise InputError(f"{path} lists {planes:,} planes in its OME-XML; up to {_MOST_PLANES:,} are read.")
+    if planes > MOST_PLANES:
+        raise InputError(f"{path} lists {planes:,} planes in its OME-XML; up to {MOST_PLANES:,} are read.")
     places: dict[int, tuple[str, int]] = {}
     listed = 0
     for data in pixels:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import read_json, require_folder
 
 _CACHED_BYTES = 2**28
-_MOST_FRAMES = 2**22
 _METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 
 
@@ -61,9 +61,9 @@ class ZarrFrames:
         try:
             return np.ascontiguousarray(self.array[tuple(map(int, place))].read().result(), self.dtype)
         except (ValueError, OSError) as error:
-            said = str(error).partition("\n")[0][:200]
             raise InputError(
-                f"{self.path}, frame {index}, is damaged ({said}); copy it again from where it came."
+                f"{self.path}, frame {index}, is damaged ({_reason(error)}); copy it again from where it "
+                "came."
             ) from error
 
 
@@ -110,10 +110,6 @@ def open_ome_zarr(path: pathlib.Path, *, choice: AxesChoice | None, colour: bool
     _check_size(path / inner, array, shape)
     names = _channel_names(attributes)
     frames = find_frames(path, axes, shape, choice=choice, names=names, colour=colour)
-    if frames.samples > 1 or len(frames.planes) > _MOST_FRAMES:
-        raise InputError(
-            f"{path} has the axes {axes} ({' x '.join(map(str, shape))}); a movie has the axes TYX."
-        )
     steps = _steps(scale, datasets[0], len(shape))
     size = square_pixel_um(microns(steps[-1], units[-1]), microns(steps[-2], units[-2]))
     interval = seconds(steps[axes.index("T")], units[axes.index("T")]) if "T" in axes else None
@@ -162,8 +158,13 @@ def _open_array(path: pathlib.Path) -> Any:
     try:
         return tensorstore.open(spec, read=True, open=True, context=context).result()
     except (ValueError, OSError) as error:
-        said = str(error).partition("\n")[0][:200]
-        raise InputError(f"{path} holds no array of Zarr that can be read ({said}).") from error
+        raise InputError(f"{path} holds no array of Zarr that can be read ({_reason(error)}).") from error
+
+
+def _reason(error: Exception) -> str:
+    """What tensorstore says of a file, without its path and the specification of the array."""
+    said = str(error).partition("\n")[0].partition(" [tensorstore")[0]
+    return re.sub('^.*local file "[^"]*": ', "", said)[:150]
 
 
 def _axes(path: pathlib.Path, scale: dict[str, Any], shape: tuple[int, ...]) -> tuple[str, list[object]]:

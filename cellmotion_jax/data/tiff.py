@@ -126,6 +126,8 @@ def read_header(
         if series.dtype is None or series.dtype.kind not in "uif":
             raise InputError(f"{path} holds {series.dtype} pixels; integers or real numbers are right.")
         unit = math.prod(frames.shape) * frames.samples
+        if math.prod(file.pages.first.shape) % unit:
+            raise InputError(f"{path} has pages that are no whole images of the axes {series.axes}.")
         per_page = math.prod(file.pages.first.shape) // unit
         planes = math.prod(series.shape) // unit
         header = TiffHeader(

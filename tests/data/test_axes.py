@@ -94,10 +94,11 @@ def test_interleaved_colours_are_a_channel_each():
         ("TYX", (5, 7, 9), {"axes": "YXT"}, "the rows and columns of movie.tif are where TYX has YX"),
         ("TYX", (5, 7, 9), {"axes": "TXY"}, "the rows and columns of movie.tif are where TYX has YX"),
         ("TYX", (5, 7, 9), {"axes": "time"}, "axes is 'time'; it is one of the letters T, C, Z, Y, X, S"),
+        ("TYX", (10**12, 7, 9), {}, "declares 1,000,000,000,000 planes; up to 4,194,304 are read."),
         ("TYX", (5, 7, 9), {"axes": ""}, "axes is ''; it is one of the letters"),
         ("TYX", (5, 7, 9), {"axes": "TTX"}, "axes is 'TTX'; it is one of the letters"),
         ("TYXS", (5, 7, 9, 3), {"axes": "YXTC"}, "the rows and columns"),
-        ("QYX", (5, 7, 9), {"axes": "YXS"}, "the rows and columns"),
+        ("QYX", (5, 7, 9), {"axes": "YXS"}, "axes is YXS, but movie.tif has no interleaved samples"),
     ],
 )
 def test_what_is_no_movie_is_refused_with_the_option_that_helps(axes, shape, choice, sentence):

@@ -69,6 +69,17 @@ def test_axes_that_no_note_declares(tmp_path, stored):
     np.testing.assert_array_equal(read(path, axes="CTYX", channel=3), BOTH[3])
 
 
+@pytest.mark.parametrize("stored", [STORED["contiguous"], STORED["deflate"]], ids=["contiguous", "deflate"])
+@pytest.mark.parametrize("shape", [(3, 20, 1), (3, 1, 20), (3, 1, 1), (4, 20, 1)])
+def test_images_one_pixel_wide(tmp_path, shape, stored):
+    frames, height, width = shape
+    images = GREY.ravel()[: np.prod(shape)].reshape(shape)
+    # Without the option tifffile takes some of them for one image with an axis of no name.
+    movie = open_movie(write(tmp_path, images, **PLAIN, **stored), axes="TYX")
+    assert (len(movie), movie.shape) == (frames, (height, width))
+    np.testing.assert_array_equal(np.stack([*movie]), images)
+
+
 def test_slices_that_are_time_points(tmp_path):
     path = write(tmp_path, GREY, imagej=True, metadata={"axes": "ZYX"})
     with pytest.raises(InputError, match="if the slices are time points, give --axes TYX"):

@@ -161,6 +161,25 @@ def test_complex_pixels_and_a_folder_that_lost_its_array(tmp_path):
         open_movie(path)
 
 
+@pytest.mark.parametrize(
+    ("shape", "chunks", "sentence"),
+    [
+        ([10**12, 12, 16], [1, 8, 8], "declares 1,000,000,000,000 planes"),
+        ([4, 10**9, 10**9], [1, 8, 8], "has frames of 1000000000 x 1000000000 pixels"),
+        ([4, 12, 16], [1, 2**20, 2**20], "in chunks of 1,099,511,627,776"),
+        ([0, 12, 16], [1, 8, 8], "is empty: it has 0 x 12 x 16 pixels"),
+        ([4, 12], [1, 8, 8], "holds no array of Zarr that can be read (Error parsing"),
+    ],
+)
+def test_arrays_that_declare_what_they_cannot_hold(tmp_path, shape, chunks, sentence):
+    path = write(tmp_path / "m.zarr", BOTH[:, 0], "tyx")
+    described = json.loads((path / "0" / ".zarray").read_text())
+    (path / "0" / ".zarray").write_text(json.dumps({**described, "shape": shape, "chunks": chunks}))
+    with pytest.raises(InputError, match=re.escape(sentence)) as caught:
+        open_movie(path)
+    assert len(str(caught.value)) < len(str(path)) + 300
+
+
 def test_without_the_package_one_sentence(tmp_path, monkeypatch):
     path = write(tmp_path / "m.zarr", BOTH[:, 0], "tyx")
     monkeypatch.setitem(__import__("sys").modules, "tensorstore", None)
