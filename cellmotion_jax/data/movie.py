@@ -13,7 +13,7 @@ from jaxtyping import Num
 
 from cellmotion_jax.data.axes import AxesChoice
 from cellmotion_jax.data.frame_files import list_tiffs, order_frames
-from cellmotion_jax.data.ome_files import OmeSet, open_ome_set, read_ome_set
+from cellmotion_jax.data.ome_files import OmeSet, is_companion, open_ome_set, read_ome_set
 from cellmotion_jax.data.ome_zarr import is_zarr, open_ome_zarr
 from cellmotion_jax.data.tiff import TiffHeader, read_header, whole_labels
 from cellmotion_jax.errors import InputError
@@ -130,8 +130,8 @@ def open_movie(
         found = _of_zarr(path, choice, colour=colour)
     elif is_folder:
         found = _of_folder(path, choice, pattern, colour=colour)
-    elif not colour and (parts := read_ome_set(path)) is not None:
-        found = _of_set(parts, choice)
+    elif (not colour or is_companion(path)) and (parts := read_ome_set(path)) is not None:
+        found = _of_set(parts, choice, colour=colour)
     else:
         found = _of_stack(path, choice, colour=colour)
     first, _ = found.planes[0]
@@ -190,8 +190,8 @@ def _of_stack(path: pathlib.Path, choice: AxesChoice | None, *, colour: bool) ->
     return _Found(_planes([header]), header.dtype, header.shape, *header.notes[:2])
 
 
-def _of_set(parts: OmeSet, choice: AxesChoice | None) -> _Found:
-    planes = tuple(open_ome_set(parts, choice=choice))
+def _of_set(parts: OmeSet, choice: AxesChoice | None, *, colour: bool) -> _Found:
+    planes = tuple(open_ome_set(parts, choice=choice, colour=colour))
     headers = {header.path: header for header, _ in planes}.values()
     first, _ = planes[0]
     for header in headers:
@@ -205,7 +205,7 @@ def _of_folder(
     listed = list_tiffs(folder)
     parts = read_ome_set(listed[0]) if listed and not colour else None
     if parts is not None and pattern is None and parts.names == {file.name for file in listed}:
-        return _of_set(parts, choice)
+        return _of_set(parts, choice, colour=colour)
     ordered = order_frames(folder, pattern=pattern)
     # Files of a set that were renamed, or of which some are chosen, are read in the order of their names.
     headers = [

@@ -102,6 +102,9 @@ def test_a_missing_file_is_named(tmp_path):
         (('SizeX="16"', 'SizeX="17"'), "has the size 12 x 16, but"),
         (('IFD="0"', 'IFD="7"'), "is truncated: it lacks page 7, which is frame 0"),
         (('PlaneCount="1"', 'PlaneCount="999999999"'), "lists more than the 4 planes"),
+        (('FirstT="3"', 'FirstT="7"'), "lists more than the 4 planes"),
+        (("m_b.ome.tif", "m" * 300), "which is not beside it"),
+        (("m_b.ome.tif", "m&#10;b.ome.tif"), "which is not beside it"),
         (("XYCZT", "banana"), "the order of planes 'banana'"),
         (("<Image ", '<Image ID="x"><Pixels/></Image><Image '), "lists 2 images in its OME-XML"),
         (("</Image>", "</Image><A><ModuloAlongT/></A>"), "declares a further axis"),
@@ -114,6 +117,24 @@ def test_notes_that_cannot_be_followed(tmp_path, change, sentence):
     tifffile.imwrite(path, BOTH[0, 0], photometric="minisblack", metadata=None, description=text)
     with pytest.raises(InputError, match=re.escape(sentence)):
         open_movie(path)
+
+
+def test_a_companion_file_lists_the_parts(tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    text = '<OME><BinaryOnly MetadataFile="m.companion.ome" UUID="urn:uuid:1"/></OME>'
+    for t, _, name, _ in PER_FRAME:
+        tifffile.imwrite(folder / name, BOTH[t, 0], photometric="minisblack", metadata=None, description=text)
+    (folder / "m.companion.ome").write_text(note(PER_FRAME, PER_FRAME[0][2]))
+    movie = open_movie(folder / "m.companion.ome")
+    np.testing.assert_array_equal(np.stack([*movie]), BOTH[:, 0])
+    assert movie.frame_names[0] == "m_d.ome.tif page 0"
+    for path in (folder, folder / PER_FRAME[0][2]):
+        with pytest.raises(InputError, match=r"in several files; open m\.companion\.ome, which lists them"):
+            open_movie(path)
+    (folder / "m.companion.ome").write_text("<OME/>")
+    with pytest.raises(InputError, match="lists 0 images in its OME-XML"):
+        open_movie(folder / "m.companion.ome")
 
 
 def test_a_part_without_the_list_names_the_file_that_has_it(tmp_path):

@@ -10,61 +10,17 @@ import pytest
 from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.errors import InputError
+from tests.zarr_movies import write_zarr, zarr_metadata
 
-tensorstore = pytest.importorskip("tensorstore")
+pytest.importorskip("tensorstore")
 
 BOTH = np.random.default_rng(2).integers(0, 4000, (4, 2, 12, 16)).astype(np.uint16)
-UNITS = {"t": "minute", "y": "micrometer", "x": "micrometer"}
-
-
-def metadata(axes, *, version, steps=None, names=("DAPI", "GFP")):
-    described = [
-        {"name": axis, "type": "space", **({"unit": UNITS[axis]} if axis in UNITS else {})} for axis in axes
-    ]
-    scale = [
-        {
-            "type": "scale",
-            "scale": steps or [{"t": 5.0, "y": 0.65, "x": 0.65}.get(axis, 1.0) for axis in axes],
-        }
-    ]
-    image = {
-        "multiscales": [
-            {
-                "version": version,
-                "axes": described,
-                "datasets": [{"path": "0", "coordinateTransformations": scale}],
-            }
-        ],
-        "omero": {"channels": [{"label": name} for name in names]},
-    }
-    return image if version == "0.4" else {"ome": {"version": version, **image}}
-
-
-def write(path, images, axes, *, version="0.4", chunks=None, **options):
-    path.mkdir()
-    described = metadata(axes, version=version, **options)
-    if version == "0.4":
-        (path / ".zgroup").write_text('{"zarr_format": 2}')
-        (path / ".zattrs").write_text(json.dumps(described))
-    else:
-        group = {"zarr_format": 3, "node_type": "group", "attributes": described}
-        (path / "zarr.json").write_text(json.dumps(group))
-    spec = {"driver": "zarr" if version == "0.4" else "zarr3", "kvstore": f"file://{path / '0'}/"}
-    array = tensorstore.open(
-        spec,
-        create=True,
-        dtype=images.dtype.name,
-        shape=images.shape,
-        chunk_layout=tensorstore.ChunkLayout(chunk_shape=chunks or (1,) * (images.ndim - 2) + (8, 8)),
-    ).result()
-    array.write(images).result()
-    return path
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 @pytest.mark.parametrize("chunks", [None, (1, 1, 1, 12, 16), (4, 2, 1, 12, 16)])
 def test_a_channel_of_every_layout(tmp_path, version, chunks):
-    path = write(tmp_path / "m.zarr", BOTH[:, :, None], "tczyx", version=version, chunks=chunks)
+    path = write_zarr(tmp_path / "m.zarr", BOTH[:, :, None], "tczyx", version=version, chunks=chunks)
     movie = open_movie(path, channel="GFP")
     assert (len(movie), movie.shape, movie.dtype) == (4, (12, 16), np.uint16)
     assert movie.frame_names[3] == "m.zarr frame 3"
@@ -77,13 +33,13 @@ def test_a_channel_of_every_layout(tmp_path, version, chunks):
 @pytest.mark.parametrize("dtype", [">u2", "uint8", "float32"])
 def test_grey_movies_of_any_type(tmp_path, dtype):
     images = BOTH[:, 0].astype(np.dtype(dtype).newbyteorder("="))
-    path = write(tmp_path / "m.zarr", images, "tyx")
+    path = write_zarr(tmp_path / "m.zarr", images, "tyx")
     np.testing.assert_array_equal(np.stack([*open_movie(path)]), images)
-    assert len(open_movie(write(tmp_path / "one.zarr", images[0], "yx"))) == 1
+    assert len(open_movie(write_zarr(tmp_path / "one.zarr", images[0], "yx"))) == 1
 
 
 def test_slices_are_no_time_unless_the_user_says_so(tmp_path):
-    path = write(tmp_path / "m.zarr", BOTH[:, 0], "zyx")
+    path = write_zarr(tmp_path / "m.zarr", BOTH[:, 0], "zyx")
     with pytest.raises(InputError, match=r"is a 3-D stack .* give --axes TYX"):
         open_movie(path)
     np.testing.assert_array_equal(np.stack([*open_movie(path, axes="TYX")]), BOTH[:, 0])
@@ -92,14 +48,14 @@ def test_slices_are_no_time_unless_the_user_says_so(tmp_path):
 def test_label_images(tmp_path):
     labels = np.zeros((2, 40, 40), np.uint32)
     labels[:, 5:15, 5:15], labels[:, 20:30, 20:30] = 70001, 3
-    masks = open_labels(write(tmp_path / "cells", labels, "tyx"))
+    masks = open_labels(write_zarr(tmp_path / "cells", labels, "tyx"))
     np.testing.assert_array_equal(masks[1], labels[1])
 
 
 def test_sizes_that_are_not_given_are_not_known(tmp_path):
-    path = write(tmp_path / "m.zarr", BOTH[:, 0], "tyx", steps=[1.0, 0.5, 0.9])
+    path = write_zarr(tmp_path / "m.zarr", BOTH[:, 0], "tyx", steps=[1.0, 0.5, 0.9])
     assert open_movie(path).pixel_size_um is None
-    described = metadata("tyx", version="0.4")
+    described = zarr_metadata("tyx", version="0.4")
     del described["multiscales"][0]["datasets"][0]["coordinateTransformations"]
     (path / ".zattrs").write_text(json.dumps(described))
     movie = open_movie(path)
@@ -109,9 +65,9 @@ def test_sizes_that_are_not_given_are_not_known(tmp_path):
 def test_a_collection_of_one_image_is_that_image(tmp_path):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / ".zattrs").write_text('{"bioformats2raw.layout": 3}')
-    write(tmp_path / "c" / "0", BOTH[:, 0], "tyx")
+    write_zarr(tmp_path / "c" / "0", BOTH[:, 0], "tyx")
     np.testing.assert_array_equal(open_movie(tmp_path / "c")[2], BOTH[2, 0])
-    write(tmp_path / "c" / "1", BOTH[:, 0], "tyx")
+    write_zarr(tmp_path / "c" / "1", BOTH[:, 0], "tyx")
     with pytest.raises(InputError, match=r"holds several images; give the folder of one, for example .*/c/0"):
         open_movie(tmp_path / "c")
 
@@ -135,14 +91,14 @@ def test_a_collection_of_one_image_is_that_image(tmp_path):
     ],
 )
 def test_metadata_that_describe_no_movie(tmp_path, note, sentence):
-    path = write(tmp_path / "m.zarr", BOTH[:, 0], "tyx")
+    path = write_zarr(tmp_path / "m.zarr", BOTH[:, 0], "tyx")
     (path / ".zattrs").write_text(note)
     with pytest.raises(InputError, match=re.escape(sentence)):
         open_movie(path)
 
 
 def test_damaged_chunks_are_one_sentence(tmp_path):
-    path = write(tmp_path / "m.zarr", BOTH[:, 0], "tyx")
+    path = write_zarr(tmp_path / "m.zarr", BOTH[:, 0], "tyx")
     movie = open_movie(path)
     for chunk in (path / "0").glob("2.*"):
         chunk.write_bytes(b"not a chunk")
@@ -153,7 +109,7 @@ def test_damaged_chunks_are_one_sentence(tmp_path):
 
 
 def test_complex_pixels_and_a_folder_that_lost_its_array(tmp_path):
-    path = write(tmp_path / "m.zarr", BOTH[:, 0].astype(np.complex64), "tyx")
+    path = write_zarr(tmp_path / "m.zarr", BOTH[:, 0].astype(np.complex64), "tyx")
     with pytest.raises(InputError, match="holds complex64 pixels; integers or real numbers are right"):
         open_movie(path)
     shutil.rmtree(path / "0")
@@ -172,7 +128,7 @@ def test_complex_pixels_and_a_folder_that_lost_its_array(tmp_path):
     ],
 )
 def test_arrays_that_declare_what_they_cannot_hold(tmp_path, shape, chunks, sentence):
-    path = write(tmp_path / "m.zarr", BOTH[:, 0], "tyx")
+    path = write_zarr(tmp_path / "m.zarr", BOTH[:, 0], "tyx")
     described = json.loads((path / "0" / ".zarray").read_text())
     (path / "0" / ".zarray").write_text(json.dumps({**described, "shape": shape, "chunks": chunks}))
     with pytest.raises(InputError, match=re.escape(sentence)) as caught:
@@ -181,7 +137,7 @@ def test_arrays_that_declare_what_they_cannot_hold(tmp_path, shape, chunks, sent
 
 
 def test_without_the_package_one_sentence(tmp_path, monkeypatch):
-    path = write(tmp_path / "m.zarr", BOTH[:, 0], "tyx")
+    path = write_zarr(tmp_path / "m.zarr", BOTH[:, 0], "tyx")
     monkeypatch.setitem(__import__("sys").modules, "tensorstore", None)
     with pytest.raises(InputError, match="needs the package tensorstore; install it, or export"):
         open_movie(path)
