@@ -6,6 +6,7 @@ import contextlib
 import csv
 import dataclasses
 import json
+import os
 import pathlib
 from typing import Annotated
 
@@ -63,10 +64,11 @@ def _sequence(reference: pathlib.Path, result: pathlib.Path) -> CtcSequence:
     sequences = open_dataset(reference)
     if len(sequences) == 1:
         return sequences[0]
-    name = result.resolve().name.split("_")[0]
-    for sequence in sequences:
-        if sequence.name == name:
-            return sequence
+    # A link carries the name of the sequence even where what it leads to does not.
+    for name in (pathlib.Path(os.path.abspath(result)).name, result.resolve().name):
+        for sequence in sequences:
+            if sequence.name == name.split("_")[0]:
+                return sequence
     known = ", ".join(sequence.name for sequence in sequences)
     raise InputError(
         f"{reference} has the sequences {known}; name one, such as {reference / sequences[0].name}."
