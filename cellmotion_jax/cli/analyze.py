@@ -11,8 +11,10 @@ import tyro
 
 from cellmotion_jax.cli.backend import prepare_backend
 from cellmotion_jax.cli.linked_movie import say_written
+from cellmotion_jax.cli.movies import open_for_command
 from cellmotion_jax.cli.options import parse_early, parse_options
-from cellmotion_jax.data.movie import Movie, open_movie
+from cellmotion_jax.data.movie import Movie
+from cellmotion_jax.data.movie_options import MovieOptions
 from cellmotion_jax.errors import AlreadyComplete
 from cellmotion_jax.files import run_folder
 from cellmotion_jax.inference.cell_size import estimate_cell_diameter
@@ -28,9 +30,8 @@ from cellmotion_jax.pipeline.analyze import (
 )
 from cellmotion_jax.pipeline.measure import MeasureSettings
 from cellmotion_jax.pipeline.modality import Modality, proposed_modality
-from cellmotion_jax.pipeline.segment import open_movie_for
 from cellmotion_jax.pipeline.segmenters import open_segmenter
-from cellmotion_jax.settings import MicronsPerPixel, Positive, Seconds, Settings
+from cellmotion_jax.settings import Positive, Seconds, Settings
 from cellmotion_jax.weights.shipped import SHIPPED
 
 PROG = "cellmotion analyze"
@@ -64,12 +65,11 @@ class _AnalyzeOptions(Settings):
     """Kind of microscopy; default: proposed from the grey values of three frames, and said."""
     cell_diameter: Positive | None = None
     """Diameter of a typical cell of the movie in pixels; default: estimated from the movie, and said."""
-    pixel_size_um: MicronsPerPixel | None = None
-    """Side of a pixel in micrometres; needed where the movie's files do not state it, or state a wrong
-    value."""
+    reading: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
+    """What the movie's files do not say."""
     frame_interval_s: Seconds | None = None
-    """Seconds between frames. With it and the pixel size, speeds are in um/min, without them in pixels per
-    frame."""
+    """Seconds between frames; default: what the files say. With it and the pixel size, speeds are in um/min,
+    without them in pixels per frame."""
     steps: tuple[Step, ...] | None = None
     """What is done with the tracks; default: everything, of nuclei without protrusions."""
     links: LinkSettings = dataclasses.field(default_factory=LinkSettings)
@@ -111,13 +111,13 @@ def analyze(arguments: list[str]) -> None:
 def _analyze(options: _AnalyzeOptions, segmenter: Segmenter | None, folder: pathlib.Path) -> None:
     modality = options.modality
     if modality is None and options.model is None:
-        modality = proposed_modality(open_movie(options.movie))
+        modality = proposed_modality(options.reading.open(options.movie))
         print(f"{options.movie} looks like {_called(modality)}; --modality says otherwise.")  # noqa: T201
     file = _file(options.model, modality)
     segmenter = segmenter or open_segmenter([file])
     if options.settings is not None:
         segmenter = segmenter.with_settings(options.settings)
-    movie = open_movie_for(segmenter, options.movie, pixel_size_um=options.pixel_size_um)
+    movie = open_for_command(options.movie, options.reading, segmenter)
     segmenter, diameter = _fitted(segmenter, movie, options.cell_diameter)
     without = Step.PROTRUSIONS if modality is Modality.NUCLEI else None
     steps = options.steps if options.steps is not None else tuple(s for s in Step if s is not without)
@@ -126,7 +126,7 @@ def _analyze(options: _AnalyzeOptions, segmenter: Segmenter | None, folder: path
         segmenter,
         folder,
         settings=AnalysisSettings(steps=steps, links=options.links, measures=options.measures),
-        frame_interval_s=options.frame_interval_s,
+        frame_interval_s=options.frame_interval_s or movie.frame_interval_s,
         about={
             "model": options.model or file.stem,
             "model_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),

@@ -18,7 +18,7 @@ from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.label_images import open_tracked_masks
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import write_text
+from cellmotion_jax.files import write_table, write_text
 from cellmotion_jax.files.written import remove
 from cellmotion_jax.inference.linking.linker import LinkSettings
 from cellmotion_jax.inference.segmenter import Segmenter
@@ -29,7 +29,6 @@ from cellmotion_jax.pipeline.measure import MeasureSettings, draw_on_movie, meas
 from cellmotion_jax.pipeline.segment import Shown, no_cell_found
 from cellmotion_jax.report.cells import plot_overview
 from cellmotion_jax.report.lineage import plot_lineage
-from cellmotion_jax.report.tables import write_table
 from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
 from cellmotion_jax.settings import Settings
 from cellmotion_jax.training.configuration import describe
@@ -124,7 +123,7 @@ def analyze_movie(
         pixel_size_um=movie.pixel_size_um,
         source=str(movie.path),
     )
-    write_table(folder / "tracks.csv", linked.places)
+    write_table(folder / "tracks.csv", linked.places, pixel_size_um=movie.pixel_size_um)
     _draw_tracks(movie, kept, linked, folder)
     if Step.MEASURE in settings.steps:
         _measure(movie, tracks, folder, settings=settings, frame_interval_s=frame_interval_s)
@@ -223,7 +222,7 @@ def _draw_tracks(movie: Movie, kept: KeptFrames, linked: LinkedMovie, folder: pa
     for frame in sorted({0, len(movie) // 2, len(movie) - 1}):
         cells = kept[frame]
         shown.append(Shown(movie.frame_names[frame], movie[frame], cells.points, cells.labels))
-    plot_overview(shown, folder / "overview.png")
+    plot_overview(shown, folder / "overview.png", pixel_size_um=movie.pixel_size_um)
     table = linked.tracks
     plot_trajectories(
         movie[-1],
@@ -231,6 +230,9 @@ def _draw_tracks(movie: Movie, kept: KeptFrames, linked: LinkedMovie, folder: pa
         None,
         folder / "trajectories.png",
         ids=table.label if len(table) <= MOST_IDS_DRAWN else None,
+        # Tracks are numbered 1, 2, ... in the order of the table.
+        mothers=table.parent - 1,
+        pixel_size_um=movie.pixel_size_um,
     )
     plot_lineage(table, folder / "lineage.png", title="Lineages")
 
