@@ -15,7 +15,6 @@ from cellmotion_jax.cli.movies import open_for_command
 from cellmotion_jax.cli.options import parse_early, parse_options
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.data.movie_options import MovieOptions
-from cellmotion_jax.errors import AlreadyComplete
 from cellmotion_jax.files import run_folder
 from cellmotion_jax.inference.cell_size import estimate_cell_diameter
 from cellmotion_jax.inference.linking.linker import LinkSettings
@@ -25,7 +24,6 @@ from cellmotion_jax.pipeline.analyze import (
     AnalysisSettings,
     Step,
     analyze_movie,
-    is_complete,
     worth_keeping,
 )
 from cellmotion_jax.pipeline.measure import MeasureSettings
@@ -101,10 +99,6 @@ def analyze(arguments: list[str]) -> None:
     prepare_backend()
     keeps = "the cells that were found"
     with run_folder(options.out, worth_keeping=worth_keeping, keeps=keeps) as folder:
-        if is_complete(folder):
-            raise AlreadyComplete(
-                f"{options.out} holds a complete analysis; to do it again, give another folder."
-            )
         _analyze(options, segmenter, folder)
 
 

@@ -17,7 +17,7 @@ import cellmotion_jax
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.label_images import open_tracked_masks
 from cellmotion_jax.data.movie import Movie
-from cellmotion_jax.errors import InputError
+from cellmotion_jax.errors import AlreadyComplete, InputError
 from cellmotion_jax.files import write_table, write_text
 from cellmotion_jax.files.written import remove
 from cellmotion_jax.inference.linking.linker import LinkSettings
@@ -104,6 +104,7 @@ def analyze_movie(
     Raises:
         InputError: If a frame cannot be read or used, no frame has a cell, or the folder holds another
             analysis.
+        AlreadyComplete: If the folder holds this analysis.
     """
     started = time.time()
     run = _Run(folder / RUN_FILE, _description(movie, segmenter, settings, frame_interval_s, about or {}))
@@ -162,6 +163,7 @@ class _Run:
 
         Raises:
             InputError: If another analysis is there; what differs is named.
+            AlreadyComplete: If this one is there, and complete.
         """
         if self.file.exists():
             before = read_json(self.file, what="the settings of an analysis")
@@ -176,6 +178,8 @@ class _Run:
                     f"{self.file.parent} holds another analysis: {'; '.join(differing)}. Give the options of "
                     "that one, or another folder."
                 )
+            if "times" in before:
+                raise AlreadyComplete(f"{self.file.parent} holds this analysis; it is complete.")
         write_text(self.file, json.dumps(self.described, indent=1) + "\n")
 
     def end(self, **times: float | int) -> None:
