@@ -1,10 +1,10 @@
 """Quality of the networks that come with the package on annotated movies, which they were not trained on.
 
 ``python -m benchmarks.shipped_models DATASET [DATASET ...]`` from the root of the repository, with datasets
-of the Cell Tracking Challenge, or folders with ``images`` and ``masks`` of equal names. Each is analysed as by
-``cellmotion analyze`` without any option; printed are the proposed kind of microscopy, the estimated diameter
-of the cells, and SEG (gold and silver), DET, LNK and TRA of the challenge. Images that are no movie have SEG
-and DET.
+of the Cell Tracking Challenge, or folders with ``images`` and ``masks`` of equal names. Each is analysed by
+``cellmotion analyze`` without any option. Printed are the model, which follows from the proposed kind of
+microscopy, the estimated diameter of the cells, and SEG (gold and silver), DET, LNK and TRA of the challenge.
+Images that are no movie have SEG and DET.
 """
 
 from __future__ import annotations
