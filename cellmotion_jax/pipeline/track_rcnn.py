@@ -49,8 +49,7 @@ def track_movie(
         cells: How cells are found.
         links: How cells are linked.
         test: Test of the frames for information, usually `data.blank_frames.frame_test` of the movie; by
-            default all frames are used. Frames without information have no cells, and tracks are linked across
-            them.
+            default all frames are used. Frames without information have no cells; tracks go on after them.
 
     Returns:
         The tracks, their positions in every frame, and the frames without information.
