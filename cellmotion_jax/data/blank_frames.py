@@ -37,6 +37,8 @@ FAINT = 0.125
 BLUR = 5.0
 """Factor by which fine contrast falls more than coarse contrast where focus is lost. Dim light, which lowers
 both alike, is no reason to leave a frame out."""
+BLUR_IN_NOISE = 2.0
+"""The same factor where no fine contrast is left above the noise, which hides how far it fell."""
 FINE = SIDES.index(4)
 """Scale of the fine contrast."""
 COARSE = SIDES.index(16)
@@ -181,7 +183,7 @@ def why_blank(frame: FrameMeasures, usual: UsualFrames | None) -> Blank | None:
     value, where this is not usual; in which nothing stands out of the camera noise, or only what looks like
     the pattern of the camera (up to twice the bound of the noise, and less than an eighth of the usual
     contrast); or whose fine contrast is less than an eighth of the usual one and has fallen five times more
-    than the coarse one.
+    than the coarse one, or twice where it has fallen below the bound of the noise.
 
     Args:
         frame: Measures of the frame.
@@ -205,7 +207,9 @@ def why_blank(frame: FrameMeasures, usual: UsualFrames | None) -> Blank | None:
     fine, coarse = shares[FINE], max(shares[COARSE:])
     if frame.above_noise <= PATTERN and max(fine, coarse) < FAINT:
         return Blank.NOISE
-    return Blank.DEFOCUSED if fine < FAINT and fine * BLUR < coarse else None
+    in_noise = frame.contrast[FINE] * SIDES[FINE] <= frame.noise * frame.bound
+    blur = BLUR_IN_NOISE if in_noise else BLUR
+    return Blank.DEFOCUSED if fine < FAINT and fine * blur < coarse else None
 
 
 def frame_test(movie: Movie) -> FrameTest:
