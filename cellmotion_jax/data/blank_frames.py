@@ -34,15 +34,11 @@ PATTERN = 2.0
 if its contrast is faint."""
 FAINT = 0.125
 """Share of the usual contrast below which contrast is faint."""
-BLUR = 5.0
+BLUR = 4.0
 """Factor by which fine contrast falls more than coarse contrast where focus is lost. Dim light, which lowers
 both alike, is no reason to leave a frame out."""
-BLUR_IN_NOISE = 2.0
-"""The same factor where no fine contrast is left above the noise, which hides how far it fell."""
 FINE = SIDES.index(4)
-"""Scale of the fine contrast."""
-COARSE = SIDES.index(16)
-"""First scale of the coarse contrast."""
+"""First scale at which focus is judged."""
 NAMED = 5
 """Frames that a message names."""
 SATURATED = 0.5
@@ -106,10 +102,22 @@ class UsualFrames:
     Attributes:
         saturated: Share of pixels at the highest value.
         contrast: Largest contrast at each scale, in grey levels.
+        noise: Largest contrast of white noise in blocks of one pixel.
     """
 
     saturated: float
     contrast: tuple[float, ...]
+    noise: float
+
+    @property
+    def first_clear_scale(self) -> int:
+        """First scale from blocks of 4 pixels on at which a faint contrast still stands out of the noise."""
+        clear = (
+            scale
+            for scale, (side, contrast) in enumerate(zip(SIDES, self.contrast))
+            if scale >= FINE and FAINT * contrast * side >= self.noise
+        )
+        return next(clear, len(SIDES))
 
 
 FrameTest: TypeAlias = Callable[[Num[np.ndarray, "y x *channel"]], Blank | None]
@@ -173,6 +181,7 @@ def usual_frames(samples: Sequence[FrameMeasures]) -> UsualFrames | None:
     return UsualFrames(
         saturated=float(np.median([frame.saturated for frame in good])),
         contrast=tuple(np.median([frame.contrast for frame in good], axis=0).tolist()),
+        noise=float(np.median([frame.noise * frame.bound for frame in good])),
     )
 
 
@@ -182,8 +191,9 @@ def why_blank(frame: FrameMeasures, usual: UsualFrames | None) -> Blank | None:
     Without information is a frame that is constant; of which more than half of the pixels have the highest
     value, where this is not usual; in which nothing stands out of the camera noise, or only what looks like
     the pattern of the camera (up to twice the bound of the noise, and less than an eighth of the usual
-    contrast); or whose fine contrast is less than an eighth of the usual one and has fallen five times more
-    than the coarse one, or twice where it has fallen below the bound of the noise.
+    contrast); or whose fine contrast is less than an eighth of the usual one and has fallen four times more
+    than the coarse one. Fine are blocks of 4 pixels, or larger ones where noise would hide that an eighth is
+    left; coarse are those that are at least four times as large.
 
     Args:
         frame: Measures of the frame.
@@ -201,15 +211,14 @@ def why_blank(frame: FrameMeasures, usual: UsualFrames | None) -> Blank | None:
         return Blank.SATURATED
     if frame.above_noise <= 1:
         return Blank.NOISE
-    if len(usual.contrast) <= COARSE:
-        return None
     shares = [_over(*pair) for pair in zip(frame.contrast, usual.contrast)]
-    fine, coarse = shares[FINE], max(shares[COARSE:])
-    if frame.above_noise <= PATTERN and max(fine, coarse) < FAINT:
+    if frame.above_noise <= PATTERN and max(shares[FINE:], default=1.0) < FAINT:
         return Blank.NOISE
-    in_noise = frame.contrast[FINE] * SIDES[FINE] <= frame.noise * frame.bound
-    blur = BLUR_IN_NOISE if in_noise else BLUR
-    return Blank.DEFOCUSED if fine < FAINT and fine * blur < coarse else None
+    first = usual.first_clear_scale
+    if len(shares) < first + 3:
+        return None
+    fine, coarse = shares[first], max(shares[first + 2 :])
+    return Blank.DEFOCUSED if fine < FAINT and fine * BLUR < coarse else None
 
 
 def frame_test(movie: Movie) -> FrameTest:
