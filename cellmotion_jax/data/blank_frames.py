@@ -34,7 +34,7 @@ PATTERN = 2.0
 if its contrast is faint."""
 FAINT = 0.125
 """Share of the usual contrast below which contrast is faint."""
-BLUR = 4.0
+BLUR = 5.0
 """Factor by which fine contrast falls more than coarse contrast where focus is lost. Dim light, which lowers
 both alike, is no reason to leave a frame out."""
 FINE = SIDES.index(4)
@@ -191,7 +191,7 @@ def why_blank(frame: FrameMeasures, usual: UsualFrames | None) -> Blank | None:
     Without information is a frame that is constant; of which more than half of the pixels have the highest
     value, where this is not usual; in which nothing stands out of the camera noise, or only what looks like
     the pattern of the camera (up to twice the bound of the noise, and less than an eighth of the usual
-    contrast); or whose fine contrast is less than an eighth of the usual one and has fallen four times more
+    contrast); or whose fine contrast is less than an eighth of the usual one and has fallen five times more
     than the coarse one. Fine are blocks of 4 pixels, or larger ones where noise would hide that an eighth is
     left; coarse are those that are at least four times as large.
 
