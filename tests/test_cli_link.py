@@ -1,6 +1,7 @@
 """``cellmotion track --by linking``: label images, or a model's file, in and tracks out."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from cellmotion_jax.methods.convlstm.model_file import save_model as save_video_
 from cellmotion_jax.methods.convlstm.segmenter import ConvLSTMSegmenter, ConvLSTMSettings
 from cellmotion_jax.methods.deep_distance.model_file import save_model as save_cell_model
 from cellmotion_jax.models.deep_distance import Task
+from tests.blank_frames import blank
 from tests.cell_models import cell_model, tiny_network
+from tests.label_images import discs
 from tests.movies_of_discs import FRAMES, SHAPE, cells, rows_of, write_movie
 from tests.video_models import tiny_video_model, video_model
 
@@ -143,3 +146,34 @@ def test_a_folder_with_something_in_it_is_left_alone(capsys, tmp_path, folder):
         link(folder / "01", folder / "labels", tmp_path)
     assert "is not empty" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+def test_frames_without_information_are_bridged(tmp_path, capsys, folder):
+    """Cells that someone else's network invented in a dark frame are not used, whatever they look like."""
+    shutil.copytree(folder / "01", tmp_path / "01")
+    shutil.copytree(folder / "labels", tmp_path / "labels")
+    dark = blank("dark", tifffile.imread(tmp_path / "01" / "t001.tif"), noise=20.0)
+    tifffile.imwrite(tmp_path / "01" / "t001.tif", dark)
+    invented = discs(SHAPE, (40, 60, 8), (70, 20, 5), (10, 100, 6)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "labels" / "m1.tif", invented)
+    out = tmp_path / "out"
+    link(tmp_path / "01", tmp_path / "labels", out, "--links.longest-gap", 0)
+    assert "1 frame has no information and was left out: t001.tif (nothing stands" in capsys.readouterr().out
+    assert (out / "blank_frames.csv").read_text().splitlines()[0] == "frame,name,reason"
+    rows = sorted(
+        tuple(map(int, line.split()[1:])) for line in (out / "res_track.txt").read_text().splitlines()
+    )
+    # As the challenge encodes a gap: a new label, the only child of the one before. One cell has left.
+    assert [row[:2] for row in rows] == [(0, 0)] * 3 + [(2, 4)] * 2
+    assert sorted(row[2] > 0 for row in rows) == [False] * 3 + [True] * 2
+    assert not tifffile.imread(out / "mask001.tif").any()
+    link(tmp_path / "01", tmp_path / "labels", tmp_path / "all", "--no-skip-blank")
+    assert tifffile.imread(tmp_path / "all" / "mask001.tif").any()
+
+
+def test_a_movie_without_information_is_refused(tmp_path, capsys, folder):
+    (tmp_path / "01").mkdir()
+    for frame in range(FRAMES):
+        tifffile.imwrite(tmp_path / "01" / f"t00{frame}.tif", np.zeros(SHAPE, np.uint16))
+    message = refusal(capsys, tmp_path / "01", folder / "labels", tmp_path / "out")
+    assert "none of 5 frames has information; in t000.tif, all pixels have the same value" in message

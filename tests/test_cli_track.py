@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 
 import numpy as np
 import PIL.Image
@@ -16,6 +17,7 @@ from cellmotion_jax.methods.deepcell.model_file import save_model as save_nuclei
 from cellmotion_jax.methods.recognet.model_file import save_model as save_recognet
 from cellmotion_jax.weights.kinds import FILTERS_KEY
 from cellmotion_jax.weights.safetensors_files import read_metadata, read_safetensors
+from tests.blank_frames import KINDS, blank
 from tests.blob_movies import draw, straight
 from tests.cell_models import tiny_cell_model
 from tests.nuclei_networks import tiny_nuclei_network
@@ -216,3 +218,36 @@ def test_an_embedding_sets_the_defaults_of_its_training(capsys, tmp_path, folder
         cli.main(["track", "--model", str(path), "--help"])
     shown = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
     assert re.search(r"--sharpness FLOAT [^(]*\(default: 9.4\)", shown)
+
+
+@pytest.mark.parametrize("kind", ["black", "white", "dark", "bright", "saturated"])
+def test_a_frame_without_information_is_named_and_flagged_alone(capsys, tmp_path, folder, kind):
+    """The gravest fault of all: one dark frame, and every cell was called lost from there to the end."""
+    shutil.copytree(folder / "01", tmp_path / "01")
+    good = tifffile.imread(tmp_path / "01" / "t003.tif")
+    tifffile.imwrite(tmp_path / "01" / "t003.tif", blank(kind, good, noise=15.0))
+    out = tmp_path / "result"
+    track(tmp_path, out, "--start", folder / "labels" / "man_track000.tif")
+    printed = capsys.readouterr().out
+    assert f"1 frame has no information and was left out: t003.tif ({KINDS[kind].value})." in printed
+    assert (out / "blank_frames.csv").read_text().splitlines()[1:] == [f"3,t003.tif,{KINDS[kind].value}"]
+    rows = table(out)
+    assert [(row["track"], row["frame"]) for row in rows if row["lost"] == "1"] == [("3", "3"), ("7", "3")]
+    places = np.array([[float(row["y"]), float(row["x"])] for row in rows]).reshape(2, 6, 2)
+    assert np.abs(places - PATHS.transpose(1, 0, 2)[::-1])[:, [0, 1, 2, 4, 5]].max() < 1
+    assert (out / "res_track.txt").read_text().splitlines() == ["3 0 5 0", "7 0 5 0"]
+    track(tmp_path, tmp_path / "all", "--start", folder / "labels" / "man_track000.tif", "--no-skip-blank")
+    assert not (tmp_path / "all" / "blank_frames.csv").exists()
+
+
+def test_segments_of_which_the_first_image_is_empty(tmp_path, folder):
+    """Tracks begin in the first image that has cells, whose masks tell the size."""
+    shutil.copytree(folder / "labels", tmp_path / "seg")
+    tifffile.imwrite(tmp_path / "seg" / "man_track000.tif", np.zeros((64, 64), np.uint16))
+    for options in ((), ("--every-birth",), ("--every-birth", "--cell-diameter", 19)):
+        out = tmp_path / f"result{len(options)}"
+        track(folder, out, "--segmentation", tmp_path / "seg", *options)
+        assert sorted(line.split()[1:3] for line in (out / "res_track.txt").read_text().splitlines()) == [
+            ["1", "5"],
+            ["1", "5"],
+        ]

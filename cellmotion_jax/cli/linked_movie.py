@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
+from cellmotion_jax.cli.blank_frames import say_blank_frames
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.files import write_table
 from cellmotion_jax.pipeline.link import LinkedMovie
@@ -13,7 +14,7 @@ from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
 
 def write_overview(folder: pathlib.Path, movie: Movie, linked: LinkedMovie) -> None:
     """Writes ``tracks.csv`` and ``trajectories.png`` beside the masks of a linked movie."""
-    tracks, places = linked
+    tracks, places = linked.tracks, linked.places
     write_table(folder / "tracks.csv", places, pixel_size_um=places.pixel_size_um)
     plot_trajectories(
         movie[-1],
@@ -31,3 +32,4 @@ def say_written(out: pathlib.Path, movie: Movie, linked: LinkedMovie) -> None:
     """Prints what a command has written."""
     outlines, frames = counted(len(linked.places.track), "outline"), counted(len(movie), "frame")
     print(f"Wrote {out}: {counted(len(linked.tracks), 'track')} of {outlines} in {frames}")  # noqa: T201
+    say_blank_frames(linked.blank)

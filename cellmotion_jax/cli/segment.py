@@ -9,8 +9,10 @@ from typing import Any
 import tyro
 
 from cellmotion_jax.cli.backend import prepare_backend
+from cellmotion_jax.cli.blank_frames import say_blank_frames
 from cellmotion_jax.cli.movies import open_for_command
 from cellmotion_jax.cli.options import parse_early, parse_options
+from cellmotion_jax.data.blank_frames import every_frame, frame_test
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.drift.correct import CorrectedMovie, Correction, drift_corrected, write_drift
 from cellmotion_jax.data.movie_options import MovieOptions
@@ -61,6 +63,10 @@ class _SegmentOptions(Settings):
     drift: Correction | None = None
     """Correct the drift of the microscope first, and crop every frame to the field of view that all frames
     share."""
+    skip_blank: bool = True
+    """Leave out frames without information (black, white, saturated, of camera noise alone, or, unlike the
+    others, far out of focus): no cells are sought in them. They are listed in blank_frames.csv.
+    --no-skip-blank uses all frames."""
     settings: tyro.conf.Suppress[Any] = None
     """Settings of the model: how it finds cells. They depend on the model file."""
 
@@ -87,10 +93,13 @@ def segment_cells(arguments: list[str]) -> None:
             if movie.channels != 1:
                 raise InputError(f"drift is measured in grey movies, and {movie.path} is RGB; leave it out.")
             movie = drift_corrected(movie, correction=options.drift)
-        result = segment_movie(movie, segmenter, folder)
+        result = segment_movie(
+            movie, segmenter, folder, test=frame_test(movie) if options.skip_blank else every_frame
+        )
         plot_overview(result.shown, folder / "overview.png", pixel_size_um=movie.pixel_size_um)
         if isinstance(movie, CorrectedMovie):
             write_movie(folder / "corrected", movie, digits=frame_digits(movie))
             write_drift(folder / "drift.csv", movie)
     found, frames = counted(result.detections, "detection"), counted(result.frames, "frame")
     print(f"Wrote {options.out}: {found} in {frames}")  # noqa: T201
+    say_blank_frames(result.blank)

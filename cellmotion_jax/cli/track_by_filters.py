@@ -13,8 +13,10 @@ import tyro
 from jaxtyping import Int
 
 from cellmotion_jax.cli.backend import prepare_backend
+from cellmotion_jax.cli.blank_frames import say_blank_frames
 from cellmotion_jax.cli.movies import open_for_command
 from cellmotion_jax.cli.options import parse_early, parse_options
+from cellmotion_jax.data.blank_frames import BLANK_FRAMES, every_frame, frame_test, write_blank_frames
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.data.movie_options import MovieOptions
@@ -86,6 +88,10 @@ class _FilterOptions(StartSettings):
     layer_weights: tuple[NotNegative, ...] | None = None
     """Weight of the response of each layer, not 0 for all; default 1.0 0.5 0.2 0.2, for an embedding
     1.0 1.0."""
+    skip_blank: bool = True
+    """Leave out frames without information (black, white, saturated, of camera noise alone, or, unlike the
+    others, far out of focus): in them tracks are at their expected places and reported lost, and go on after
+    them. They are listed in blank_frames.csv. --no-skip-blank uses all frames."""
     live: Count | None = None
     """Id of a cell whose window and filter response are shown in live.gif."""
     reading: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
@@ -129,7 +135,8 @@ def follow_cells(arguments: list[str]) -> None:
     options = parse_options(_FilterOptions, arguments, prog=PROG, defaults=_as_trained(model))
     with output_folder(options.out) as folder:
         movie = open_for_command(options.movie, options.reading)
-        seeds, diameter, segmentation, detect = read_start(options, movie)
+        test = frame_test(movie) if options.skip_blank else every_frame
+        seeds, diameter, segmentation, detect = read_start(options, movie, test=test)
         if options.live is not None and options.live not in seeds.ids:
             raise InputError(f"live is {options.live}, which is none of the {len(seeds)} cells to follow.")
         tracker = _tracker(options, model, movie)
@@ -143,6 +150,7 @@ def follow_cells(arguments: list[str]) -> None:
             grid_diameter=wanted,
             detect=detect,
             watch=options.live,
+            test=test,
         )
         tracks = result.tracks
         known = dict(zip(seeds.ids.tolist(), seeds.diameters.tolist()))
@@ -157,6 +165,7 @@ def follow_cells(arguments: list[str]) -> None:
             reach=options.reach,
         )
         write_track_table(folder / "tracks.csv", tracks, pixel_size_um=movie.pixel_size_um)
+        write_blank_frames(folder / BLANK_FRAMES, result.blank)
         save_filters(folder / "filters.safetensors", result.filters, tracker=tracker, zoom=result.zoom)
         plot_trajectories(
             movie[-1],
@@ -174,6 +183,7 @@ def follow_cells(arguments: list[str]) -> None:
         f"Wrote {options.out}: {counted(len(tracks), 'track')} in {counted(len(movie), 'frame')}, "
         f"{share:.1%} of their places reported lost"
     )
+    say_blank_frames(result.blank)
 
 
 def _mothers(tracks: Tracks) -> Int[np.ndarray, " track"]:

@@ -15,6 +15,16 @@ from cellmotion_jax.cli.backend import prepare_backend
 from cellmotion_jax.cli.linked_movie import say_written, write_overview
 from cellmotion_jax.cli.movies import open_for_command
 from cellmotion_jax.cli.options import parse_early, parse_options
+from cellmotion_jax.data.blank_frames import (
+    BLANK_FRAMES,
+    Blank,
+    BlankFrame,
+    FrameTest,
+    all_blank,
+    every_frame,
+    frame_test,
+    write_blank_frames,
+)
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie import Movie
@@ -68,6 +78,10 @@ class _LinkOptions(Settings):
     """What the movie's files do not say."""
     links: LinkSettings = dataclasses.field(default_factory=LinkSettings)
     """How cells are linked; lengths are in cell diameters."""
+    skip_blank: bool = True
+    """Leave out frames without information (black, white, saturated, of camera noise alone, or, unlike the
+    others, far out of focus): their cells are ignored, and tracks go on after them. They are listed in
+    blank_frames.csv. --no-skip-blank uses all frames."""
     settings: tyro.conf.Suppress[Any] = None
     """Settings of the model: how it finds cells. They depend on the model file."""
 
@@ -93,19 +107,23 @@ def link_cells(arguments: list[str]) -> None:
     with output_folder(options.out) as folder:
         if segmenter is None:
             movie = open_for_command(options.movie, options.reading)
-            segmentations = iter(_given_labels(options, movie))
+            labels = _given_labels(options, movie)
         else:
             segmenter = segmenter.with_settings(options.settings)
             movie = open_for_command(options.movie, options.reading, segmenter)
-            segmentations = _fresh_labels(movie, segmenter)
+            labels = segmenter
+        test = frame_test(movie) if options.skip_blank else every_frame
+        blank: list[BlankFrame] = []
         linked = link_movie(
-            segmentations,
+            _segmentations(movie, labels, test, blank),
             folder,
             settings=options.links,
             digits=frame_digits(movie),
             pixel_size_um=movie.pixel_size_um,
             source=str(movie.path if segmenter else options.segmentation[0]),
         )
+        linked = linked._replace(blank=tuple(blank))
+        write_blank_frames(folder / BLANK_FRAMES, blank)
         write_overview(folder, movie, linked)
     say_written(options.out, movie, linked)
 
@@ -131,11 +149,36 @@ def _given_labels(options: _LinkOptions, movie: Movie) -> Movie:
     return open_labels(options.segmentation[0], movie)
 
 
-def _fresh_labels(movie: Movie, segmenter: Segmenter) -> Iterator[Integer[np.ndarray, "y x"]]:
-    for _, cells in cells_of_movie(movie, segmenter):
+def _segmentations(
+    movie: Movie, labels: Movie | Segmenter, test: FrameTest, blank: list[BlankFrame]
+) -> Iterator[Integer[np.ndarray, "y x"] | None]:
+    """Label images of all frames, None for one without information, which is added to ``blank``."""
+    fresh = isinstance(labels, Segmenter)
+    found = _fresh_labels(movie, labels, test) if fresh else _given_frames(movie, labels, test)
+    for frame, (image, reason) in enumerate(found):
+        if reason is not None:
+            blank.append(BlankFrame(frame, movie.frame_names[frame], reason))
+        yield None if reason is not None else image
+    if len(blank) == len(movie):
+        raise InputError(all_blank(movie, blank[0].reason))
+
+
+def _given_frames(
+    movie: Movie, labels: Movie, test: FrameTest
+) -> Iterator[tuple[Integer[np.ndarray, "y x"], Blank | None]]:
+    """Label images that are given, and why a frame has no information."""
+    for frame in range(len(movie)):
+        yield labels[frame], test(movie[frame])
+
+
+def _fresh_labels(
+    movie: Movie, segmenter: Segmenter, test: FrameTest
+) -> Iterator[tuple[Integer[np.ndarray, "y x"], Blank | None]]:
+    """Label images that a model makes, and why a frame has no information."""
+    for _, cells in cells_of_movie(movie, segmenter, test=test):
         if cells.labels is None:
             raise InputError(
                 "the model finds places of cells without outlines, and only label images can be linked; "
                 "train it with outlines, or follow its places by filters: --start TABLE."
             )
-        yield cells.labels
+        yield cells.labels, cells.blank

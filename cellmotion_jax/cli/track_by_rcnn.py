@@ -12,6 +12,7 @@ from cellmotion_jax.cli.backend import prepare_backend
 from cellmotion_jax.cli.linked_movie import say_written, write_overview
 from cellmotion_jax.cli.movies import open_for_command
 from cellmotion_jax.cli.options import parse_options
+from cellmotion_jax.data.blank_frames import every_frame, frame_test
 from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie_options import MovieOptions
 from cellmotion_jax.files import output_folder
@@ -50,6 +51,10 @@ class _RCNNOptions(Settings):
     """What the movie's files do not say."""
     cells: RCNNSettings = dataclasses.field(default_factory=RCNNSettings)
     """How cells are found; without effect on masks that are given."""
+    skip_blank: bool = True
+    """Leave out frames without information (black, white, saturated, of camera noise alone, or, unlike the
+    others, far out of focus): no cells are sought in them, and tracks go on after them. They are listed in
+    blank_frames.csv. --no-skip-blank uses all frames."""
     links: RCNNLinkSettings = dataclasses.field(default_factory=RCNNLinkSettings)
     """How cells are linked."""
 
@@ -65,6 +70,14 @@ def detect_and_track(arguments: list[str]) -> None:
         if diameter is None and masks is not None:
             diameter = typical_mask_diameter(masks)
         model = open_model(options.model, cell_diameter=diameter)
-        linked = track_movie(movie, model, folder, masks=masks, cells=options.cells, links=options.links)
+        linked = track_movie(
+            movie,
+            model,
+            folder,
+            masks=masks,
+            cells=options.cells,
+            links=options.links,
+            test=frame_test(movie) if options.skip_blank else every_frame,
+        )
         write_overview(folder, movie, linked)
     say_written(options.out, movie, linked)

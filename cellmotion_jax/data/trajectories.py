@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from cellmotion_jax.data.centroids import frame_centroids
 from cellmotion_jax.data.ctc import CtcSequence
+from cellmotion_jax.morphology.fragments import without_fragments
 from cellmotion_jax.ops.labels import tight_boxes
 
 
@@ -62,6 +63,8 @@ class Trajectories:
 def read_trajectories(sequence: CtcSequence) -> Trajectories:
     """Centroids and boxes of all tracking masks of a movie; every mask is read once.
 
+    Stray pixels of a label widen no box (`morphology.fragments.without_fragments`).
+
     Args:
         sequence: An annotated movie.
 
@@ -81,5 +84,5 @@ def read_trajectories(sequence: CtcSequence) -> Trajectories:
         found = frame_centroids(frame, mask, tracks, source=source)
         column = order[np.searchsorted(tracks.label, found.label, sorter=order)]
         points[frame, column] = np.stack([found.y, found.x], axis=-1)
-        boxes[frame, column] = tight_boxes(mask, found.label)
+        boxes[frame, column] = tight_boxes(without_fragments(mask), found.label)
     return Trajectories(tracks.label, points, boxes, tracks.begin, tracks.end, tracks.parent)

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.ndimage
 from jaxtyping import Float, Int32, Num
 
+from cellmotion_jax.data.blank_frames import Blank
 from cellmotion_jax.ops.labels import areas_and_centroids, number_cells
 
 Self = TypeVar("Self", bound="Segmenter")
@@ -24,6 +25,8 @@ class FrameCells(NamedTuple):
     """Centroids (y, x) of the cells in pixels; pixel centres are whole numbers."""
     scores: Float[np.ndarray, " cell"]
     """Score of each cell, larger is more certain; its definition depends on the method."""
+    blank: Blank | None = None
+    """Why the frame has no information, and therefore no cells; None where it has been segmented."""
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ import numpy as np
 import tifffile
 from jaxtyping import Float, Float32, Int, Integer
 
+from cellmotion_jax.data.blank_frames import BlankFrame
 from cellmotion_jax.data.track_table import MAX_LABEL, TrackTable
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files.tables import AREA, PLACE
@@ -55,16 +56,18 @@ class TrackPlaces:
 
 
 class LinkedMovie(NamedTuple):
-    """Result of linking a movie; its masks are on disk."""
+    """Result of linking a movie; its masks are on disk. Frames without information have no cells."""
 
     tracks: TrackTable
     """Span and parent of every track."""
     places: TrackPlaces
     """Positions of the tracks in every frame."""
+    blank: tuple[BlankFrame, ...] = ()
+    """Frames without information."""
 
 
 def link_movie(
-    segmentations: Iterable[Integer[np.ndarray, "y x"]],
+    segmentations: Iterable[Integer[np.ndarray, "y x"] | None],
     folder: pathlib.Path,
     *,
     settings: LinkSettings,
@@ -78,7 +81,8 @@ def link_movie(
     label image on disk, beside the folder, until the tracks are known.
 
     Args:
-        segmentations: A label image of every frame; a label need not mean the same cell in two frames.
+        segmentations: A label image of every frame; a label need not mean the same cell in two frames. None
+            for a frame without information, across which tracks are linked.
         folder: The folder to make; it may exist if it is empty.
         settings: Settings of the linking.
         digits: Number of digits of the frame numbers.
@@ -93,8 +97,12 @@ def link_movie(
     """
     linker = Linker(settings)
 
-    def numbered() -> Iterator[NumberedCells]:
+    def numbered() -> Iterator[NumberedCells | None]:
         for frame, labels in enumerate(segmentations):
+            if labels is None:
+                linker.skip()
+                yield None
+                continue
             cells = number_cells(labels, name=f"{source}, frame {frame},")
             linker.add(cells.number)
             yield cells._replace(labels=np.arange(len(cells.labels)))
@@ -109,12 +117,15 @@ def link_movie(
     )
 
 
+NO_CELLS = NumberedCells(labels=np.zeros(1, np.int64), number=np.zeros((1, 1), np.int32))
+"""The cells of a frame without any, of whatever size."""
+
 Probabilities: TypeAlias = Sequence[Float[np.ndarray, " _"]] | None
 """Of every frame those of the links of its instances."""
 
 
 def write_tracks(
-    frames: Iterable[NumberedCells],
+    frames: Iterable[NumberedCells | None],
     links: Callable[[], tuple[Links, Probabilities]],
     folder: pathlib.Path,
     *,
@@ -126,7 +137,7 @@ def write_tracks(
 
     Args:
         frames: The cells of every frame, numbered 1, 2, ...; they are read one after another, and kept on
-            disk.
+            disk. None for a frame without information, which has no cells.
         links: Called when all have been read: the tracks of the cells, and probabilities.
         folder: The folder to make; it may exist if it is empty.
         digits: Number of digits of the frame numbers.
@@ -141,21 +152,28 @@ def write_tracks(
     """
     # Beside the result: what is called temporary elsewhere may lie in memory.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".linking-") as scratch:
-        kept: list[pathlib.Path] = []
+        kept: list[pathlib.Path | None] = []
         measured: list[FrameInstances] = []
         for frame, cells in enumerate(frames):
+            if cells is None:
+                kept.append(None)
+                measured.append(measure_instances(NO_CELLS))
+                continue
             if len(cells.labels) - 1 > MAX_LABEL:
                 raise InputError(
                     f"{source}, frame {frame}, holds {len(cells.labels) - 1} cells; a mask numbers up to "
                     f"{MAX_LABEL}."
                 )
             measured.append(measure_instances(cells))
-            kept.append(pathlib.Path(scratch) / f"{frame}.tif")
-            tifffile.imwrite(kept[-1], cells.number.astype(np.uint16), compression="zlib")
+            path = pathlib.Path(scratch) / f"{frame}.tif"
+            kept.append(path)
+            tifffile.imwrite(path, cells.number.astype(np.uint16), compression="zlib")
         tracked, probabilities = links()
         if not len(tracked.table):
             raise InputError(f"{source}: no cell was found in any of {len(kept)} frames; none can be linked.")
-        write_linked_result(folder, tracked, (tifffile.imread(path) for path in kept), digits=digits)
+        shape = tifffile.imread(next(path for path in kept if path is not None)).shape
+        masks = (np.zeros(shape, np.uint16) if path is None else tifffile.imread(path) for path in kept)
+        write_linked_result(folder, tracked, masks, digits=digits)
     return LinkedMovie(tracked.table, _places(tracked, measured, probabilities, pixel_size_um))
 
 

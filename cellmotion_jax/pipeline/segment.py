@@ -12,6 +12,15 @@ import tifffile
 import tqdm
 from jaxtyping import Float, Int32, Num
 
+from cellmotion_jax.data.blank_frames import (
+    BLANK_FRAMES,
+    Blank,
+    BlankFrame,
+    FrameTest,
+    all_blank,
+    every_frame,
+    write_blank_frames,
+)
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.data.movie_options import MovieOptions
@@ -42,6 +51,8 @@ class SegmentedMovie(NamedTuple):
     """Number of cells in all frames together; a cell counts in every frame in which it is found."""
     shown: tuple[Shown, ...]
     """The first, the middle and the last frame."""
+    blank: tuple[BlankFrame, ...] = ()
+    """Frames without information, in which no cells were sought."""
 
 
 def open_movie_for(segmenter: Segmenter, path: pathlib.Path, options: MovieOptions) -> Movie:
@@ -70,30 +81,47 @@ def open_movie_for(segmenter: Segmenter, path: pathlib.Path, options: MovieOptio
 
 
 def cells_of_movie(
-    movie: Movie, segmenter: Segmenter
+    movie: Movie, segmenter: Segmenter, *, test: FrameTest = every_frame
 ) -> Iterator[tuple[Num[np.ndarray, "y x *channel"], FrameCells]]:
     """Finds the cells of every frame, with a progress bar; one frame is in memory at a time.
+
+    A frame without information is not given to the model, neither to find cells in it nor to remember it: the
+    cells of all other frames are those of the movie without it.
 
     Args:
         movie: Frames of the model's channels.
         segmenter: The model.
+        test: Test of the frames for information, usually `data.blank_frames.frame_test` of the movie; by
+            default all frames are used.
 
     Yields:
-        Each frame with its cells, in order.
+        Each frame with its cells, in order. A frame without information has none, and the reason.
 
     Raises:
         InputError: If a frame cannot be read or used, or has more cells than a mask can number; it is named.
+            If no frame has information.
     """
-    taken: list[Num[np.ndarray, "y x *channel"]] = []
+    given: list[Num[np.ndarray, "y x *channel"]] = []
 
     def frames() -> Iterator[Num[np.ndarray, "y x channel"]]:
-        for frame in range(len(movie)):
-            image = movie[frame]
-            taken.append(image)
+        while True:
+            image = given.pop()
             yield image if image.ndim == 3 else image[..., None]
 
     found = segmenter.segment(frames())
-    for name in tqdm.tqdm(movie.frame_names, unit="frame", dynamic_ncols=True):
+    leading: list[tuple[int, Blank]] = []
+    without_cells: FrameCells | None = None
+    for frame, name in enumerate(tqdm.tqdm(movie.frame_names, unit="frame", dynamic_ncols=True)):
+        image = movie[frame]
+        blank = test(image)
+        if blank is not None:
+            if without_cells is None:
+                # Whether the model outlines cells is not known before it has seen a frame.
+                leading.append((frame, blank))
+            else:
+                yield image, without_cells._replace(blank=blank)
+            continue
+        given.append(image)
         try:
             cells = next(found)
         except InputError as error:
@@ -103,10 +131,19 @@ def cells_of_movie(
                 f"{movie.path}, {name}: {len(cells.points)} cells were found, more than a mask can number "
                 f"({MAX_LABEL}); raise {segmenter.stricter}."
             )
-        yield taken.pop(), cells
+        if without_cells is None:
+            outlines = None if cells.labels is None else np.zeros_like(cells.labels)
+            without_cells = FrameCells(outlines, np.zeros((0, 2)), np.zeros(0))
+            for earlier, why in leading:
+                yield movie[earlier], without_cells._replace(blank=why)
+        yield image, cells
+    if without_cells is None:
+        raise InputError(all_blank(movie, leading[0][1]))
 
 
-def segment_movie(movie: Movie, segmenter: Segmenter, folder: pathlib.Path) -> SegmentedMovie:
+def segment_movie(
+    movie: Movie, segmenter: Segmenter, folder: pathlib.Path, *, test: FrameTest = every_frame
+) -> SegmentedMovie:
     """Finds the cells of every frame and writes them to a folder.
 
     ``maskT.tif``, where the network can outline cells: one label image per frame, uint16, compressed by
@@ -119,25 +156,31 @@ def segment_movie(movie: Movie, segmenter: Segmenter, folder: pathlib.Path) -> S
     segmenter of each; ``area_px2``, 0 for a cell that was detected but has no outline, empty where
     there are no masks. If the pixel size is known, ``y_um``, ``x_um`` and ``area_um2`` follow.
 
+    ``blank_frames.csv``, where there are frames without information: their numbers, names and reasons
+    (`data.blank_frames`). They have no cells and an empty mask.
+
     Args:
         movie: Frames of the model's channels.
         segmenter: The model.
         folder: An empty folder to write to.
+        test: As in `cells_of_movie`.
 
     Returns:
-        Counts, and frames to be drawn.
+        Counts, frames to be drawn, and frames without information.
 
     Raises:
         InputError: If a frame cannot be read or used, which is named, or no frame has a cell.
     """
     digits = frame_digits(movie)
     middle_and_ends = {0, len(movie) // 2, len(movie) - 1}
-    shown, detections = [], 0
+    shown, detections, blank = [], 0, []
     with (folder / "detections.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         in_um = COLUMNS_IN_UM if movie.pixel_size_um else ()
         table.writerow((*COLUMNS, *in_um))
-        for frame, (image, cells) in enumerate(cells_of_movie(movie, segmenter)):
+        for frame, (image, cells) in enumerate(cells_of_movie(movie, segmenter, test=test)):
+            if cells.blank is not None:
+                blank.append(BlankFrame(frame, movie.frame_names[frame], cells.blank))
             if cells.labels is not None:
                 mask = cells.labels.astype(np.uint16)
                 tifffile.imwrite(folder / f"mask{frame:0{digits}d}.tif", mask, compression="zlib")
@@ -147,7 +190,8 @@ def segment_movie(movie: Movie, segmenter: Segmenter, folder: pathlib.Path) -> S
                 shown.append(Shown(movie.frame_names[frame], image, cells.points, cells.labels))
     if not detections:
         raise InputError(no_cell_found(movie))
-    return SegmentedMovie(len(movie), detections, tuple(shown))
+    write_blank_frames(folder / BLANK_FRAMES, blank)
+    return SegmentedMovie(len(movie), detections, tuple(shown), tuple(blank))
 
 
 def no_cell_found(movie: Movie) -> str:

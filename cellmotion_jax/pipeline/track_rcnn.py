@@ -8,6 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 import tqdm
 
+from cellmotion_jax.data.blank_frames import (
+    BLANK_FRAMES,
+    BlankFrame,
+    FrameTest,
+    all_blank,
+    every_frame,
+    write_blank_frames,
+)
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.errors import InputError
@@ -27,6 +35,7 @@ def track_movie(
     masks: Movie | None = None,
     cells: RCNNSettings,
     links: RCNNLinkSettings,
+    test: FrameTest = every_frame,
 ) -> LinkedMovie:
     """Finds and tracks the cells of a movie and writes ``maskT.tif`` and ``res_track.txt``.
 
@@ -39,19 +48,27 @@ def track_movie(
         masks: Label images, one per frame, whose cells are linked; None finds cells.
         cells: How cells are found.
         links: How cells are linked.
+        test: Test of the frames for information, usually `data.blank_frames.frame_test` of the movie; by
+            default all frames are used. Frames without information have no cells; tracks go on after them.
 
     Returns:
-        The tracks, and their positions in every frame.
+        The tracks, their positions in every frame, and the frames without information.
 
     Raises:
-        InputError: If a frame cannot be read or used, which is named, or no frame has a cell.
+        InputError: If a frame cannot be read or used, which is named, or no frame has information or a cell.
     """
     tracker = RCNNTracker(model, links)
+    blank: list[BlankFrame] = []
 
-    def numbered() -> Iterator[NumberedCells]:
+    def numbered() -> Iterator[NumberedCells | None]:
         for frame, name in enumerate(tqdm.tqdm(movie.frame_names, unit="frame", dynamic_ncols=True)):
+            image = movie[frame]
+            if reason := test(image):
+                blank.append(BlankFrame(frame, name, reason))
+                tracker.skip()
+                yield None
+                continue
             try:
-                image = movie[frame]
                 found = (
                     find_cells(model, image, settings=cells)
                     if masks is None
@@ -61,12 +78,14 @@ def track_movie(
             except InputError as error:
                 raise InputError(f"{movie.path}, {name}: {error}") from error
             yield found.numbered
+        if len(blank) == len(movie):
+            raise InputError(all_blank(movie, blank[0].reason))
 
     def tracked() -> tuple[Links, Probabilities]:
         result = tracker.result()
         return Links(result.table, result.tracks), result.probabilities
 
-    return write_tracks(
+    linked = write_tracks(
         numbered(),
         tracked,
         folder,
@@ -74,6 +93,8 @@ def track_movie(
         pixel_size_um=movie.pixel_size_um,
         source=str(movie.path),
     )
+    write_blank_frames(folder / BLANK_FRAMES, blank)
+    return linked._replace(blank=tuple(blank))
 
 
 def typical_mask_diameter(masks: Movie) -> float | None:

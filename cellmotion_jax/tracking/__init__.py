@@ -42,7 +42,7 @@ from cellmotion_jax.tracking.state import (
     TrackState,
     empty_state,
 )
-from cellmotion_jax.tracking.tracker import follow, step
+from cellmotion_jax.tracking.tracker import follow, skip, step
 
 __all__ = [
     "PAPER_WEIGHTS",
@@ -86,6 +86,7 @@ __all__ = [
     "respond_levels",
     "search",
     "similarity_levels",
+    "skip",
     "step",
     "update_levels",
     "windows_of_maps",

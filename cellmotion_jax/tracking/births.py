@@ -89,4 +89,5 @@ def begin(state: TrackState, births: Births, slot: Int[Array, " birth"]) -> Trac
         # Half of what a filter answers to the window that it has just learned.
         mean_response=put(state.mean_response, 0.5),
         frames_unseen=put(state.frames_unseen, 0),
+        frames_skipped=put(state.frames_skipped, 0),
     )

@@ -43,7 +43,8 @@ def search(tracker: Tracker, state: TrackState, prepared: Any) -> Search:
     .. math:: \log p(s) = \beta f(s) + u(s) - \frac{\|s - v\|^2}{2 \sigma^2 (1 + n)} + const
 
     with the response f, the centre evidence u of the features, the expected displacement v and the number n
-    of frames in which the cell was not found: the variance of the prior grows with n.
+    of frames in which the cell was not found or that had no information: the variance of the prior grows with
+    n.
 
     Args:
         tracker: The configuration.
@@ -102,7 +103,7 @@ def _motion_prior(
     The sum over both axes is a product of matrices: it is computed once, where XLA would work out a plain sum
     again, divisions and all, for every pixel and everyone who reads the map.
     """
-    precision = 0.5 / (tracker.motion.spread**2 * (1.0 + state.frames_unseen)[:, None])
+    precision = 0.5 / (tracker.motion.spread**2 * state.displacement_variance[:, None])
     sides = []
     for axis, size in enumerate(shape):
         shift = signed_shifts(size)[None] * tracker.features.strides[0] * scale[:, None]

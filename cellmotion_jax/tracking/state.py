@@ -30,6 +30,9 @@ class Motion(Settings):
     """Share of the mean velocity in the prediction; 0 predicts the last position."""
     smoothing: Share = 0.5
     """Weight of the newest displacement in the moving average of the velocity."""
+    leave: Annotated[float, Range(0.0, math.inf)] = 2.0
+    """Distance in pixels beyond the border at which the centre of a cell has left the image: its track ends
+    in the frame before. Infinite to keep it at the border."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,6 +114,7 @@ class TrackState:
         mean_response: Moving average of the responses.
         frames_unseen: Number of consecutive frames in which the cell was not found or its response was below
             `ConfidenceSettings.pause`.
+        frames_skipped: Number of frames without information since the cell was last found (`tracker.skip`).
         filters: State of the filter of every layer.
     """
 
@@ -121,7 +125,13 @@ class TrackState:
     confidence: Float[Array, " slot"]
     mean_response: Float[Array, " slot"]
     frames_unseen: Int[Array, " slot"]
+    frames_skipped: Int[Array, " slot"]
     filters: Any
+
+    @property
+    def displacement_variance(self) -> Float[Array, " slot"]:
+        """Of the displacement since the cell was last found, in units of that from frame to frame."""
+        return 1.0 + self.frames_unseen + self.frames_skipped
 
 
 class Births(NamedTuple):
@@ -203,6 +213,7 @@ def empty_state(tracker: Tracker, *, slots: int, shape: tuple[int, int]) -> Trac
         confidence=jnp.zeros(slots),
         mean_response=jnp.zeros(slots),
         frames_unseen=jnp.zeros(slots, jnp.int32),
+        frames_skipped=jnp.zeros(slots, jnp.int32),
         filters=blank(tracker),
     )
 

@@ -34,7 +34,8 @@ def step(
 ) -> tuple[TrackState, Observation]:
     """Tracks every cell into the next frame, begins new tracks, and updates all filters.
 
-    A newborn cell gets its given position. A track within the exclusion radius of it, or the track that is
+    A track whose cell has left the image (`Motion.leave`) ends in the frame before. A newborn cell gets its
+    given position. A track within the exclusion radius of it, or the track that is
     nearest to two newborns within the reach of a division, ends in the frame before and becomes the parent:
     births are given by the caller and are therefore trusted more than the track.
 
@@ -60,12 +61,14 @@ def step(
     shift = refine_shifts(maps.logits, index)
     if tracker.centring is not None and maps.centre is not None:
         shift = refine_centres(maps.centre, shift, steps, tracker.centring)
-    place = jnp.where(seen[:, None], maps.origin + shift * steps[:, None], state.position)
-    place = jnp.clip(place, 0.0, shape - 1)
+    # Windows reach beyond the border, so that a cell of which a part is left is found where its centre is.
+    found_at = jnp.where(seen[:, None], maps.origin + shift * steps[:, None], state.position)
+    place = jnp.clip(found_at, 0.0, shape - 1)
+    left = jnp.any(jnp.abs(found_at - place) > tracker.motion.leave, axis=1)
     peak_response = jnp.take_along_axis(maps.response.reshape(slots, -1), index[:, None], axis=1)[:, 0]
     peak_response = jnp.where(seen, peak_response, 0.0)
     # Whoever was not seen for a while may have gone further, as `search` allows.
-    allowed = tracker.motion.spread**2 * (1 + state.frames_unseen)
+    allowed = tracker.motion.spread**2 * state.displacement_variance
     jump = jnp.sum(jnp.square(place - state.position), axis=1) / allowed
     relative = peak_response / jnp.maximum(state.mean_response, LEAST_MEAN_RESPONSE)
     belief = relative - tracker.confidence.jump * jump
@@ -95,6 +98,7 @@ def step(
         # A response that `Redetection.accept` calls the cell makes good what went before.
         confidence = confidence.at[again].set(1.0, mode="drop")
         seen, sure = (flag.at[again].set(True, mode="drop") for flag in (seen, sure))
+    active &= ~left | ~fits
     frames_unseen = jnp.where(sure, 0, state.frames_unseen + 1)
     if tracker.confidence.patience is not None:
         active &= frames_unseen <= tracker.confidence.patience
@@ -111,6 +115,7 @@ def step(
         confidence=confidence,
         mean_response=jnp.where(seen, mean_response, state.mean_response),
         frames_unseen=frames_unseen,
+        frames_skipped=jnp.where(sure, 0, state.frames_skipped),
         filters=state.filters,
     )
     ended, parents = end_replaced_tracks(tracker.exclusion, followed, births)
@@ -134,6 +139,45 @@ def step(
         dropped=jnp.full(slots, jnp.sum((births.identity > 0) & ~born)),
     )
     return learned, observation
+
+
+def skip(tracker: Tracker, state: TrackState, shape: tuple[int, int]) -> tuple[TrackState, Observation]:
+    """Tracks every cell across a frame without information, from which nothing is taken.
+
+    A cell moves on by what the motion prior expects, and its velocity falls to that; the prior of the next
+    frame is as wide as for a cell that was not found. Filters, confidence and patience stay as they are.
+
+    Args:
+        tracker: The configuration.
+        state: State before the frame.
+        shape: Size (y, x) of the frame.
+
+    Returns:
+        The new state, and the observation of every slot: the expected position, reported lost, without
+        response.
+    """
+    expected = tracker.motion.momentum * state.velocity
+    moved = dataclasses.replace(
+        state,
+        position=jnp.clip(state.position + expected, 0.0, np.array([shape], np.float32) - 1),
+        velocity=expected,
+        frames_skipped=state.frames_skipped + 1,
+    )
+    unknown = jnp.full(state.confidence.shape, jnp.nan)
+    nothing = jnp.zeros_like(state.identity)
+    observation = Observation(
+        identity=state.identity,
+        position=moved.position,
+        scale=state.scale,
+        peak_response=unknown,
+        psr=unknown,
+        entropy=unknown,
+        confidence=state.confidence,
+        lost=state.identity > 0,
+        parent=nothing,
+        dropped=nothing,
+    )
+    return moved, observation
 
 
 def follow(

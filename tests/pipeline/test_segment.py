@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import tifffile
 
+from cellmotion_jax.data.blank_frames import frame_test
 from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.inference.segmenter import FrameCells
 from cellmotion_jax.methods.deep_distance.cells import find_cells
 from cellmotion_jax.methods.deep_distance.segmenter import DeepDistanceSegmenter, DeepDistanceSettings
 from cellmotion_jax.models.deep_distance import Task
-from cellmotion_jax.pipeline.segment import segment_movie
+from cellmotion_jax.pipeline.segment import cells_of_movie, segment_movie
+from tests.blank_frames import KINDS, blank
 from tests.cell_models import SHAPE, Brightness, cell_model
 
 
@@ -117,3 +120,75 @@ def test_a_frame_that_cannot_be_used_is_named(tmp_path):
     tifffile.imwrite(tmp_path / "bad.tif", frames, photometric="minisblack")
     with pytest.raises(InputError, match=r"bad.tif, bad.tif page 1: .*NaN .*row 4, column 5"):
         segment_movie(open_movie(tmp_path / "bad.tif"), segmenter(cell_model()), tmp_path)
+
+
+def with_camera_noise(places, seed):
+    noise = np.random.default_rng(seed).normal(0, 8, SHAPE)
+    return np.clip(np.rint(frame_of(places) + noise), 0, None).astype(np.uint16)
+
+
+@dataclasses.dataclass(frozen=True)
+class Remembering:
+    """A segmenter with memory, which finds one cell, at the sum of all frames it was given."""
+
+    outlines: bool = True
+    channels: int = 1
+    cell_diameter: float | None = None
+    frames_before: int = 100
+    stricter: str = "nothing"
+    settings: object = None
+
+    def with_settings(self, settings):
+        return dataclasses.replace(self, settings=settings)
+
+    def segment(self, frames):
+        memory = 0.0
+        for frame in frames:
+            memory += float(frame.mean())
+            labels = np.zeros(SHAPE, np.int32)
+            labels[3, 4] = 1
+            yield FrameCells(labels if self.outlines else None, np.array([[memory, 0.0]]), np.ones(1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("outlines", [True, False])
+@pytest.mark.parametrize("at", [0, 2, 5])
+def test_a_blank_frame_has_no_cells_and_changes_no_other(tmp_path, kind, outlines, at):
+    """Also of a model with memory, which is not given the frame."""
+    frames = [with_camera_noise([(20 + t, 20), (40, 50 - t)], seed=t) for t in range(5)]
+    frames.insert(at, blank(kind, frames[0], noise=8.0, blur=16.0))
+    tifffile.imwrite(tmp_path / "movie.tif", np.stack(frames), photometric="minisblack")
+    movie = open_movie(tmp_path / "movie.tif")
+    found = [cells for _, cells in cells_of_movie(movie, Remembering(outlines), test=frame_test(movie))]
+    assert [cells.blank for cells in found] == [KINDS[kind] if t == at else None for t in range(6)]
+    empty = found.pop(at)
+    assert len(empty.points) == len(empty.scores) == 0
+    assert (empty.labels is not None and not empty.labels.any()) if outlines else empty.labels is None
+    sums = np.cumsum([frame.mean() for t, frame in enumerate(frames) if t != at])
+    np.testing.assert_allclose([cells.points[0, 0] for cells in found], sums)
+
+
+def test_blank_frames_are_written_with_their_reasons(tmp_path):
+    frames = [with_camera_noise(PLACES[2], seed=t) for t in range(4)]
+    frames[0][:] = 0
+    frames[2] = blank("dark", frames[1], noise=8.0)
+    tifffile.imwrite(tmp_path / "movie.tif", np.stack(frames), photometric="minisblack")
+    movie, out = open_movie(tmp_path / "movie.tif"), tmp_path / "out"
+    out.mkdir()
+    result = segment_movie(movie, segmenter(cell_model()), out, test=frame_test(movie))
+    assert [frame.frame for frame in result.blank] == [0, 2]
+    assert (out / "blank_frames.csv").read_text().splitlines() == [
+        "frame,name,reason",
+        "0,movie.tif page 0,all pixels have the same value",
+        "2,movie.tif page 2,nothing stands out of the camera noise",
+    ]
+    assert {row["frame"] for row in rows_of(out)} == {"1", "3"}
+    for frame in range(4):
+        assert tifffile.imread(out / f"mask00{frame}.tif").any() == (frame in (1, 3))
+
+
+def test_a_movie_without_information_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "black.tif", np.zeros((3, *SHAPE), np.uint8), photometric="minisblack")
+    movie = open_movie(tmp_path / "black.tif")
+    with pytest.raises(InputError, match=r"black.tif: none of 3 frames has information; in black.tif page 0"):
+        list(cells_of_movie(movie, Remembering(), test=frame_test(movie)))

@@ -48,7 +48,8 @@ class LinkSettings(Settings):
     division: LinkCost = LinkCost(reach=0.5)
     """Cost of divisions; the distance is from the mother to the midpoint of the daughters."""
     longest_gap: Annotated[int, Range(0, 10**6)] = 2
-    """Largest number of consecutive frames in which a cell may be missed without ending its track."""
+    """Largest number of consecutive frames in which a cell may be missed without ending its track. Frames
+    without information do not count."""
     divisions: bool = True
     """Whether a cell that appears may be the daughter of a neighbouring cell."""
     merges: bool = False
@@ -75,9 +76,11 @@ class Linker:
         self._settings = settings or LinkSettings()
         self._image: NumberedCells | None = None
         self._frames: list[FrameInstances] = []
+        self._number: list[int] = []
+        self._count = 0
 
     def add(self, labels: Integer[np.ndarray, "y x"]) -> None:
-        """Adds the next frame and links it to the one before.
+        """Adds the next frame and links it to the last one that was not skipped.
 
         Time and memory of this step grow with the square of the number of instances: 3,000 take about a
         second.
@@ -89,7 +92,7 @@ class Linker:
             ValueError: If it is not an image or differs in size from the frame before.
             InputError: If a label is negative or too large.
         """
-        frame = len(self._frames)
+        frame = self._count
         cells = number_cells(labels, name=f"labels of frame {frame}")
         if cells.labels[-1] > MAX_LABEL:
             raise InputError(
@@ -109,11 +112,17 @@ class Linker:
                 self._frames[-1], here, shared, cost=settings.cost, division=settings.division
             )
         self._frames.append(here)
+        self._number.append(frame)
         self._image = cells
+        self._count += 1
+
+    def skip(self) -> None:
+        """Adds a frame without information: the frames before and after it are linked as neighbours."""
+        self._count += 1
 
     @property
     def frames(self) -> tuple[FrameInstances, ...]:
-        """The instances of all frames so far."""
+        """The instances of all frames so far, without those that were skipped."""
         return tuple(self._frames)
 
     def links(self) -> Links:
@@ -121,7 +130,8 @@ class Linker:
 
         Returns:
             Table and tracks by the rules of :func:`~cellmotion_jax.inference.linking.tracks.tracks_of_links`;
-            without any instance the table is empty.
+            without any instance the table is empty. A track across skipped frames continues as the only child
+            of the track before them, as across any gap; skipped frames have no instances.
         """
         nodes = _flatten(self._frames)
         settings, linked = self._settings, nodes.source >= 0
@@ -142,12 +152,14 @@ class Linker:
             merges=nodes.merges if settings.merges else NO_CANDIDATES,
         )
         links = np.stack([nodes.source[linked], np.flatnonzero(linked)], axis=1)
-        table, track = tracks_of_links(nodes.frame, joins, links)
-        tracks = []
+        # The place among the frames that were not skipped becomes the number in the movie.
+        number = np.array(self._number, np.int64)
+        table, track = tracks_of_links(number[nodes.frame], joins, links)
+        tracks: list[Int[np.ndarray, " instance"]] = [np.zeros(0, np.int64)] * self._count
         first = 0
-        for frame in self._frames:
-            tracks.append(np.zeros(frame.label.max(initial=0), np.int64))
-            tracks[-1][frame.label - 1] = track[first : first + len(frame.label)]
+        for place, frame in zip(self._number, self._frames):
+            tracks[place] = np.zeros(frame.label.max(initial=0), np.int64)
+            tracks[place][frame.label - 1] = track[first : first + len(frame.label)]
             first += len(frame.label)
         return Links(table, tuple(tracks))
 

@@ -43,6 +43,33 @@ class TrackRecorder:
         rows = {name: np.asarray(getattr(observation, name))[frame, slot] for name in KEPT}
         self._parts.append({"frame": first + frame} | rows)
 
+    def wait(
+        self, frame: int, identity: Int[np.ndarray, " cell"], position: Float32[np.ndarray, "cell 2"]
+    ) -> None:
+        """Adds cells that begin in a frame without information: they are at their places, and not seen.
+
+        Args:
+            frame: Number of the frame.
+            identity: Ids of the cells.
+            position: Places (y, x) in grid pixels.
+        """
+        count = len(identity)
+        unknown = np.full(count, np.nan, np.float32)
+        self._parts.append(
+            {
+                "frame": np.full(count, frame),
+                "identity": np.asarray(identity, np.int32),
+                "position": np.asarray(position, np.float32),
+                "scale": np.ones(count, np.float32),
+                "peak_response": unknown,
+                "psr": unknown,
+                "entropy": unknown,
+                "confidence": np.ones(count, np.float32),
+                "lost": np.ones(count, bool),
+                "parent": np.zeros(count, np.int32),
+            }
+        )
+
     def tracks(self, frames: int) -> Tracks:
         """The table of all observations.
 

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Int, Integer, Real
 from numpy.typing import ArrayLike
 
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.morphology.fragments import without_fragments
 from cellmotion_jax.ops.labels import areas_and_centroids, number_cells, tight_boxes
 from cellmotion_jax.settings import Positive, check_argument
 
@@ -46,7 +47,8 @@ def seeds_from_labels(labels: Integer[np.ndarray, "..."], *, frame: int = 0) -> 
     """One seed per label of an image.
 
     Args:
-        labels: Label image [y, x], 0 for background. A label in several pieces is one cell.
+        labels: Label image [y, x], 0 for background. A label in several pieces is one cell; pieces of a few
+            pixels beside a large one count nowhere (`morphology.fragments.without_fragments`).
         frame: Number of the image in its movie.
 
     Returns:
@@ -61,6 +63,7 @@ def seeds_from_labels(labels: Integer[np.ndarray, "..."], *, frame: int = 0) -> 
     ([7], [[0.0, 1.5]], [[0.0, 1.0, 1.0, 3.0]])
     """
     cells = number_cells(labels)
+    cells = cells._replace(number=without_fragments(cells.number))
     ids = cells.labels[1:]
     if ids.size and ids[-1] > LARGEST_ID:
         raise InputError(f"labels hold label {ids[-1]}; labels up to {LARGEST_ID} can be followed.")
@@ -72,6 +75,24 @@ def seeds_from_labels(labels: Integer[np.ndarray, "..."], *, frame: int = 0) -> 
         diameters=np.sqrt(4 * area / np.pi).astype(np.float32),
         boxes=tight_boxes(cells.number, np.arange(1, len(ids) + 1)),
     )
+
+
+def seeds_of_first_cells(masks: Iterable[Integer[np.ndarray, "y x"] | None]) -> Seeds:
+    """One seed per label of the first label image that holds any; images are read one at a time.
+
+    Args:
+        masks: Label images of the frames from 0 on; None for a frame whose labels are not used.
+
+    Returns:
+        The cells in the order of their labels; none if there is no label in any image.
+
+    Raises:
+        InputError: If a label is negative or too large.
+    """
+    for frame, mask in enumerate(masks):
+        if mask is not None and mask.any():
+            return seeds_from_labels(mask, frame=frame)
+    return seeds_at_points(())
 
 
 def seeds_at_births(masks: Iterable[Integer[np.ndarray, "y x"]]) -> Seeds:

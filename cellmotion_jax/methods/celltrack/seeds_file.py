@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from cellmotion_jax.data.blank_frames import FrameTest, every_frame
 from cellmotion_jax.data.ctc_masks import MAX_WRITTEN_LABEL
 from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie import Movie
@@ -25,6 +26,7 @@ from cellmotion_jax.methods.celltrack.seeds import (
     seeds_at_births,
     seeds_at_points,
     seeds_from_labels,
+    seeds_of_first_cells,
     seeds_without_masks,
     typical_diameter,
 )
@@ -56,7 +58,8 @@ class StartSettings(Settings):
     tracks begin at these points."""
     segmentation: pathlib.Path | None = None
     """Folder of label images of all frames that are segmented but not tracked, as `cellmotion segment` writes
-    them. The result maskT.tif then holds these segments with the ids of the tracks, instead of discs."""
+    them. Without --start the cells of the first one that holds any are tracked. The result maskT.tif then
+    holds these segments with the ids of the tracks, instead of discs."""
     cell_diameter: Positive | None = None
     """Diameter of a typical cell in pixels; default is the median over the masks in which tracks begin, which
     is too small if the masks are only markers."""
@@ -75,12 +78,13 @@ class Start(NamedTuple):
     """Detector that returns the centres of segments, if new cells are taken from them."""
 
 
-def read_start(settings: StartSettings, movie: Movie) -> Start:
+def read_start(settings: StartSettings, movie: Movie, *, test: FrameTest = every_frame) -> Start:
     """Reads the cells to track and where their tracks begin.
 
     Args:
         settings: Settings of the user.
         movie: The movie.
+        test: Test of the frames for information; no cell is taken from the segmentation of one without.
 
     Returns:
         At least one cell, or segments from which new cells are taken.
@@ -104,7 +108,9 @@ def read_start(settings: StartSettings, movie: Movie) -> Start:
     if start is not None:
         seeds = read_seeds(start, movie, every_birth=every_birth)
     elif labels is not None:
-        seeds = seeds_from_labels(labels[0])
+        segments = labels
+        seen = (segments[frame] if test(movie[frame]) is None else None for frame in range(len(movie)))
+        seeds = seeds_of_first_cells(seen)
     elif at:
         seeds, at = seeds_at_points(at), ()
     else:
@@ -134,7 +140,7 @@ def read_seeds(start: pathlib.Path, movie: Movie, *, every_birth: bool) -> Seeds
         start: A file as `read_seed_file` takes it, or a folder of label images.
         movie: The movie.
         every_birth: For a folder: take every label at its first occurrence, not only the labels of the first
-            image.
+            image that holds any.
 
     Returns:
         At least one cell.
@@ -152,11 +158,11 @@ def read_seeds(start: pathlib.Path, movie: Movie, *, every_birth: bool) -> Seeds
         return seeds
     labels = open_labels(start, movie)
     try:
-        seeds = seeds_at_births(iter(labels)) if every_birth else seeds_from_labels(labels[0])
+        seeds = seeds_at_births(iter(labels)) if every_birth else seeds_of_first_cells(iter(labels))
     except InputError as error:
         raise InputError(f"{start}: {error}") from error
     if not len(seeds):
-        raise InputError(f"{start / labels.frame_names[0]} holds no cell; give at least one to follow.")
+        raise InputError(f"{start} holds no cell in any image; give at least one to follow.")
     return seeds
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import tqdm
 from jaxtyping import Array, Bool, Float, Float32, Num
 
+from cellmotion_jax.data.blank_frames import BlankFrame, FrameTest, all_blank, every_frame
 from cellmotion_jax.data.movie import Movie, read_finite
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.memory import require_memory
@@ -33,7 +34,16 @@ from cellmotion_jax.methods.celltrack.live import FilterView, empty_filter_view,
 from cellmotion_jax.methods.celltrack.recorder import TrackRecorder
 from cellmotion_jax.methods.celltrack.seeds import Seeds, seeds_without_masks
 from cellmotion_jax.methods.celltrack.tracks import Tracks
-from cellmotion_jax.tracking import Births, Exclusion, Observation, Tracker, TrackState, empty_state, step
+from cellmotion_jax.tracking import (
+    Births,
+    Exclusion,
+    Observation,
+    Tracker,
+    TrackState,
+    empty_state,
+    skip,
+    step,
+)
 
 FEWEST_SLOTS = 8
 
@@ -53,6 +63,8 @@ class TrackedMovie(NamedTuple):
     """Filters of the cells that are followed at the end."""
     filter_views: tuple[FilterView, ...]
     """Window and response of the watched cell in every frame; empty if none was watched."""
+    blank: tuple[BlankFrame, ...] = ()
+    """Frames without information."""
 
 
 class _Born(NamedTuple):
@@ -71,6 +83,7 @@ def track_movie(
     grid_diameter: float = CELL_DIAMETER,
     detect: Detect | None = None,
     watch: int | None = None,
+    test: FrameTest = every_frame,
     chunk: int = 8,
 ) -> TrackedMovie:
     """Tracks cells through a movie.
@@ -98,15 +111,17 @@ def track_movie(
         detect: Detector of the cells of a frame; None tracks only ``seeds``.
         watch: Id of a seed whose window and response are recorded; this keeps 20 kB per frame for a window of
             48.
+        test: Test of the frames for information, usually `data.blank_frames.frame_test` of the movie; by
+            default all frames are used.
         chunk: Frames per call of the compiled program; with a detector or a cell to watch it is 1.
 
     Returns:
-        Tracks, filters and recorded views.
+        Tracks, filters, recorded views, and the frames without information.
 
     Raises:
-        InputError: If there is nothing to track, a seed is outside the image or after the end of the movie,
-            the watched cell is none of the seeds, the diameter is not positive, or a frame has pixels that
-            are not finite.
+        InputError: If no frame has information, there is nothing to track, a seed is outside the image or
+            after the end of the movie, the watched cell is none of the seeds, the diameter is not positive,
+            or a frame has pixels that are not finite.
     """
     zoom = grid_zoom(diameter, wanted=grid_diameter)
     prepare = grid_frame if tracker.features.compressed else to_grid
@@ -119,17 +134,30 @@ def track_movie(
     length = chunk if detect is None and watch is None else 1
     newest = int(seeds.ids.max(initial=0))
     filter_views: list[FilterView] = []
+    blank: list[BlankFrame] = []
+    waiting = _Born(np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
     with tqdm.tqdm(total=len(movie), unit="frame", dynamic_ncols=True, disable=None) as progress:
         for first in range(0, len(movie), length):
             numbers = range(first, min(first + length, len(movie)))
             images = [read_finite(movie, number) for number in numbers]
-            frames = np.stack([prepare(image, zoom) for image in images])
-            born = [
-                _Born(seeds.ids[seeds.frame == number], planned[seeds.frame == number]) for number in numbers
-            ]
+            reasons = [test(image) for image in images]
+            frames = np.zeros((len(images), *shape), np.float32)
+            born: list[_Born] = []
+            for at, (number, reason) in enumerate(zip(numbers, reasons)):
+                starts = seeds.frame == number
+                waiting = _both(waiting, _Born(seeds.ids[starts], planned[starts]))
+                if reason is None:
+                    frames[at] = prepare(images[at], zoom)
+                    born.append(waiting)
+                    waiting = _Born(waiting.identity[:0], waiting.position[:0])
+                else:
+                    blank.append(BlankFrame(number, movie.frame_names[number], reason))
+                    born.append(_Born(waiting.identity[:0], waiting.position[:0]))
+                    recorder.wait(number, waiting.identity, waiting.position)
+            empty = np.array([reason is not None for reason in reasons])
             before = state
-            state, seen = _advance(tracker, before, frames, born, length=length)
-            if detect is not None:
+            state, seen = _advance(tracker, before, frames, born, empty, length=length)
+            if detect is not None and not empty[0]:
                 found = np.asarray(detect(first, images[0]), np.float32).reshape(-1, 2)
                 places = points_to_grid(found, shape=movie.shape, zoom=zoom)
                 new = _far_from_tracks(places, seen, tracker.exclusion or Exclusion())
@@ -137,8 +165,8 @@ def track_movie(
                     ids = newest + 1 + np.arange(new.sum())
                     newest = int(ids[-1])
                     recorder.begin(seeds_without_masks([first] * len(ids), ids, found[new]))
-                    born = [_Born(*map(np.concatenate, zip(born[0], (ids, places[new]))))]
-                    state, seen = _advance(tracker, before, frames, born, length=length)
+                    born = [_both(born[0], _Born(ids, places[new]))]
+                    state, seen = _advance(tracker, before, frames, born, empty, length=length)
             if not _are_finite(state.filters):
                 raise InputError(
                     f"{movie.path}: the filters learned in frames {first} to {numbers[-1]} are NaN or "
@@ -149,9 +177,17 @@ def track_movie(
                 last = filter_views[-1].centre if filter_views else planned[seeds.ids == watch][0]
                 filter_views.append(_watch(tracker, (before, state), frames[0], watch, last))
             progress.update(len(numbers))
+    if len(blank) == len(movie):
+        raise InputError(all_blank(movie, blank[0].reason))
     if not newest:
         raise InputError(f"{movie.path} has {len(movie)} frames in which no cell was found to follow.")
-    return TrackedMovie(recorder.tracks(len(movie)), zoom, learned_filters(state), tuple(filter_views))
+    return TrackedMovie(
+        recorder.tracks(len(movie)), zoom, learned_filters(state), tuple(filter_views), tuple(blank)
+    )
+
+
+def _both(first: _Born, second: _Born) -> _Born:
+    return _Born(*map(np.concatenate, zip(first, second)))
 
 
 def _check(movie: Movie, seeds: Seeds, detect: Detect | None, watch: int | None) -> None:
@@ -195,6 +231,7 @@ def _advance(
     state: TrackState,
     frames: Float32[np.ndarray, "time y x"],
     born: Sequence[_Born],
+    empty: Bool[np.ndarray, " time"],
     *,
     length: int,
 ) -> tuple[TrackState, Observation]:
@@ -202,6 +239,7 @@ def _advance(
     shape, count = frames.shape[1:], len(frames)
     real = np.arange(length) < count
     frames = np.pad(frames, ((0, length - count), (0, 0), (0, 0)), mode="edge")
+    empty = np.pad(empty, (0, length - count), constant_values=True)
     slots = len(state.identity)
     while True:
         while slots < max(len(cells.identity) for cells in born):
@@ -213,7 +251,9 @@ def _advance(
             identity[number, : len(cells.identity)] = cells.identity
             position[number, : len(cells.identity)] = cells.position
         births = Births(jnp.asarray(identity), jnp.asarray(position))
-        moved, seen = _follow(tracker, known, jnp.asarray(frames), births, jnp.asarray(real))
+        moved, seen = _follow(
+            tracker, known, jnp.asarray(frames), births, jnp.asarray(empty), jnp.asarray(real)
+        )
         seen = Observation(*(column[:count] for column in jax.device_get(seen)))
         if not seen.dropped.any():
             return moved, seen
@@ -262,16 +302,27 @@ def _follow(
     state: TrackState,
     frames: Float[Array, "time y x"],
     births: Births,
+    empty: Bool[Array, " time"],
     real: Bool[Array, " time"],
 ) -> tuple[TrackState, Observation]:
-    """`tracking.follow` over frames of which the last may be padding, which does not change the state."""
+    """`tracking.follow` over frames of which some are empty, and the last may be padding.
 
-    def scanned(carry: TrackState, inputs: tuple[Array, Births, Array]) -> tuple[TrackState, Observation]:
-        frame, born, counts = inputs
-        moved, seen = step(tracker, carry, frame, born)
+    An empty frame is skipped; padding does not change the state.
+    """
+    shape = frames.shape[1:]
+
+    def scanned(
+        carry: TrackState, inputs: tuple[Array, Births, Array, Array]
+    ) -> tuple[TrackState, Observation]:
+        frame, born, without, counts = inputs
+        moved, seen = jax.lax.cond(
+            without,
+            lambda: skip(tracker, carry, (shape[0], shape[1])),
+            lambda: step(tracker, carry, frame, born),
+        )
         return jax.tree.map(lambda new, old: jnp.where(counts, new, old), moved, carry), seen
 
-    return jax.lax.scan(scanned, state, (frames, births, real))
+    return jax.lax.scan(scanned, state, (frames, births, empty, real))
 
 
 def _watch(

@@ -17,6 +17,7 @@ from cellmotion_jax.methods.celltrack_rcnn.model_file import RCNNModel
 from cellmotion_jax.models.backbones.fpn import FPNFeatures
 from cellmotion_jax.models.celltrack_rcnn import CellEmbeddings, CellTrackRCNN
 from cellmotion_jax.models.mask_rcnn import BOX_WEIGHTS, BoxOutputs, RegionOutputs
+from cellmotion_jax.morphology.fragments import without_fragments
 from cellmotion_jax.ops.labels import NumberedCells, number_cells, tight_boxes
 from cellmotion_jax.ops.neighbours import nearest_offsets
 from cellmotion_jax.ops.proposals import Boxes, detect_boxes, propose_boxes
@@ -146,7 +147,7 @@ def cells_of_mask(
         raise ValueError(f"labels have shape {labels.shape}, but the image has {image.shape}")
     frame = network_frame(image, scale=model.scale)
     cells = number_cells(labels)
-    boxes = tight_boxes(cells.number, np.arange(1, len(cells.labels)))
+    boxes = tight_boxes(without_fragments(cells.number), np.arange(1, len(cells.labels)))
     factor = np.array([*frame.factor, *frame.factor], np.float32)
     pyramid = _pyramid(model.network, model.variables, jnp.asarray(padded(frame.image)))
     return FoundCells(

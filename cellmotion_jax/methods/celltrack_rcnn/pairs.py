@@ -18,6 +18,7 @@ from cellmotion_jax.data.resizing import resize_labels, resized_shape
 from cellmotion_jax.data.track_table import TrackTable, read_man_track
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack_rcnn.frames import network_frame
+from cellmotion_jax.morphology.fragments import without_fragments
 from cellmotion_jax.ops.labels import number_cells, tight_boxes
 
 UNKNOWN = 255
@@ -120,7 +121,7 @@ def tracked_frame(annotated: AnnotatedImage, *, scale: float) -> TrackedFrame:
     whole = resize_labels(np.where(unknown, 0, cells.number), size)
     left = number_cells(whole)
     present = left.labels[1:].astype(np.int64)
-    boxes = tight_boxes(left.number, np.arange(1, len(left.labels)))
+    boxes = tight_boxes(without_fragments(left.number), np.arange(1, len(left.labels)))
     return TrackedFrame(
         image=network_frame(annotated.image().mean(axis=-1), scale=scale).image,
         number=left.number,

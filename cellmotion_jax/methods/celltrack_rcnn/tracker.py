@@ -47,7 +47,7 @@ class RCNNLinkSettings(Settings):
     """Assignment: costs of births, ends, gaps and divisions."""
     longest_gap: Annotated[int, Range(0, 100)] = 4
     """Assignment: largest number of consecutive frames in which a cell may be missed without ending its
-    track."""
+    track. Frames without information do not count."""
 
 
 class TrackedMovie(NamedTuple):
@@ -72,10 +72,11 @@ class RCNNTracker:
         """Starts without frames."""
         self._recent: list[_Recent] = []
         self._links: list[FrameLinks] = []
+        self._linked_frames: list[int] = []
         self._turnover = NOTHING_SEEN
 
     def add(self, cells: FoundCells) -> FrameLinks:
-        """Adds the cells of the next frame.
+        """Adds the cells of the next frame, and links them to those of the last one that was not skipped.
 
         Args:
             cells: The cells.
@@ -93,17 +94,25 @@ class RCNNTracker:
         for steps, frame in enumerate(self._recent, start=1):
             frame.ended[links.source[(links.source >= 0) & (links.steps == steps)]] = False
         self._recent = [_Recent(cells, np.ones(count, bool)), *self._recent[: self.settings.longest_gap]]
+        self._linked_frames.append(len(self._links))
         self._links.append(links)
         return links
+
+    def skip(self) -> None:
+        """Adds a frame without information: the frames before and after it are linked as neighbours."""
+        self._links.append(FrameLinks(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)))
 
     def result(self) -> TrackedMovie:
         """The tracks of all frames so far."""
         counts = [len(links.source) for links in self._links]
         first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         edges = [np.zeros((0, 2), np.int64)]
-        for frame, links in enumerate(self._links):
+        linked = np.array(self._linked_frames, np.int64)
+        for place, frame in enumerate(self._linked_frames):
+            links = self._links[frame]
             later = np.flatnonzero(links.source >= 0)
-            before = first[frame - links.steps[later]] + links.source[later]
+            # Steps do not count frames that were skipped.
+            before = first[linked[place - links.steps[later]]] + links.source[later]
             edges.append(np.stack([before, first[frame] + later], axis=-1))
         frames = np.repeat(np.arange(len(counts)), counts)
         table, track = tracks_of_links(frames, np.zeros((0, 2), np.int64), np.concatenate(edges))

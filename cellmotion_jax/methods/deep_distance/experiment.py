@@ -157,6 +157,7 @@ NO_AUGMENTATION = TileAugmentation(
     turns=False, rotation=0.0, scale=0.0, contrast=0.0, brightness=0.0, noise=0.0
 )
 
+
 def _shipped(**look: Any) -> DeepDistanceExperiment:
     """Training of a network that comes with the package, on movies of a look in all its variety."""
     simulation = Simulation(

@@ -158,3 +158,43 @@ def test_true_instances_are_linked_as_the_experts_did(real_data, name, frames, l
     end = table.end.clip(max=frames - 1)
     shown = TrackTable(table.label[early], table.begin[early], end[early], table.parent[early])
     assert ctc_scores(masks, drawn, shown, links.table).tra > least
+
+
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 5))
+@settings(max_examples=30)
+def test_skipped_frames_change_no_lineage(seed, count):
+    """Every cell has the predecessors that it has in the movie without the frames that are skipped."""
+    rng = np.random.default_rng(seed)
+    frames = [rng.integers(0, 4, (6, 7)) * rng.integers(0, 2, (6, 7)) for _ in range(count)]
+    linker, kept = Linker(), []
+    for labels, skip in zip([*frames, None], rng.random(count + 1) < 0.5):
+        if skip:
+            kept.append(None)
+            linker.skip()
+        if labels is not None:
+            kept.append(labels)
+            linker.add(labels)
+    found, plain = linker.links(), link_instances([labels for labels in kept if labels is not None])
+    assert len(found.tracks) == len(kept)
+    assert all(not len(tracks) for tracks, labels in zip(found.tracks, kept) if labels is None)
+    if len(found.table):
+        check_track_table(found.table, frames=len(kept), source="found")
+    seen = [tracks for tracks, labels in zip(found.tracks, kept) if labels is not None]
+    # A track after a skipped frame is the only child of the one before: both are one track without the frame.
+    whole: dict[int, int] = {}
+    for tracks, others in zip(seen, plain.tracks):
+        for track, other in zip(tracks.tolist(), others.tolist()):
+            assert whole.setdefault(track, other) == other
+    mothers = dict(zip(plain.table.label.tolist(), plain.table.parent.tolist()))
+    for label, parent in zip(found.table.label.tolist(), found.table.parent.tolist()):
+        before = whole[parent] if parent else 0
+        assert before in (whole[label], mothers[whole[label]])
+
+
+def test_a_gap_is_as_long_as_its_frames_with_information():
+    """Two frames may be missed: those without information do not count, however many they are."""
+    cell, nothing = np.ones((3, 4), int), np.zeros((3, 4), int)
+    linker = Linker(LinkSettings(longest_gap=2))
+    for labels in (cell, nothing, None, None, None, nothing, cell):
+        linker.skip() if labels is None else linker.add(labels)
+    assert linker.links().table.text() == "1 0 0 0\n2 6 6 1\n"

@@ -6,13 +6,16 @@ import flax.struct
 import jax
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from cellmotion_jax.data.blank_frames import Blank
 from cellmotion_jax.data.movie import open_movie
 from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.methods.celltrack.seeds import seeds_from_labels
 from cellmotion_jax.methods.celltrack.track_movie import needed_memory, track_movie
-from cellmotion_jax.tracking import Exclusion, Intensity, Tracker, empty_state
+from cellmotion_jax.tracking import ConfidenceSettings, Exclusion, Intensity, Tracker, empty_state
 from tests.blob_movies import draw, movie_of, starts_of, straight
 
 TRACKER = Tracker(size=32, exclusion=Exclusion())
@@ -238,3 +241,112 @@ def test_a_rolled_real_movie_is_tracked_without_error(real_data, tmp_path):
     tracks = track_movie(movie, seeds, Tracker(), diameter=20.0).tracks
     np.testing.assert_allclose(tracks.points, seeds.points[None] + shifts[:, None], atol=1.0)
     assert not tracks.lost.any()
+
+
+def one_value(image):
+    """A test of frames that knows the answer: frames of one value are blank."""
+    return Blank.CONSTANT if np.ptp(image) == 0 else None
+
+
+@given(at=st.integers(0, 11), run=st.integers(1, 3), value=st.sampled_from([0.0, 7.0]))
+@settings(max_examples=8)
+def test_frames_without_information_are_bridged_and_flagged_alone(tmp_path_factory, at, run, value):
+    """Cells that rest: what is after the inserted frames is what it is without them."""
+    frames = draw(np.broadcast_to(PATHS[:1], PATHS.shape))
+    blank = np.full((run, *frames.shape[1:]), value, np.float32)
+    path = tmp_path_factory.mktemp("blank") / "movie.tif"
+    with_blank = movie_of(path, np.concatenate([frames[:at], blank, frames[at:]]))
+    result = track_movie(with_blank, starts_of(PATHS[0], ids=[7, 3]), TRACKER, diameter=16.0, test=one_value)
+    tracks, inserted = result.tracks, np.arange(at, at + run)
+    assert [(frame.frame, frame.reason) for frame in result.blank] == [(n, Blank.CONSTANT) for n in inserted]
+    assert tracks.ids.tolist() == [7, 3]
+    assert tracks.present.all()
+    np.testing.assert_array_equal(np.flatnonzero(tracks.lost.all(axis=1)), inserted)
+    np.testing.assert_array_equal(np.flatnonzero(tracks.lost.any(axis=1)), inserted)
+    assert np.abs(tracks.points - PATHS[0]).max() < 0.5
+    assert np.isnan(tracks.peak_response[inserted]).all()
+    assert not tracks.parents.any()
+
+
+def test_cells_that_go_on_moving_are_found_after_the_blank_frames(tmp_path):
+    frames = draw(PATHS)
+    frames[5:7] = 0
+    tracks = track_movie(
+        movie_of(tmp_path / "movie.tif", frames), starts_of(PATHS[0]), TRACKER, diameter=16.0, test=one_value
+    ).tracks
+    seen = np.delete(np.arange(12), [5, 6])
+    assert np.abs(tracks.points[seen] - PATHS[seen]).max() < 0.6
+    np.testing.assert_array_equal(np.flatnonzero(tracks.lost.any(axis=1)), [5, 6])
+    assert (tracks.confidence[7:] > 0.5).all()
+
+
+def test_patience_does_not_run_out_in_blank_frames(tmp_path):
+    frames = draw(np.broadcast_to(PATHS[:1], PATHS.shape))
+    frames[3:10] = 0
+    patient = dataclasses.replace(TRACKER, confidence=ConfidenceSettings(patience=1))
+    movie = movie_of(tmp_path / "movie.tif", frames)
+    assert track_movie(
+        movie, starts_of(PATHS[0]), patient, diameter=16.0, test=one_value
+    ).tracks.present.all()
+
+
+def test_cells_that_begin_in_a_blank_frame_wait_for_the_next(tmp_path):
+    """Nothing is learned from the blank frame, also if the movie ends with it."""
+    frames = draw(PATHS)
+    frames[[0, 11]] = 0
+    seeds = starts_of([*PATHS[0], PATHS[11, 0]], frames=[0, 0, 11])
+    tracks = track_movie(
+        movie_of(tmp_path / "movie.tif", frames), seeds, TRACKER, diameter=16.0, test=one_value
+    ).tracks
+    assert tracks.present[:, :2].all()
+    np.testing.assert_array_equal(np.flatnonzero(tracks.lost[:, 0]), [0, 11])
+    np.testing.assert_array_equal(tracks.points[0, :2], PATHS[0])
+    assert np.abs(tracks.points[1:11, :2] - PATHS[1:11]).max() < 2.5
+    np.testing.assert_array_equal(np.flatnonzero(tracks.present[:, 2]), [11])
+
+
+def test_no_cells_are_detected_in_a_blank_frame(tmp_path):
+    frames = draw(PATHS)
+    frames[4] = 0
+    asked = []
+
+    def detect(number, image):
+        asked.append(number)
+        return PATHS[number].astype(float)
+
+    movie = movie_of(tmp_path / "movie.tif", frames)
+    result = track_movie(movie, starts_of([]), TRACKER, diameter=16.0, detect=detect, test=one_value)
+    assert asked == [0, 1, 2, 3, *range(5, 12)]
+    assert len(result.tracks) == 2
+
+
+def test_a_movie_without_information_is_refused(tmp_path):
+    movie = movie_of(tmp_path / "dark.tif", np.zeros((3, 64, 64), np.uint8))
+    with pytest.raises(InputError, match=r"dark.tif: none of 3 frames has information; in dark.tif page"):
+        track_movie(movie, starts_of(PATHS[0]), TRACKER, diameter=16.0, test=one_value)
+
+
+@pytest.mark.parametrize("speed", [1.0, 2.0, 4.0])
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_cell_that_leaves_ends_and_one_at_the_border_does_not(tmp_path, speed, side):
+    """The track ends when the centre is outside; the other cell has its centre on the outermost pixels."""
+    frames = 24
+    rows, columns = np.mgrid[:64, :64]
+    leaving = np.array([32.0, 44.0]) + speed * np.arange(frames)[:, None] * np.array([0.0, 1.0])
+    staying = np.array([0.0, 14.0]) + 0.5 * np.arange(frames)[:, None] * np.array([0.0, 1.0])
+    noise = np.random.default_rng(0)
+    images = noise.normal(0, 0.02, (frames, 64, 64))
+    for image, *places in zip(images, leaving, staying):
+        for y, x in places:
+            image += 1 / (1 + np.exp((np.hypot(rows - y, columns - x) - 8) / 1.2))
+    starts = np.stack([leaving[0], staying[0]])
+    if side:
+        images, starts = images.transpose(0, 2, 1), starts[:, ::-1]
+    movie = movie_of(tmp_path / "movie.tif", images.astype(np.float32))
+    tracks = track_movie(movie, starts_of(starts), TRACKER, diameter=16.0).tracks
+    outside = int(np.flatnonzero(leaving[:, 1] > 64)[0])
+    last = int(np.flatnonzero(tracks.present[:, 0])[-1])
+    assert outside - 1 <= last <= outside + 4 / speed
+    assert tracks.present[:, 1].all()
+    there = staying[:, ::-1] if side else staying
+    assert np.abs(tracks.points[:, 1] - there).max() < 4

@@ -227,3 +227,29 @@ def test_cells_may_come_from_any_detector():
         boxes = tight_boxes(relabelled, np.arange(1, len(numbers) + 1))
         frames.append(FoundCells(relabelled, boxes, np.ones(len(boxes), np.float32), blank))
     assert follow(frames).table.text() == "1 0 1 0\n2 0 1 0\n3 1 1 0\n"
+
+
+@pytest.mark.parametrize("skipped", [(0,), (2, 3), (FRAMES - 1, FRAMES), (1, 1, 3)])
+def test_frames_without_information_change_no_lineage(movie, skipped):
+    """Skipped frames are inserted before the given ones; they count nothing, and no gap is allowed."""
+    tracker = RCNNTracker(DIVIDES, dataclasses.replace(RCNNLinkSettings(), longest_gap=0))
+    place, at = [], 0
+    for frame in range(FRAMES + 1):
+        for _ in range(skipped.count(frame)):
+            tracker.skip()
+            at += 1
+        if frame < FRAMES:
+            tracker.add(movie[frame])
+            place.append(at)
+            at += 1
+    result = tracker.result()
+    plain = follow(movie, DIVIDES, dataclasses.replace(RCNNLinkSettings(), longest_gap=0))
+    assert len(result.tracks) == at
+    assert sum(len(result.tracks[frame]) for frame in set(range(at)) - set(place)) == 0
+    whole: dict[int, int] = {0: 0}
+    for frame, others in zip(place, plain.tracks):
+        for track, other in zip(result.tracks[frame].tolist(), others.tolist()):
+            assert whole.setdefault(track, other) == other
+    mothers = dict(zip(plain.table.label.tolist(), plain.table.parent.tolist()))
+    for label, parent in zip(result.table.label.tolist(), result.table.parent.tolist()):
+        assert whole[parent] in (whole[label], mothers[whole[label]])
