@@ -20,7 +20,7 @@ from cellmotion_jax.errors import AlreadyComplete, InputError, TrainingDiverged
 USAGE = """usage: cellmotion COMMAND ...
 
   segment MOVIE --model FILE --out FOLDER [--options]
-                                     outline the cells of a movie (TIFF frames or stack) by a trained model
+                                     outline the cells of a movie (TIFF, OME-Zarr) by a trained model
   track MOVIE --out FOLDER [--by filters|linking] [--options]
                                      follow cells by correlation filters, or link label images frame to frame
   measure RESULT [MOVIE] --out FOLDER [--options]
