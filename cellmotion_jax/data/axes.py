@@ -107,18 +107,11 @@ def find_frames(
     of_planes = next((letter for letter in long if letter in "CS"), None)
     if of_planes is not None and samples > 1:
         raise InputError(found.unknown() if colour else found.of_channels_and_colours())
-    number = 0
-    sample = None
+    number, sample = 0, None
     if of_planes is not None:
         number = found.channel(long[of_planes], choice, names)
-    elif samples > 1 and not colour:
-        # Three or four samples may be grey that was saved as colours, which the pixels tell.
-        told = choice.channel if choice is not None else None
-        if not found.has_options or (told is None and samples not in (3, 4)):
-            raise InputError(found.of_channels(samples, _COLOURS if samples in (3, 4) else names))
-        sample = None if told is None else found.channel(samples, choice, _COLOURS)
-    elif choice is not None and choice.channel is not None and not colour:
-        found.channel(1, choice, names)
+    elif not colour:
+        sample = found.sample(samples, choice, names)
     if math.prod(lengths) > MOST_PLANES:
         raise InputError(f"{path} declares {math.prod(lengths):,} planes; up to {MOST_PLANES:,} are read.")
     planes = np.arange(math.prod(lengths)).reshape(lengths)
@@ -202,6 +195,20 @@ class _Axes(NamedTuple):
         if not self.has_options:
             return f"{begin}save one grey channel{short}."
         return f"{begin}choose one by --channel: {_listed(number, names)}{short}."
+
+    def sample(self, samples: int, choice: AxesChoice | None, names: Sequence[str]) -> int | None:
+        """Number of the interleaved sample that is chosen; None for the only one, or for colours.
+
+        Three or four samples may be grey that was saved as colours, which the pixels tell.
+        """
+        told = None if choice is None else choice.channel
+        names = _COLOURS if samples in (3, 4) else names
+        if told is None and samples > 1 and not (self.has_options and samples in (3, 4)):
+            raise InputError(self.of_channels(samples, names))
+        if told is None:
+            return None
+        number = self.channel(samples, choice, names)
+        return number if samples > 1 else None
 
     def channel(self, number: int, choice: AxesChoice | None, names: Sequence[str]) -> int:
         """Number of the channel that is chosen."""

@@ -124,6 +124,11 @@ def open_movie(
     path = pathlib.Path(path)
     if pixel_size_um is not None:
         check_argument("pixel_size_um", pixel_size_um, MicronsPerPixel)
+    if colour and channel is not None:
+        raise InputError(
+            f"channel is {channel}, but red, green and blue of {path} are read together, as the model was "
+            "trained on them; leave it out."
+        )
     choice: AxesChoice | None = AxesChoice(axes, None if channel is None else str(channel))
     if labels:
         choice = None if label_frames is None else AxesChoice(label_frames=label_frames)
