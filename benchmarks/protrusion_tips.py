@@ -102,7 +102,7 @@ def score(movie: SimulatedMovie, find: Callable[[np.ndarray, float], Found]) -> 
         right += matches.detection.size
         false += _inner(found.points[matches.false_detection], size)
         missed += _inner(true[matches.missed_marker], size)
-        true_um = tips.length[here][matches.marker] * movie.pixel_size_um
+        true_um = tips.length_from_centre[here][matches.marker] * movie.pixel_size_um
         errors.append(found.length_um[matches.detection] - true_um)
     error = np.concatenate(errors)
     return (

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import decimal
 import errno
 import json
 import math
 import os
 import pathlib
+import re
 import stat
 from typing import Any
 
 from cellmotion_jax.errors import InputError
 
+_DECIMAL = re.compile("[+-]?[0-9]{1,40}([.][0-9]{0,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 LARGEST_TEXT = 2**28
 """Bytes of a text file that are read; a table of a million tracks has a tenth of it."""
 DEEPEST_JSON = 64
@@ -103,6 +106,27 @@ def refusal(path: pathlib.Path, error: OSError | ValueError, *, what: str) -> In
         lies = "is no folder" if os.path.lexists(path) else "lies in a file, which is no folder"
         return InputError(f"{path} {lies}; it should be {what}.")
     return InputError(f"{path} cannot be read ({error.strerror}); it should be {what}.")
+
+
+def whole_number(text: str) -> int | None:
+    """The whole number that a field of a table holds, also as programs write it that know decimals only.
+
+    Args:
+        text: A field, for example ``7``, ``7.0`` or ``7.000e+00``; white space around it does not matter.
+
+    Returns:
+        The number; None if it is none, not whole, or has more than 18 digits.
+
+    >>> whole_number(" 7.00e1"), whole_number("-3"), whole_number("7.5"), whole_number("1e400")
+    (70, -3, None, None)
+    """
+    if not _DECIMAL.fullmatch(text.strip()):
+        return None
+    value = decimal.Decimal(text.strip())
+    # Before it is compared: a number of a billion digits would be written out.
+    if value and not -20 < value.adjusted() < 18:
+        return None
+    return int(value) if value == value.to_integral_value() else None
 
 
 def read_text(path: str | os.PathLike[str], *, what: str, largest: int = LARGEST_TEXT) -> str:

@@ -347,7 +347,9 @@ def _plain(hint: Any) -> tuple[Callable[[Any], bool], str] | None:
 
 
 def _real(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    """Whether a value is a number that a float and the machine's whole numbers hold."""
+    huge = isinstance(value, numbers.Integral) and abs(int(value)) >= 2**62
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and not huge
 
 
 _FLOAT = {float, float | None, type(None)}

@@ -64,7 +64,7 @@ def test_given_label_images_are_linked(tmp_path, capsys, folder):
     assert sorted(path.name for path in out.iterdir()) == [*names, "trajectories.png"]
     assert [path.name for path in out.parent.iterdir()] == ["01_RES"]
     rows = rows_of(out / "tracks.csv")
-    assert list(rows[0]) == ["track", "frame", "y", "x", "area", "parent", "y_um", "x_um", "area_um2"]
+    assert list(rows[0]) == ["track", "frame", "y", "x", "area_px2", "parent", "y_um", "x_um", "area_um2"]
     order = [(int(row["track"]), int(row["frame"])) for row in rows]
     assert order == sorted(order)
     assert len(order) == 12
@@ -72,7 +72,7 @@ def test_given_label_images_are_linked(tmp_path, capsys, folder):
     assert [float(row["x"]) for row in mover] == pytest.approx([20 + 3 * frame for frame in range(FRAMES)])
     assert float(mover[2]["x_um"]) == pytest.approx(0.5 * 26)
     assert float(mover[0]["area_um2"]) == pytest.approx(0.25 * np.count_nonzero(cells(0) == 1))
-    assert "3 tracks of 12 cells in 5 frames" in capsys.readouterr().out
+    assert "3 tracks of 12 outlines in 5 frames" in capsys.readouterr().out
 
 
 def test_links_have_settings_and_a_stack_is_as_good_as_a_folder(tmp_path, folder):
@@ -101,7 +101,7 @@ def test_the_file_of_a_model_is_all_that_is_needed(tmp_path, capsys):
     save_video_model(tmp_path / "model.safetensors", tiny_video_model())
     movie = write_movie(tmp_path / "movie", [0, 1])
     link(movie, tmp_path / "model.safetensors", tmp_path / "r", "--instances.threshold", 0)
-    assert "1 track of 2 cells in 2 frames" in capsys.readouterr().out
+    assert "1 track of 2 outlines in 2 frames" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         cli.main(
             ["track", "--by", "linking", "--segmentation", str(tmp_path / "model.safetensors"), "--help"]

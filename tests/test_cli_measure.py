@@ -53,15 +53,15 @@ def test_cells_are_measured_and_drawn(tmp_path, capsys, folder):
     moving = [row for row in rows_of(out / "cells.csv") if row["track"] == "1"]
     assert moving[0]["speed_um_per_min"] == ""
     assert [float(row["speed_um_per_min"]) for row in moving[1:]] == pytest.approx([2.4] * 4, rel=0.02)
-    assert [float(row["heading"]) % (2 * np.pi) for row in moving[1:]] == pytest.approx([0] * 4, abs=0.01)
+    assert [float(row["heading_rad"]) % (2 * np.pi) for row in moving[1:]] == pytest.approx([0] * 4, abs=0.01)
     tips = rows_of(out / "tips.csv")
     assert {row["track"] for row in tips} == {"2"}
     assert [int(row["frame"]) for row in tips] == list(range(FRAMES))
     assert {row["tip"] for row in tips} == {"1"}
     for row in tips:
         assert float(row["x"]) == pytest.approx(41, abs=4)
-        assert float(row["length_um"]) == pytest.approx(0.8 * 49, rel=0.1)
-        assert float(row["orientation"]) == pytest.approx(np.pi, abs=0.1)
+        assert float(row["length_from_centre_um"]) == pytest.approx(0.8 * 49, rel=0.1)
+        assert float(row["orientation_rad"]) == pytest.approx(np.pi, abs=0.1)
     with PIL.Image.open(out / "segmentation.gif") as picture:
         assert getattr(picture, "n_frames", 1) == FRAMES
     for name in ("behaviour.png", "time_courses.png", "protrusions.png"):
@@ -73,7 +73,7 @@ def test_without_the_size_of_a_pixel_protrusions_are_left_out_and_said_so(tmp_pa
     measure(folder / "01_RES", "--out", tmp_path / "r")
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == TABLES
     row = rows_of(tmp_path / "r" / "cells.csv")[-1]
-    assert row["protrusions"] == row["longest_um"] == ""
+    assert row["protrusions"] == row["longest_protrusion_from_body_um"] == ""
     assert "speed_px_per_frame" in row
     assert "size of a pixel is not known" in capsys.readouterr().out
 

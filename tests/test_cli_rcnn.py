@@ -87,7 +87,7 @@ def check_result(out):
         assert tracks == table.alive(frame).tolist() == sorted(track for track, at in seen if at == frame)
         for track_id in tracks:
             row = seen[track_id, frame]
-            assert int(row["area"]) == np.count_nonzero(masks[frame] == track_id)
+            assert int(row["area_px2"]) == np.count_nonzero(masks[frame] == track_id)
             assert (row["probability"] == "") == (frame == 0)
             if frame:
                 assert 0 <= float(row["probability"]) <= 1
@@ -100,7 +100,7 @@ def test_given_cells_are_linked_with_divisions(tmp_path, capsys, folder):
     table, rows = check_result(out)
     assert [path.name for path in out.parent.iterdir()] == ["01_RES"]
     assert "Wrote " in (shown := capsys.readouterr().out)
-    assert "5 tracks of 13 cells in 4 frames" in shown
+    assert "5 tracks of 13 outlines in 4 frames" in shown
     spans = sorted(zip(table.begin.tolist(), table.end.tolist()))
     assert spans == [(0, 1), (0, 3), (1, 3), (2, 3), (2, 3)]
     mother = table.label[table.end == 1]
@@ -109,7 +109,7 @@ def test_given_cells_are_linked_with_divisions(tmp_path, capsys, folder):
     for frame in range(FRAMES):
         np.testing.assert_array_equal(masks[frame] > 0, tracks_at(frame) > 0)
     assert list(rows[0]) == [
-        *("track", "frame", "y", "x", "area", "parent", "y_um", "x_um", "area_um2", "probability"),
+        *("track", "frame", "y", "x", "area_px2", "parent", "probability", "y_um", "x_um", "area_um2"),
     ]
     assert (out / "trajectories.png").stat().st_size > 10_000
 
@@ -121,7 +121,7 @@ def test_cells_are_found_and_linked_by_the_network(tmp_path, capsys, folder):
         track(folder, out, *ANYTHING, "--links.rule", rule)
         table, rows = check_result(out)
         assert len(table) > 3
-        assert f"tracks of {len(rows)} cells in 4 frames" in capsys.readouterr().out
+        assert f"tracks of {len(rows)} outlines in 4 frames" in capsys.readouterr().out
 
 
 def test_a_stack_and_a_single_frame_are_movies(tmp_path, folder):

@@ -74,7 +74,7 @@ def test_a_folder_of_frames_becomes_masks_a_table_and_a_picture(capsys, tmp_path
     names = ["detections.csv", "mask000.tif", "mask001.tif", "mask002.tif", "overview.png"]
     assert sorted(path.name for path in out.iterdir()) == names
     rows = rows_of(out / "detections.csv")
-    assert f"Wrote {out}: {len(rows)} cells in 3 frames" in capsys.readouterr().out
+    assert f"Wrote {out}: {len(rows)} detections in 3 frames" in capsys.readouterr().out
     assert float(rows[0]["y_um"]) == pytest.approx(0.5 * float(rows[0]["y"]))
     assert tifffile.imread(out / "mask000.tif").shape == tifffile.imread(movie / "t000.tif").shape
     assert [path.name for path in out.parent.iterdir()] == ["01_RES"]
@@ -170,9 +170,9 @@ def test_frames_are_segmented_with_those_before(tmp_path, capsys, bright_model):
     rows = rows_of(out / "detections.csv")
     assert [int(row["frame"]) for row in rows] == [0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 4]
     for row in rows:
-        assert int(row["area"]) == np.count_nonzero(masks[int(row["frame"])] == int(row["label"]))
+        assert int(row["area_px2"]) == np.count_nonzero(masks[int(row["frame"])] == int(row["label"]))
         assert 0.9 < float(row["score"]) <= 1
-    assert "12 cells in 5 frames" in capsys.readouterr().out
+    assert "12 detections in 5 frames" in capsys.readouterr().out
 
 
 def test_a_movie_shorter_than_the_window_and_other_settings(tmp_path, bright_model):
@@ -259,7 +259,7 @@ def test_the_file_of_a_convlstm_model_is_all_that_is_needed(tmp_path, capsys):
     path = tmp_path / "model.safetensors"
     save_video_model(path, tiny_video_model(instances=InstanceSettings(smallest_area=40, split_depth=3.0)))
     segment(write_movie(tmp_path / "movie", [0, 1]), path, tmp_path / "r", "--instances.threshold", "0")
-    assert "2 cells in 2 frames" in capsys.readouterr().out
+    assert "2 detections in 2 frames" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         cli.main(["segment", "--model", str(path), "--cell-diameter", "24", "--help"])
     shown = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
@@ -277,7 +277,7 @@ def test_replicates_of_a_nuclei_network_are_an_ensemble(tmp_path, capsys):
     options = ["--seed", "0.02", "--extent", "0.01", "--smallest", "1"]
     command = ["segment", str(movie), "--model", *map(str, files)]
     cli.main([*command, "--out", str(tmp_path / "r"), *options])
-    assert "cells in 2 frames" in capsys.readouterr().out
+    assert "detections in 2 frames" in capsys.readouterr().out
     rows = rows_of(tmp_path / "r" / "detections.csv")
     assert all(0.01 <= float(row["score"]) <= 1 for row in rows)
     assert tifffile.imread(tmp_path / "r" / "mask001.tif").shape == DISCS_SHAPE
@@ -295,9 +295,9 @@ def test_imported_networks_of_deepcell_segment_and_backbones_do_not(tmp_path, ca
     # Zeros make every class as likely as the others, everywhere: the frame is one nucleus.
     cli.main([*command, *map(str, files), "--seed", "0.3", "--stride", "4"])
     (row,) = rows_of(tmp_path / "r" / "detections.csv")
-    assert int(row["area"]) == DISCS_SHAPE[0] * DISCS_SHAPE[1]
+    assert int(row["area_px2"]) == DISCS_SHAPE[0] * DISCS_SHAPE[1]
     assert float(row["score"]) == pytest.approx(1 / 3, abs=1e-4)
-    assert "1 cells in 1 frames" in capsys.readouterr().out
+    assert "1 detection in 1 frame" in capsys.readouterr().out
     backbone = imported(tmp_path / "b.safetensors", "mobilenet-v2-0.35")
     message = refusal(capsys, movie, backbone, tmp_path / "s")
     assert "the weights of mobilenet-v2-0.35, which `cellmotion train` takes as --weights" in message

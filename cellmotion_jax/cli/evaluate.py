@@ -36,7 +36,8 @@ class _EvaluateOptions(Settings):
     """The annotated sequence, e.g. DATASET/01; or the dataset, in which case the name of RESULT says which
     sequence is used."""
     frames: tuple[WholeFromZero, WholeFromZero] | None = None
-    """First and last frame to score, counted from 0, e.g. the frames that were not used for training."""
+    """First and last frame to score, counted from 0, e.g. those that were not used for training. Masks of
+    other frames may be missing."""
     margin: Annotated[int, Range(0, 2**14)] = 0
     """Leave out cells that lie completely within this many pixels of the image edge, as the challenge does:
     25 for Fluo-N2DL-HeLa and PhC-C2DL-PSC, 50 for PhC-C2DH-U373 and DIC-C2DH-HeLa."""
@@ -51,7 +52,7 @@ def evaluate_result(arguments: list[str]) -> None:
         raise InputError(f"out is {options.out}; the name of the file ends in .json or .csv.")
     with contextlib.nullcontext() if options.out is None else written_beside(options.out) as out:
         sequence = _sequence(options.reference, options.result)
-        result = open_result(options.result, sequence)
+        result = open_result(options.result, sequence, frames=options.frames)
         scores = score_result(result, sequence, frames=options.frames, margin=options.margin)
         print("\n".join(_table(scores, sequence)))  # noqa: T201
         if out is not None:

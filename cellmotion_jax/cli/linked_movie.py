@@ -5,26 +5,29 @@ from __future__ import annotations
 import pathlib
 
 from cellmotion_jax.data.movie import Movie
+from cellmotion_jax.files import write_table
 from cellmotion_jax.pipeline.link import LinkedMovie
 from cellmotion_jax.report.summary import counted
-from cellmotion_jax.report.tables import write_table
 from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
 
 
 def write_overview(folder: pathlib.Path, movie: Movie, linked: LinkedMovie) -> None:
     """Writes ``tracks.csv`` and ``trajectories.png`` beside the masks of a linked movie."""
     tracks, places = linked
-    write_table(folder / "tracks.csv", places)
+    write_table(folder / "tracks.csv", places, pixel_size_um=places.pixel_size_um)
     plot_trajectories(
         movie[-1],
         places.trajectories(len(movie)),
         None,
         folder / "trajectories.png",
         ids=tracks.label if len(tracks) <= MOST_IDS_DRAWN else None,
+        # Tracks are numbered 1, 2, ... in the order of the table.
+        mothers=tracks.parent - 1,
+        pixel_size_um=places.pixel_size_um,
     )
 
 
 def say_written(out: pathlib.Path, movie: Movie, linked: LinkedMovie) -> None:
     """Prints what a command has written."""
-    cells, frames = counted(len(linked.places.track), "cell"), counted(len(movie), "frame")
-    print(f"Wrote {out}: {counted(len(linked.tracks), 'track')} of {cells} in {frames}")  # noqa: T201
+    outlines, frames = counted(len(linked.places.track), "outline"), counted(len(movie), "frame")
+    print(f"Wrote {out}: {counted(len(linked.tracks), 'track')} of {outlines} in {frames}")  # noqa: T201

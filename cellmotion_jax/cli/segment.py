@@ -21,6 +21,7 @@ from cellmotion_jax.inference.segmenter import describe_needs
 from cellmotion_jax.pipeline.segment import segment_movie
 from cellmotion_jax.pipeline.segmenters import open_segmenter
 from cellmotion_jax.report.cells import plot_overview
+from cellmotion_jax.report.summary import counted
 from cellmotion_jax.settings import Positive, Settings
 
 PROG = "cellmotion segment"
@@ -87,8 +88,9 @@ def segment_cells(arguments: list[str]) -> None:
                 raise InputError(f"drift is measured in grey movies, and {movie.path} is RGB; leave it out.")
             movie = drift_corrected(movie, correction=options.drift)
         result = segment_movie(movie, segmenter, folder)
-        plot_overview(result.shown, folder / "overview.png")
+        plot_overview(result.shown, folder / "overview.png", pixel_size_um=movie.pixel_size_um)
         if isinstance(movie, CorrectedMovie):
             write_movie(folder / "corrected", movie, digits=frame_digits(movie))
             write_drift(folder / "drift.csv", movie)
-    print(f"Wrote {options.out}: {result.cells} cells in {result.frames} frames")  # noqa: T201
+    found, frames = counted(result.detections, "detection"), counted(result.frames, "frame")
+    print(f"Wrote {options.out}: {found} in {frames}")  # noqa: T201

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
+from jaxtyping import Int
 
 from cellmotion_jax.cli.backend import prepare_backend
 from cellmotion_jax.cli.movies import open_for_command
@@ -24,7 +25,7 @@ from cellmotion_jax.methods.celltrack.filters_file import save_filters
 from cellmotion_jax.methods.celltrack.grid import CELL_DIAMETER, grid_frame, grid_shape
 from cellmotion_jax.methods.celltrack.seeds_file import StartSettings, read_start
 from cellmotion_jax.methods.celltrack.track_movie import TrackedMovie, track_movie
-from cellmotion_jax.methods.celltrack.tracks import write_track_table
+from cellmotion_jax.methods.celltrack.tracks import Tracks, write_track_table
 from cellmotion_jax.pipeline.tracking_features import TrackingModel, open_tracking_model
 from cellmotion_jax.report.live_view import LiveFrame, write_live_view
 from cellmotion_jax.report.summary import counted
@@ -163,6 +164,8 @@ def follow_cells(arguments: list[str]) -> None:
             tracks.lost,
             folder / "trajectories.png",
             ids=tracks.ids if len(tracks) <= MOST_IDS_DRAWN else None,
+            mothers=_mothers(tracks),
+            pixel_size_um=movie.pixel_size_um,
         )
         if options.live is not None:
             write_live_view(_live_frames(movie, result, options.live), folder / "live.gif")
@@ -171,6 +174,12 @@ def follow_cells(arguments: list[str]) -> None:
         f"Wrote {options.out}: {counted(len(tracks), 'track')} in {counted(len(movie), 'frame')}, "
         f"{share:.1%} of their places reported lost"
     )
+
+
+def _mothers(tracks: Tracks) -> Int[np.ndarray, " track"]:
+    """Number of the track that each one was born from, in their order; -1 for none."""
+    place = {label: number for number, label in enumerate(tracks.ids.tolist())}
+    return np.array([place.get(parent, -1) for parent in tracks.parents.tolist()], int)
 
 
 def _open_model(path: pathlib.Path) -> TrackingModel:

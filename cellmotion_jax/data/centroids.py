@@ -69,7 +69,9 @@ def _check_presence(
         row = np.flatnonzero(tracks.label == label)[0]
         raise InputError(
             f"{source} (frame {frame}) lacks label {label}, "
-            f"which the track table lets last from frame {tracks.begin[row]} to {tracks.end[row]}."
+            f"which the track table lets last from frame {tracks.begin[row]} to {tracks.end[row]}; a track "
+            "that is not seen for some frames ends there, and a new label with the old one as its parent "
+            "goes on."
         )
     for label in np.setdiff1d(labels, expected):
         row = np.flatnonzero(tracks.label == label)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-import re
 
 import numpy as np
 from jaxtyping import Int
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.input_files import read_text
+from cellmotion_jax.input_files import read_text, whole_number
 
 MAX_LABEL = 65535
 """Largest label of a track in masks that are read, that of 16 bits."""
@@ -19,8 +18,6 @@ MOST_TRACKS = 10**6
 """Rows of a table that are read."""
 _WHAT = "a table of tracks with one line 'L B E P' per track"
 _COLUMNS = ("label", "first frame", "last frame", "parent")
-# No label and no frame has more digits, and a NumPy integer holds as many.
-_WHOLE = re.compile("[+-]?[0-9]{1,18}", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,8 +54,9 @@ def read_man_track(path: str | os.PathLike[str]) -> TrackTable:
 
     Each line holds ``L B E P``: a unique label of at least 1, the first and the last frame (0-based,
     inclusive, B <= E) and the parent's label or 0. A parent is listed and ends before its child begins;
-    the two need not be adjacent, and any number of children is legal. Any white space separates the
-    numbers, and empty lines are ignored, as in the challenge's own C++ tools.
+    the two need not be adjacent, and any number of children is legal. Any white space separates the numbers,
+    which may have a point (``1.0``, ``1e0``) as long as they are whole, and empty lines are ignored, as in
+    the challenge's own C++ tools.
 
     Args:
         path: The text file.
@@ -119,14 +117,17 @@ def _parse(line: str, *, place: str) -> tuple[int, ...]:
     fields = line.split()
     if len(fields) != 4:
         raise InputError(f"{place} reads {line.strip()[:40]!r}; it should be four whole numbers 'L B E P'.")
+    numbers = []
     for name, field in zip(_COLUMNS, fields):
-        if not _WHOLE.fullmatch(field):
+        number = whole_number(field)
+        if number is None:
             raise InputError(
                 f"{place} reads {line.strip()[:40]!r}; it should be four whole numbers 'L B E P', and its "
                 f"{name} is "
                 f"{field[:20]!r}."
             )
-    return tuple(int(field) for field in fields)
+        numbers.append(number)
+    return tuple(numbers)
 
 
 def _check_rows(tracks: TrackTable, places: list[str]) -> None:

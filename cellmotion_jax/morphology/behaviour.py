@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float, Int, Integer
 
+from cellmotion_jax.files.tables import ANGLE, AREA, LENGTH, PLACE
 from cellmotion_jax.morphology.cell_shapes import CellShapes
 from cellmotion_jax.morphology.motion import MotionSettings, cell_motion
 from cellmotion_jax.morphology.protrusions import Protrusions
@@ -23,6 +25,7 @@ class CellTable:
         track: Track of the cell.
         frame: Frame, counted from 0.
         label: Number of the cell within the frame.
+        parent: Track that this one continues or was born from, 0 for none.
         y: Row of the centroid, in pixels.
         x: Column of it.
         area: Pixels.
@@ -30,7 +33,10 @@ class CellTable:
         elongation: Longer by shorter axis, at least 1.
         solidity: Area by area of the convex hull, in (0, 1].
         protrusions: Number of protrusions.
-        longest_um: Length of the longest one in micrometres, 0 without any.
+        longest_protrusion_from_centre_um: Way inside the cell from its centre to the tip that is farthest, in
+            micrometres; the body of the cell is in it. 0 without a protrusion.
+        longest_protrusion_from_body_um: Largest length of a protrusion from the outline of the body to its
+            tip, in micrometres, as a protrusion is measured by hand. 0 without any.
         speed: In `speed_unit`.
         heading: Radians in [0, 2 pi), counter-clockwise from +x, y up.
         turning: Signed change of the heading, radians in [-pi, pi).
@@ -41,17 +47,19 @@ class CellTable:
     track: Int[np.ndarray, " row"]
     frame: Int[np.ndarray, " row"]
     label: Int[np.ndarray, " row"]
-    y: Float[np.ndarray, " row"]
-    x: Float[np.ndarray, " row"]
-    area: Int[np.ndarray, " row"]
-    perimeter: Float[np.ndarray, " row"]
+    parent: Int[np.ndarray, " row"]
+    y: Float[np.ndarray, " row"] = dataclasses.field(metadata=PLACE.metadata)
+    x: Float[np.ndarray, " row"] = dataclasses.field(metadata=PLACE.metadata)
+    area: Int[np.ndarray, " row"] = dataclasses.field(metadata=AREA.metadata)
+    perimeter: Float[np.ndarray, " row"] = dataclasses.field(metadata=LENGTH.metadata)
     elongation: Float[np.ndarray, " row"]
     solidity: Float[np.ndarray, " row"]
     protrusions: Float[np.ndarray, " row"]
-    longest_um: Float[np.ndarray, " row"]
+    longest_protrusion_from_centre_um: Float[np.ndarray, " row"]
+    longest_protrusion_from_body_um: Float[np.ndarray, " row"]
     speed: Float[np.ndarray, " row"]
-    heading: Float[np.ndarray, " row"]
-    turning: Float[np.ndarray, " row"]
+    heading: Float[np.ndarray, " row"] = dataclasses.field(metadata=ANGLE.metadata)
+    turning: Float[np.ndarray, " row"] = dataclasses.field(metadata=ANGLE.metadata)
     persistence: Float[np.ndarray, " row"]
     speed_unit: str
 
@@ -63,6 +71,7 @@ def cell_table(
     shapes: Sequence[CellShapes],
     tracks: Sequence[Integer[np.ndarray, " _"]],
     *,
+    parents: Mapping[int, int] = MappingProxyType({}),
     protrusions: Sequence[Protrusions] | None = None,
     pixel_size_um: float | None = None,
     frame_interval_s: float | None = None,
@@ -73,6 +82,7 @@ def cell_table(
     Args:
         shapes: Shapes of the cells of every frame.
         tracks: For every frame the track of label 1, 2, ..., as `inference.linking.linker.Links.tracks`.
+        parents: Track that a track continues or was born from, for those that have one.
         protrusions: Protrusions of every frame; None leaves their columns NaN.
         pixel_size_um: Side of a pixel in micrometres, None where it is not known.
         frame_interval_s: Seconds from frame to frame, None where they are not known.
@@ -107,10 +117,17 @@ def cell_table(
         for name in FROM_SHAPES
     }
     unknown = np.full(len(track), np.nan)
-    columns["protrusions"] = columns["longest_um"] = unknown
+    columns["parent"] = np.array([parents.get(one, 0) for one in track.tolist()], np.int64)
+    columns["protrusions"] = unknown
+    columns["longest_protrusion_from_centre_um"] = columns["longest_protrusion_from_body_um"] = unknown
     if protrusions is not None:
         columns["protrusions"] = _joined([tips.counts for tips in protrusions], float)
-        columns["longest_um"] = _joined([tips.longest_um for tips in protrusions], float)
+        columns |= {
+            "longest_protrusion_from_centre_um": _joined([tips.longest_um for tips in protrusions], float),
+            "longest_protrusion_from_body_um": _joined(
+                [tips.longest_from_body_um for tips in protrusions], float
+            ),
+        }
     moves = cell_motion(
         track, frame, np.stack([columns["y"], columns["x"]], axis=-1), settings=motion or MotionSettings()
     )

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int, Integer
 from scipy import ndimage
 
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.morphology.geodesic import geodesic_distance
+from cellmotion_jax.morphology.geodesic import geodesic_distance, shortest_way
 from cellmotion_jax.morphology.joining import join_pieces
 from cellmotion_jax.morphology.skeleton import skeleton_ends
 from cellmotion_jax.morphology.windows import Window, cell_windows
@@ -58,6 +58,8 @@ class Protrusions(NamedTuple):
     """Length of the shortest path inside the cell from its centre to the tip, in pixels."""
     length_um: Float[np.ndarray, " tip"]
     """The same in micrometres."""
+    from_body_um: Float[np.ndarray, " tip"]
+    """Length of the part of that path outside of the body of the cell, in micrometres."""
     orientation: Float[np.ndarray, " tip"]
     """Direction from the centre to the tip, radians in [0, 2 pi), counter-clockwise from +x, y up."""
     touching: Bool[np.ndarray, " tip"]
@@ -76,9 +78,16 @@ class Protrusions(NamedTuple):
 
     @property
     def longest_um(self) -> Float[np.ndarray, " cell"]:
-        """Length of every cell's longest protrusion in micrometres, 0 without any."""
+        """Length of the longest path from every cell's centre to a tip in micrometres, 0 without any."""
         longest = np.zeros(len(self.cell_label))
         np.maximum.at(longest, self._cells, self.length_um)
+        return longest
+
+    @property
+    def longest_from_body_um(self) -> Float[np.ndarray, " cell"]:
+        """Largest length of a protrusion of every cell from the outline of its body, 0 without any."""
+        longest = np.zeros(len(self.cell_label))
+        np.maximum.at(longest, self._cells, self.from_body_um)
         return longest
 
     @property
@@ -95,6 +104,8 @@ class CellAnatomy(NamedTuple):
     """Mask of the cell, with joined pieces."""
     centre: tuple[int, int]
     """Deepest pixel of the cell."""
+    body: Bool[np.ndarray, "y x"]
+    """The cell without its slender parts."""
     skeleton: Bool[np.ndarray, "y x"]
     """Skeleton of the cell."""
     distance: Float[np.ndarray, "y x"]
@@ -103,6 +114,8 @@ class CellAnatomy(NamedTuple):
     """Tips (row, column)."""
     touching: Bool[np.ndarray, " tip"]
     """Whether another cell touches the tip."""
+    from_body: Float[np.ndarray, " tip"]
+    """Length in pixels of the part of the path to the tip that lies outside of the body."""
 
 
 def find_protrusions(
@@ -130,6 +143,11 @@ def find_protrusions(
       row by row; the authors take the first.
     - The edge of the image is not a boundary of cells: it does not reduce the depth of pixels, and there is
       no tip where it cuts a cell.
+
+    The length from the centre contains the body of the cell. ``from_body_um`` is the part of the path outside
+    of the body, which is the opening of the mask by a disc of the diameter ``widest_um``: what is left of the
+    cell without its slender parts. Of a cell that is slender everywhere it is the disc around the centre that
+    fits into the cell. The length is 0 for a tip inside the body.
 
     The tip is the end point itself, as in the paper, which lies about half the protrusion's width inside of
     the outline. With ``to_outline`` it is the pixel of the cell, in the disc around the end point, with the
@@ -168,10 +186,13 @@ def find_protrusions(
         centre = np.add(cell.origin, cell.centre)
         tips = cell.tips + cell.origin
         length = cell.distance[tuple(cell.tips.T)]
-        columns = np.full(len(tips), index), *tips.T, length, _direction(tips - centre), cell.touching
+        columns = (
+            *(np.full(len(tips), index), *tips.T, length, cell.from_body),
+            *(_direction(tips - centre), cell.touching),
+        )
         tables.append(np.stack(columns, axis=1))
         centres.append(centre)
-    index, y, x, length, orientation, touching = np.concatenate([np.zeros((0, 6)), *tables]).T
+    index, y, x, length, from_body, orientation, touching = np.concatenate([np.zeros((0, 7)), *tables]).T
     cell_y, cell_x = np.array(centres, float).reshape(-1, 2).T
     return Protrusions(
         label=cells.labels[index.astype(int)].astype(int),
@@ -179,6 +200,7 @@ def find_protrusions(
         x=x,
         length_px=length,
         length_um=length * pixel_size_um,
+        from_body_um=from_body * pixel_size_um,
         orientation=orientation,
         touching=touching > 0,
         cell_label=cells.labels[1:].astype(int),
@@ -243,15 +265,43 @@ def _dissect(
     if settings.to_outline:
         tips = _outermost(distance, tips, radius)
     long = distance[tuple(tips.T)] * pixel_size_um >= settings.shortest_um
+    body = _body(depth, centre, slender)
     return CellAnatomy(
         origin=origin,
         mask=mask,
         centre=centre,
+        body=body,
         skeleton=ends.skeleton,
         distance=distance,
         tips=tips[long],
         touching=gap[long] <= radius[long] + TOUCHING_MARGIN,
+        from_body=np.array([_outside(distance, body, tip) for tip in tips[long]], float),
     )
+
+
+def _body(
+    depth: Float[np.ndarray, "y x"], centre: tuple[int, int], slender: float
+) -> Bool[np.ndarray, "y x"]:
+    """The cell without its slender parts: what a disc of their largest width covers as it moves inside.
+
+    Of a cell that is slender everywhere it is the largest disc around the centre.
+    """
+    radius = min(slender, float(depth[centre]))
+    # A disc fits where no pixel of the background is nearer than its radius.
+    no_middle = depth < radius
+    if radius < slender:
+        no_middle = np.ones(depth.shape, bool)
+        no_middle[centre] = False
+    return np.asarray(ndimage.distance_transform_edt(no_middle)) < radius
+
+
+def _outside(
+    distance: Float[np.ndarray, "y x"], body: Bool[np.ndarray, "y x"], tip: Int[np.ndarray, " 2"]
+) -> float:
+    """Length of the path from a tip towards the centre up to the first pixel of the body."""
+    way = shortest_way(distance, tip)
+    first = way[body[tuple(way.T)].argmax()]
+    return float(distance[tuple(tip)] - distance[tuple(first)])
 
 
 def _outermost(

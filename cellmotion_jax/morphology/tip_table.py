@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
+from cellmotion_jax.files.tables import ANGLE, PLACE
 from cellmotion_jax.morphology.behaviour import CellTable
 from cellmotion_jax.morphology.protrusions import Protrusions
 from cellmotion_jax.morphology.tip_tracks import angle_to_migration, follow_tips, forget_tips
@@ -23,7 +24,10 @@ class TipTable:
         tip: Number of the tip within its track; the same tip has it in consecutive frames.
         y: Row of the tip in pixels.
         x: Column of it.
-        length_um: Way inside the cell from its centre, in micrometres.
+        length_from_centre_um: Way inside the cell from its centre to the tip, in micrometres; the body of the
+            cell is in it.
+        length_from_body_um: Part of that way outside of the body, in micrometres, as a protrusion is measured
+            by hand.
         orientation: Direction from the centre to the tip, radians in [0, 2 pi), counter-clockwise from +x.
         to_migration: Turn from the heading of the cell to that direction, radians in [-pi, pi); 0 is in
             front. NaN where the cell has no heading.
@@ -33,11 +37,12 @@ class TipTable:
     frame: Int[np.ndarray, " tip"]
     track: Int[np.ndarray, " tip"]
     tip: Int[np.ndarray, " tip"]
-    y: Float[np.ndarray, " tip"]
-    x: Float[np.ndarray, " tip"]
-    length_um: Float[np.ndarray, " tip"]
-    orientation: Float[np.ndarray, " tip"]
-    to_migration: Float[np.ndarray, " tip"]
+    y: Float[np.ndarray, " tip"] = dataclasses.field(metadata=PLACE.metadata)
+    x: Float[np.ndarray, " tip"] = dataclasses.field(metadata=PLACE.metadata)
+    length_from_centre_um: Float[np.ndarray, " tip"]
+    length_from_body_um: Float[np.ndarray, " tip"]
+    orientation: Float[np.ndarray, " tip"] = dataclasses.field(metadata=ANGLE.metadata)
+    to_migration: Float[np.ndarray, " tip"] = dataclasses.field(metadata=ANGLE.metadata)
     touching: Bool[np.ndarray, " tip"]
 
     def __len__(self) -> int:
@@ -79,6 +84,8 @@ def tip_table(
             "frame": np.full(len(track), frame),
             "track": track,
             "tip": number,
+            "length_from_centre_um": found.length_um,
+            "length_from_body_um": found.from_body_um,
             "to_migration": heading,
         }
         for name, column in columns.items():

@@ -14,6 +14,7 @@ from jaxtyping import Float, Float32, Int, Integer
 
 from cellmotion_jax.data.track_table import MAX_LABEL, TrackTable
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.files.tables import AREA, PLACE
 from cellmotion_jax.inference.linking.ctc_result import write_linked_result
 from cellmotion_jax.inference.linking.frames import FrameInstances, measure_instances
 from cellmotion_jax.inference.linking.linker import Linker, Links, LinkSettings
@@ -31,22 +32,18 @@ class TrackPlaces:
         x: Column of the centroid, in pixels.
         area: Number of pixels.
         parent: Track that this one continues or was born from, 0 for none.
-        y_um: Row in micrometres, None where the size of a pixel is not known.
-        x_um: Column in micrometres, or None.
-        area_um2: Area in square micrometres, or None.
+        pixel_size_um: Side of a pixel in micrometres, None where it is not known.
         probability: Probability of the link to the frame before, or that there is none; NaN in the first
             frame. None where links have no probability.
     """
 
     track: Int[np.ndarray, " row"]
     frame: Int[np.ndarray, " row"]
-    y: Float[np.ndarray, " row"]
-    x: Float[np.ndarray, " row"]
-    area: Int[np.ndarray, " row"]
+    y: Float[np.ndarray, " row"] = dataclasses.field(metadata=PLACE.metadata)
+    x: Float[np.ndarray, " row"] = dataclasses.field(metadata=PLACE.metadata)
+    area: Int[np.ndarray, " row"] = dataclasses.field(metadata=AREA.metadata)
     parent: Int[np.ndarray, " row"]
-    y_um: Float[np.ndarray, " row"] | None
-    x_um: Float[np.ndarray, " row"] | None
-    area_um2: Float[np.ndarray, " row"] | None
+    pixel_size_um: float | None
     probability: Float[np.ndarray, " row"] | None = None
 
     def trajectories(self, frames: int) -> Float32[np.ndarray, "frame track 2"]:
@@ -174,7 +171,6 @@ def _places(
     track, frame = track[order], frame[order]
     area = np.concatenate([cells.area for cells in frames])[order].astype(np.int64)
     y, x = np.concatenate([cells.centroid for cells in frames])[order].T
-    size = pixel_size_um
     return TrackPlaces(
         track=track,
         frame=frame,
@@ -182,8 +178,6 @@ def _places(
         x=x,
         area=area,
         parent=links.table.parent[track - 1],  # Tracks are numbered 1, 2, ... in the order of the table.
-        y_um=None if size is None else y * size,
-        x_um=None if size is None else x * size,
-        area_um2=None if size is None else area * size**2,
+        pixel_size_um=pixel_size_um,
         probability=None if probabilities is None else np.concatenate(probabilities)[order],
     )

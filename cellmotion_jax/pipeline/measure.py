@@ -13,6 +13,7 @@ import tqdm
 from cellmotion_jax.data.centroids import frame_centroids
 from cellmotion_jax.data.label_images import TrackedMasks
 from cellmotion_jax.data.movie import Movie
+from cellmotion_jax.files import write_table
 from cellmotion_jax.morphology.behaviour import CellTable, cell_table
 from cellmotion_jax.morphology.cell_shapes import CellShapes, cell_shapes
 from cellmotion_jax.morphology.motion import MotionSettings
@@ -20,7 +21,6 @@ from cellmotion_jax.morphology.protrusions import Protrusions, ProtrusionSetting
 from cellmotion_jax.morphology.tip_table import TipTable, tip_table
 from cellmotion_jax.report.cell_behaviour import plot_behaviour, plot_time_courses
 from cellmotion_jax.report.protrusions import plot_protrusions
-from cellmotion_jax.report.tables import write_table
 from cellmotion_jax.report.video import VideoFrame, write_video
 from cellmotion_jax.settings import Positive, Settings
 
@@ -36,6 +36,10 @@ class MeasureSettings(Settings):
     15 suits frames that are 15 minutes apart."""
     motion: MotionSettings = MotionSettings()
     """Settings of the measurement of motion."""
+
+
+MOST_EXAMPLES = 30
+"""Protrusions among which one is chosen for the picture."""
 
 
 class Measures(NamedTuple):
@@ -57,6 +61,7 @@ def measure_tracks(
     settings: MeasureSettings = MeasureSettings(),
     pixel_size_um: float | None = None,
     frame_interval_s: float | None = None,
+    protrusions: bool = True,
 ) -> Measures:
     """Measures every cell in every frame; one label image is in memory at a time.
 
@@ -65,6 +70,7 @@ def measure_tracks(
         settings: Settings of the measurement.
         pixel_size_um: Side of a pixel in micrometres, None where it is not known.
         frame_interval_s: Seconds from frame to frame, None where they are not known.
+        protrusions: Also measure protrusions, if the pixel size is known.
 
     Returns:
         Tables of cells and of tips.
@@ -75,27 +81,29 @@ def measure_tracks(
     shapes: list[CellShapes] = []
     tips: list[Protrusions] = []
     masks, tracks = result
+    size_for_tips = pixel_size_um if protrusions else None
     for frame, name in enumerate(tqdm.tqdm(masks.frame_names, unit="frame", dynamic_ncols=True)):
         labels = masks[frame]
         frame_centroids(frame, labels, tracks, source=str(masks.path / name))
         shapes.append(cell_shapes(labels))
-        if pixel_size_um is not None:
-            found = find_protrusions(labels, pixel_size_um=pixel_size_um, settings=settings.protrusions)
+        if size_for_tips is not None:
+            found = find_protrusions(labels, pixel_size_um=size_for_tips, settings=settings.protrusions)
             tips.append(found)
     # A label is a track, in every frame.
     track_of_label = [np.arange(1, int(tracks.label.max()) + 1)] * len(masks)
     cells = cell_table(
         shapes,
         track_of_label,
-        protrusions=tips if pixel_size_um is not None else None,
+        parents=dict(zip(tracks.label.tolist(), tracks.parent.tolist())),
+        protrusions=None if size_for_tips is None else tips,
         pixel_size_um=pixel_size_um,
         frame_interval_s=frame_interval_s,
         motion=settings.motion,
     )
     followed = None
-    if pixel_size_um is not None:
+    if size_for_tips is not None:
         followed = tip_table(
-            tips, track_of_label, cells, pixel_size_um=pixel_size_um, gate_um=settings.tip_gate_um
+            tips, track_of_label, cells, pixel_size_um=size_for_tips, gate_um=settings.tip_gate_um
         )
     return Measures(cells, followed, pixel_size_um, frame_interval_s)
 
@@ -108,9 +116,9 @@ def write_measures(folder: pathlib.Path, measures: Measures) -> None:
         measures: Result of `measure_tracks`.
     """
     cells, size = measures.cells, measures.pixel_size_um
-    write_table(folder / "cells.csv", cells)
+    write_table(folder / "cells.csv", cells, pixel_size_um=size)
     if measures.tips is not None:
-        write_table(folder / "tips.csv", measures.tips)
+        write_table(folder / "tips.csv", measures.tips, pixel_size_um=size)
     plot_behaviour(cells, folder / "behaviour.png", pixel_size_um=size)
     plot_time_courses(
         cells,
@@ -139,8 +147,7 @@ def draw_on_movie(
     """
     tips, size = measures.tips, measures.pixel_size_um
     if size is not None and tips is not None and len(tips):
-        longest = int(np.argmax(tips.length_um))
-        frame, track = int(tips.frame[longest]), int(tips.track[longest])
+        frame, track = _example(masks, tips)
         plot_protrusions(
             movie[frame],
             masks[frame],
@@ -158,10 +165,21 @@ def draw_on_movie(
     )
 
 
+def _example(masks: Movie, tips: TipTable) -> tuple[int, int]:
+    """Frame and track of the longest protrusion, if possible of a cell that the edge does not cut."""
+    longest = np.argsort(-tips.length_from_body_um, kind="stable")[:MOST_EXAMPLES]
+    candidates = [(int(tips.frame[row]), int(tips.track[row])) for row in longest]
+    for frame, track in candidates:
+        labels = masks[frame]
+        if not any((side == track).any() for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1])):
+            return frame, track
+    return candidates[0]
+
+
 def _video_frames(movie: Movie, masks: Movie, tips: TipTable | None) -> Iterator[VideoFrame]:
     """Frames with their tracks, and with the tips if they were measured."""
     for frame in tqdm.trange(len(movie), desc="video", unit="frame", leave=False):
-        here = np.zeros((0, 2))
+        here = None
         if tips is not None:
             rows = tips.frame == frame
             here = np.stack([tips.y[rows], tips.x[rows]], axis=-1)

@@ -19,6 +19,11 @@ from cellmotion_jax.data.track_table import MAX_LABEL
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.segmenter import FrameCells, Segmenter
 
+COLUMNS = ("frame", "label", "y", "x", "score", "area_px2")
+"""Columns of ``detections.csv``."""
+COLUMNS_IN_UM = ("y_um", "x_um", "area_um2")
+"""Those that follow where the size of a pixel is known."""
+
 
 class Shown(NamedTuple):
     """A frame that is drawn in the picture of the results."""
@@ -33,8 +38,8 @@ class SegmentedMovie(NamedTuple):
     """Result of segmenting a movie."""
 
     frames: int
-    cells: int
-    """Number of cells in all frames together."""
+    detections: int
+    """Number of cells in all frames together; a cell counts in every frame in which it is found."""
     shown: tuple[Shown, ...]
     """The first, the middle and the last frame."""
 
@@ -113,7 +118,7 @@ def segment_movie(movie: Movie, segmenter: Segmenter, folder: pathlib.Path) -> S
 
     ``detections.csv``: a row per cell, in the order of the labels. ``frame`` from 0; ``label`` as in the
     mask; ``y``, ``x`` in pixels, pixel centres at whole numbers; ``score``, how sure the method is, see the
-    segmenter of each; ``area`` in pixels, 0 for a cell that was detected but has no outline, empty where
+    segmenter of each; ``area_px2``, 0 for a cell that was detected but has no outline, empty where
     there are no masks. If the pixel size is known, ``y_um``, ``x_um`` and ``area_um2`` follow.
 
     Args:
@@ -129,22 +134,22 @@ def segment_movie(movie: Movie, segmenter: Segmenter, folder: pathlib.Path) -> S
     """
     digits = frame_digits(movie)
     middle_and_ends = {0, len(movie) // 2, len(movie) - 1}
-    shown, cells_in_all = [], 0
+    shown, detections = [], 0
     with (folder / "detections.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        in_um = ("y_um", "x_um", "area_um2") if movie.pixel_size_um else ()
-        table.writerow(("frame", "label", "y", "x", "score", "area", *in_um))
+        in_um = COLUMNS_IN_UM if movie.pixel_size_um else ()
+        table.writerow((*COLUMNS, *in_um))
         for frame, (image, cells) in enumerate(cells_of_movie(movie, segmenter)):
             if cells.labels is not None:
                 mask = cells.labels.astype(np.uint16)
                 tifffile.imwrite(folder / f"mask{frame:0{digits}d}.tif", mask, compression="zlib")
             table.writerows(_rows(frame, cells, movie.pixel_size_um))
-            cells_in_all += len(cells.points)
+            detections += len(cells.points)
             if frame in middle_and_ends:
                 shown.append(Shown(movie.frame_names[frame], image, cells.points, cells.labels))
-    if not cells_in_all:
+    if not detections:
         raise InputError(no_cell_found(movie))
-    return SegmentedMovie(len(movie), cells_in_all, tuple(shown))
+    return SegmentedMovie(len(movie), detections, tuple(shown))
 
 
 def no_cell_found(movie: Movie) -> str:

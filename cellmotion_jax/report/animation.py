@@ -6,6 +6,7 @@ other colours. With a fixed palette no colours have to be searched, and frames c
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Iterable
 
@@ -27,6 +28,7 @@ TEXT_HEIGHT = 24
 _UNCHANGED = 255
 """Palette index of pixels that do not change from the picture before."""
 _FONT_SIZE = 12
+_NUMBER_SIZE = 11
 
 
 def palette_of(colors: Float[np.ndarray, "color 3"]) -> bytes:
@@ -69,13 +71,53 @@ def write_letters(canvas: PIL.Image.Image, place: tuple[int, int], text: str) ->
         place: Left and top.
         text: One line.
     """
-    # Pillow's own letters have no µ.
-    font = PIL.ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", _FONT_SIZE)
-    width = round(font.getlength(text)) + 1
-    letters = PIL.Image.new("L", (width, TEXT_HEIGHT - 4))
-    PIL.ImageDraw.Draw(letters).text((0, 0), text, fill=255, font=font)
+    letters = PIL.Image.new("L", (letters_width(text), TEXT_HEIGHT - 4))
+    PIL.ImageDraw.Draw(letters).text((0, 0), text, fill=255, font=_font(_FONT_SIZE))
     greys = np.asarray(letters).astype(np.float32) / 255 * (GREYS - 1)
     canvas.paste(PIL.Image.fromarray(np.round(greys).astype(np.uint8)), place)
+
+
+def letters_width(text: str) -> int:
+    """Width in pixels of a line that `write_letters` writes."""
+    return round(_font(_FONT_SIZE).getlength(text)) + 1
+
+
+def write_number(
+    canvas: PIL.Image.Image, middle: tuple[int, int], number: int, *, colors: tuple[int, int]
+) -> None:
+    """Writes a small number over a picture, with a rim that separates it from what lies below.
+
+    Args:
+        canvas: A picture in numbers of a palette.
+        middle: Place (x, y) of its middle; what does not fit into the picture is cut off.
+        number: Not negative.
+        colors: Numbers of the palette for the digits and for their rim.
+    """
+    digits, rim = _digits(number)
+    place = middle[0] - digits.width // 2, middle[1] - digits.height // 2
+    for mask, color in ((rim, colors[1]), (digits, colors[0])):
+        canvas.paste(color, place, mask)
+
+
+@functools.lru_cache(maxsize=4096)
+def _digits(number: int) -> tuple[PIL.Image.Image, PIL.Image.Image]:
+    """Masks of the digits of a number and of their rim; a palette has no colours between."""
+    font, text = _font(_NUMBER_SIZE), str(number)
+    left, top, right, bottom = (round(side) for side in font.getbbox(text, stroke_width=1))
+    masks = []
+    for stroke in (0, 1):
+        mask = PIL.Image.new("1", (right - left, bottom - top))
+        pen = PIL.ImageDraw.Draw(mask)
+        pen.fontmode = "1"
+        pen.text((-left, -top), text, fill=1, font=font, stroke_width=stroke)
+        masks.append(mask)
+    return masks[0], masks[1]
+
+
+@functools.cache
+def _font(size: int) -> PIL.ImageFont.FreeTypeFont:
+    # Pillow's own letters have no µ.
+    return PIL.ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 
 def write_gif(pictures: Iterable[PIL.Image.Image], out: pathlib.Path, *, frames_per_s: float) -> int:

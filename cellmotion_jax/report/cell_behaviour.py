@@ -26,8 +26,14 @@ class _Measure(NamedTuple):
     """A measure that is drawn along an axis."""
 
     name: str
+    unit: str
     values: Float[np.ndarray, " row"]
     is_count: bool = False
+
+    @property
+    def label(self) -> str:
+        """Name and unit."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
 
 
 def plot_behaviour(
@@ -35,11 +41,13 @@ def plot_behaviour(
 ) -> None:
     """Draws speed and turning against area, elongation, solidity, number and length of protrusions.
 
-    Every dot is a cell in a frame; the line joins the medians of bins of about equally many dots, the band
-    holds the middle half. Above each panel stands Spearman's rank correlation over all dots, and the median
-    over the cells of their own ("within cells"): the first also contains differences between cells, which
-    alone can make it different from zero; the second shows whether the motion of a cell changes with its
-    shape. Cells of fewer than ten frames are left out of the second. Turning is the absolute angle.
+    Every dot is an outline, a cell in a frame; the line joins the medians of bins of about equally many dots,
+    the band holds the middle half. Above each panel stand the measures, the number n of outlines in which
+    both are known, Spearman's rank correlation over all of them, and the median over the tracks of their own
+    ("within cells"): the first also contains differences between cells, which alone can make it different
+    from zero; the second shows whether the motion of a cell changes with its shape. Cells of fewer than ten
+    frames are left out of the second. Turning is the absolute angle. The length of a protrusion is that from
+    the body. The axes end where 99 % of the values do, lest a few wild ones squeeze all others.
 
     Args:
         table: Result of `cell_table`.
@@ -53,13 +61,13 @@ def plot_behaviour(
     """
     shapes = _known(_shapes(table, pixel_size_um))
     moves = [
-        _Measure(f"speed ({table.speed_unit})", table.speed),
-        _Measure("turning (degrees)", np.degrees(np.abs(table.turning))),
+        _speed(table),
+        _Measure("turning", "degrees", np.degrees(np.abs(table.turning))),
     ]
     tracks, frames = len(np.unique(table.track)), len(np.unique(table.frame))
     figure = new_figure(
-        2.7 * len(shapes) + 0.6,
-        6.4,
+        2.9 * len(shapes) + 0.6,
+        6.8,
         title=f"{title}: {tracks:,} tracks, {frames:,} frames, {len(table):,} outlines",
     )
     grid = figure.subplots(len(moves), len(shapes), sharex="col", sharey="row", squeeze=False)
@@ -68,23 +76,27 @@ def plot_behaviour(
             axes = grid[row, column]
             label_axes(
                 axes,
-                title=_correlation(shape.values, move.values, table.track),
-                x=shape.name if row == len(moves) - 1 else "",
-                y=move.name if column == 0 else "",
+                title=_caption(shape, move, table.track),
+                x=shape.label if row == len(moves) - 1 else "",
+                y=move.label if column == 0 else "",
             )
             _draw_relation(axes, shape, move)
-        # A few wild dots would squeeze all others.
         grid[row, 0].set_ylim(0, _highest(move.values))
+    for column, shape in enumerate(shapes):
+        grid[0, column].set_xlim(*_range(shape))
     handles = [
-        Line2D([], [], linestyle="", marker="o", markersize=3, color=GREY, label="a cell in a frame"),
+        Line2D(
+            [], [], linestyle="", marker="o", markersize=3, color=GREY, label="an outline: a cell in a frame"
+        ),
         Line2D([], [], color=BLUE, marker="o", markersize=4, label="median of a bin"),
-        Patch(color=BLUE, alpha=0.2, label="middle half"),
+        Patch(color=BLUE, alpha=0.2, label="middle half of a bin"),
     ]
     legend_below(
         figure,
         handles,
-        hint="Above the panels: rank correlations. One that is there over all outlines but not within cells\n"
-        "is a difference between cells, of which there are as many as tracks; good evidence shows in both.",
+        hint="Above the panels: n outlines, and rank correlations. One that is there over all outlines but\n"
+        "not within cells is a difference between cells, of which there are as many as tracks; good\n"
+        "evidence shows in both. The outermost 1 % of the values lie outside of the axes.",
     )
     save_figure(figure, out)
 
@@ -112,7 +124,7 @@ def plot_time_courses(
         ValueError: If the table is empty.
         InputError: If the suffix of ``out`` is no picture format.
     """
-    measures = _known([_Measure(f"speed ({table.speed_unit})", table.speed), *_shapes(table, pixel_size_um)])
+    measures = _known([_speed(table), *_shapes(table, pixel_size_um)])
     names, lengths = np.unique(table.track, return_counts=True)
     tracks = np.sort(names[np.argsort(-lengths, kind="stable")[:COLUMNS]])
     time = table.frame * (1.0 if frame_interval_s is None else frame_interval_s / 3600)
@@ -120,7 +132,7 @@ def plot_time_courses(
         max(1.75 * len(tracks), 6.0) + 0.8,
         1.3 * len(measures) + 1.4,
         title=f"{title}: {len(names):,} tracks"
-        + (f", the {len(tracks)} longest of them" if len(tracks) < len(names) else ""),
+        + (f", the {len(tracks)} longest of them (all are in cells.csv)" if len(tracks) < len(names) else ""),
     )
     grid = figure.subplots(len(measures), len(tracks), sharex=True, sharey="row", squeeze=False)
     for row, measure in enumerate(measures):
@@ -131,7 +143,7 @@ def plot_time_courses(
                 axes,
                 title=f"track {track}" if row == 0 else "",
                 x=("frame" if frame_interval_s is None else "time (h)") if row == len(measures) - 1 else "",
-                y=measure.name.replace(" (", "\n(") if column == 0 else "",
+                y=measure.label.replace(" (", "\n(") if column == 0 else "",
             )
             axes.fill_between(*band, color=GREY, alpha=0.25, linewidth=0)
             rows = table.track == track
@@ -150,7 +162,8 @@ def plot_time_courses(
     legend_below(
         figure,
         handles,
-        hint="Spikes of several measures in the same single frame are errors of the outline, not behaviour.",
+        hint="Protrusions are measured from the outline of the body to the tip.\n"
+        "Spikes of several measures in the same single frame are errors of the outline, not behaviour.",
     )
     save_figure(figure, out)
 
@@ -159,16 +172,21 @@ def _shapes(table: CellTable, pixel_size_um: float | None) -> list[_Measure]:
     """The measures of shape that the table has."""
     if not len(table):
         raise ValueError("the table has no rows; there is nothing to draw")
-    area = ("px²", 1.0) if pixel_size_um is None else ("um²", pixel_size_um**2)
+    area = ("px²", 1.0) if pixel_size_um is None else ("µm²", pixel_size_um**2)
+    # Without a protrusion there is no longest one.
+    longest = np.where(table.protrusions > 0, table.longest_protrusion_from_body_um, np.nan)
     shapes = [
-        _Measure(f"area ({area[0]})", table.area * area[1]),
-        _Measure("elongation", table.elongation),
-        _Measure("solidity", table.solidity),
-        _Measure("protrusions", table.protrusions, is_count=True),
-        # Without a protrusion there is no longest one.
-        _Measure("longest protrusion (um)", np.where(table.longest_um > 0, table.longest_um, np.nan)),
+        _Measure("area", area[0], table.area * area[1]),
+        _Measure("elongation", "", table.elongation),
+        _Measure("solidity", "", table.solidity),
+        _Measure("protrusions", "", table.protrusions, is_count=True),
+        _Measure("longest protrusion", "µm", longest),
     ]
     return _known(shapes)
+
+
+def _speed(table: CellTable) -> _Measure:
+    return _Measure("speed", table.speed_unit.replace("um", "µm"), table.speed)
 
 
 def _known(measures: list[_Measure]) -> list[_Measure]:
@@ -213,17 +231,26 @@ def _highest(values: Float[np.ndarray, " dot"]) -> float:
     return 1.05 * float(np.percentile(known, 99.5)) or 1.0 if len(known) else 1.0
 
 
-def _correlation(
-    x: Float[np.ndarray, " row"], y: Float[np.ndarray, " row"], track: Int[np.ndarray, " row"]
-) -> str:
-    """Rank correlation over all rows and the median of those of single tracks, as a caption."""
+def _range(measure: _Measure) -> tuple[float, float]:
+    """Limits of an axis: 99 % of the known values with a small margin."""
+    low, high = np.nanpercentile(measure.values, [0.5, 99.5])
+    margin = 0.3 if measure.is_count else 0.05 * (high - low) or 0.5
+    return float(low - margin), float(high + margin)
+
+
+def _caption(shape: _Measure, move: _Measure, track: Int[np.ndarray, " row"]) -> str:
+    """Measures, number of rows, their rank correlation, and the median of those of single tracks."""
+    x, y = shape.values, move.values
     both = np.isfinite(x) & np.isfinite(y)
     x, y, track = x[both], y[both], track[both]
     # Rows are ordered by track.
     ends = np.flatnonzero(np.diff(track)) + 1
     own = np.array([_spearman(*rows) for rows in zip(np.split(x, ends), np.split(y, ends))])
     within = float(np.median(own[np.isfinite(own)])) if np.isfinite(own).any() else np.nan
-    return f"{_signed(_spearman(x, y))} over all, {_signed(within)} within cells"
+    return (
+        f"{move.name} and {shape.name}, n = {len(x):,}\n"
+        f"{_signed(_spearman(x, y))} over all, {_signed(within)} within cells"
+    )
 
 
 def _spearman(x: Float[np.ndarray, " row"], y: Float[np.ndarray, " row"]) -> float:

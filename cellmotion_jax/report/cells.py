@@ -25,6 +25,7 @@ from cellmotion_jax.report.figures import (
     save_figure,
 )
 from cellmotion_jax.report.images import draw_contours, draw_image, draw_map
+from cellmotion_jax.report.scale_bar import draw_scale_bar
 
 # As in the pictures of directions: what is predicted is orange, what is true is blue.
 PREDICTION_COLOR = ORANGE
@@ -105,6 +106,7 @@ def plot_cells(
 
     axes = figure.add_subplot(grid[1, :])
     draw_image(axes, image, inches=max(size))
+    draw_scale_bar(axes, image.shape, None)
     outlines: list[Artist] = []
     if labels is not None:
         _check_labels(labels, image)
@@ -135,7 +137,13 @@ def plot_cells(
     save_figure(figure, out)
 
 
-def plot_overview(frames: Sequence[Frame], out: pathlib.Path, *, title: str = "Detected cells") -> None:
+def plot_overview(
+    frames: Sequence[Frame],
+    out: pathlib.Path,
+    *,
+    pixel_size_um: float | None = None,
+    title: str = "Detected cells",
+) -> None:
     """Draws images with their detected cells, without a reference: one panel per frame.
 
     All panels have the size of the first one. Select some frames of a long movie: with more than about twenty
@@ -145,7 +153,8 @@ def plot_overview(frames: Sequence[Frame], out: pathlib.Path, *, title: str = "D
         frames: Name, image [y, x], [y, x, 1] or [y, x, 3], detected centres (y, x) in its pixels, and
             label image or None.
         out: The picture.
-        title: Headline; the number of cells is added.
+        pixel_size_um: Side of a pixel in micrometres, for the scale bar; None makes it one in pixels.
+        title: Headline; the number of detections is added: a cell counts in every frame.
 
     Raises:
         ValueError: If there is no frame, or a label image has another shape than its image.
@@ -153,7 +162,7 @@ def plot_overview(frames: Sequence[Frame], out: pathlib.Path, *, title: str = "D
     """
     if not frames:
         raise ValueError("frames hold no frame to draw")
-    columns = math.ceil(math.sqrt(len(frames)))
+    columns = _columns(len(frames), frames[0][1].shape)
     rows = math.ceil(len(frames) / columns)
     width, height = size = _panel_size(frames[0][1].shape, area=max(140.0 / len(frames), 9.0))
     counts = [len(points) for _, _, points, _ in frames]
@@ -161,13 +170,13 @@ def plot_overview(frames: Sequence[Frame], out: pathlib.Path, *, title: str = "D
     figure = new_figure(
         max(columns * width, 7.0) + 0.3,
         rows * (height + 0.3) + 1.3,
-        title=f"{title}: {_cells(sum(counts))}" + (f" in {len(frames)} frames" if len(frames) > 1 else ""),
+        title=f"{title}: {_told(sum(counts))}" + (f" in {len(frames)} frames" if len(frames) > 1 else ""),
     )
     grid = figure.add_gridspec(rows, columns)
     for number, (name, image, points, labels) in enumerate(frames):
         axes = figure.add_subplot(grid[divmod(number, columns)])
         draw_image(axes, image, inches=max(size))
-        caption = f"{name}: {_cells(len(points))}"
+        caption = f"{name}: {_told(len(points))}"
         if labels is not None:
             _check_labels(labels, image)
             # Lines of one width, or they would hide the cells of small panels.
@@ -175,8 +184,10 @@ def plot_overview(frames: Sequence[Frame], out: pathlib.Path, *, title: str = "D
             outlined = len(np.unique(labels[labels > 0]))
             caption += f", {outlined} outlined" if outlined != len(points) else ""
         axes.set_title(caption, fontsize=10, loc="left")
-        axes.add_line(_dots(points, DETECTED, size=dot))
-    handles: list[Artist] = [_key(DETECTED, "detected cell")]
+        # An outline shows its cell, which a large dot would hide.
+        axes.add_line(_dots(points, DETECTED, size=dot if labels is None else max(0.5 * dot, 1.5)))
+        draw_scale_bar(axes, image.shape, pixel_size_um)
+    handles: list[Artist] = [_key(DETECTED, "centre of a detected cell")]
     if any(labels is not None for *_, labels in frames):
         handles.append(Line2D([], [], color=PREDICTION_COLOR, linewidth=2.4, label="predicted outline"))
     legend_below(
@@ -232,8 +243,15 @@ def _draw_map_with_bar(axes: Axes, values: Float[np.ndarray, "..."], shape: tupl
         tick.set_horizontalalignment(align)
 
 
-def _cells(count: int) -> str:
-    return f"{count:,} cell" if count == 1 else f"{count:,} cells"
+def _columns(panels: int, shape: tuple[int, ...]) -> int:
+    """Panels beside one another: all of three or fewer, unless they are wide."""
+    if panels <= 3:
+        return 1 if shape[1] > 1.5 * shape[0] else panels
+    return math.ceil(math.sqrt(panels))
+
+
+def _told(count: int) -> str:
+    return f"{count:,} detection" if count == 1 else f"{count:,} detections"
 
 
 def _check_matches(matches: PointMatches, points: int, markers: int) -> None:

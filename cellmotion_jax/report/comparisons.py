@@ -166,13 +166,16 @@ def plot_tta(
     if len(fusions) != len(mean):
         raise ValueError(f"fusions names {len(fusions)} rows, mean has {len(mean)}")
     change = mean[0, -1] - mean[0, 0]
+    # A single fold has no spread, and nothing of it is drawn.
+    folds = bool((std > 0).any())
+    spread = ", shorter bars (standard deviation over folds)\nand a falling dashed line (mean + 3 of these)."
     figure = new_figure(
         6.4,
         5.0,
         title=f"{title}\n{fusions[0]}: {mean[0, 0]:.1f}° with {versions[0]}, {mean[0, -1]:.1f}° with "
         f"{versions[-1]} versions ({change:+.1f}°)",
-        hint="Good: dots below the dotted line, shorter bars (standard deviation over folds)\n"
-        "and a falling dashed line (mean + 3 standard deviations, Section 3.2).",
+        hint="Good: dots below the dotted line, the error of the first"
+        + (spread if folds else ".\nOne fold: there is no spread to draw."),
     )
     axes = figure.add_subplot()
     for number, name in enumerate(fusions):
@@ -180,10 +183,18 @@ def plot_tta(
         # Side by side, so that bars of equal height can be told apart.
         at = versions + 0.15 * (number - (len(fusions) - 1) / 2)
         axes.errorbar(
-            at, mean[number], std[number], fmt="o-", color=color, linewidth=2, capsize=3, label=name
+            at,
+            mean[number],
+            std[number] if folds else None,
+            fmt="o-",
+            color=color,
+            linewidth=2,
+            capsize=3,
+            label=name,
         )
-        largest = [maximum_error_estimate_deg(*fold) for fold in zip(mean[number], std[number])]
-        axes.plot(at, largest, "--", color=color, linewidth=1)
+        if folds:
+            largest = [maximum_error_estimate_deg(*fold) for fold in zip(mean[number], std[number])]
+            axes.plot(at, largest, "--", color=color, linewidth=1)
     axes.axhline(mean[0, 0], linestyle=":", color=GREY, linewidth=1.5)
     label_axes(axes, x="versions of an image, the original included", y="E_deg in degrees")
     axes.set_xticks(versions)

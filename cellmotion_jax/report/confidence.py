@@ -31,13 +31,15 @@ def plot_calibration(
     confidence: Float[np.ndarray, " cell"] | None = None,
     confidence_label: str = "kappa",
     levels: Sequence[float] = (0.5, 0.8, 0.95),
+    of: str = "",
     title: str = "Is the confidence believable?",
 ) -> None:
     """Draws nominal and observed coverage of the von Mises arcs, and the error against the confidence.
 
     Left: for every share from 0 to 1 the central arc that holds this share of the predicted distribution,
-    against the share of cells whose error lies within it; the band is the 95 % range for a calibrated
-    prediction and independent cells. Right: see :func:`plot_error_by_confidence`.
+    against the share of images whose error lies within it; the band is the 95 % range for a calibrated
+    prediction and independent images, which those of one cell are not. Right: see
+    :func:`plot_error_by_confidence`.
 
     Args:
         errors: Radians, at least one; signed or not.
@@ -46,6 +48,8 @@ def plot_calibration(
         confidence: Confidence for the right panel; ``kappa`` if absent.
         confidence_label: Name of the confidence.
         levels: Shares that are marked and written out.
+        of: What was predicted, for the headline, e.g. "798 images of 80 cells"; without it the number of
+            errors is given.
         title: Headline.
 
     Raises:
@@ -53,8 +57,8 @@ def plot_calibration(
     """
     figure = new_figure(
         11.0,
-        5.2,
-        title=f"{title} {len(errors)} cells",
+        5.6,
+        title=f"{title} {of or f'{len(errors)} images'}",
         hint="Good: left, the line stays in the band; right, the error falls steadily with the confidence. "
         "Bad: a line below the diagonal (arcs too narrow), or a flat error.",
     )
@@ -74,10 +78,10 @@ def plot_error_by_confidence(
     confidence_label: str = "confidence",
     title: str = "Error against confidence",
 ) -> None:
-    """Draws the mean error in bins of equally many cells of similar confidence, over the single cells.
+    """Draws the mean error in bins of equally many images of similar confidence, over the single images.
 
     The axis is the rank of the confidence, not its value, because the scales of confidences differ
-    between objectives; the mean confidence of every group is written below it. If all cells have the same
+    between objectives; the mean confidence of every group is written below it. If all images have the same
     confidence, the picture states that they cannot be sorted.
 
     Args:
@@ -92,8 +96,8 @@ def plot_error_by_confidence(
     """
     figure = new_figure(
         6.4,
-        5.0,
-        title=f"{title}: {len(errors)} cells",
+        5.4,
+        title=f"{title}: {len(errors)} images",
         hint="Good: the error falls steadily from left to right. Bad: flat, the confidence means nothing.",
     )
     _draw_error_by_confidence(figure.add_subplot(), errors, confidence, confidence_label)
@@ -109,7 +113,9 @@ def _draw_coverage(
     curve = coverage_table(errors, kappa, levels=np.linspace(0.02, 0.98, 25).tolist())
     marked = coverage_table(errors, kappa, levels=levels)
     chance = 1.96 * curve.standard_error
-    axes.fill_between(curve.level, curve.level - chance, curve.level + chance, color="0.88", label="chance")
+    axes.fill_between(
+        curve.level, curve.level - chance, curve.level + chance, color="0.88", label="95 % range of chance"
+    )
     axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1.2, label="as promised")
     axes.plot(curve.level, curve.covered, color=BLUE, linewidth=2.4, label="observed")
     for level, covered, width in zip(marked.level, marked.covered, marked.half_width_deg):
@@ -127,7 +133,7 @@ def _draw_coverage(
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
     axes.legend(loc="upper left", fontsize=9, frameon=False)
-    label_axes(axes, title="Coverage", x="share promised by the arc", y="share of cells within the arc")
+    label_axes(axes, title="Coverage", x="share promised by the arc", y="share of images within the arc")
 
 
 def _draw_error_by_confidence(
@@ -138,7 +144,13 @@ def _draw_error_by_confidence(
     curve = error_by_confidence(errors, confidence, bins=bins)
     order = np.argsort(confidence, kind="stable")
     axes.plot(
-        np.arange(len(order)) + 0.5, degrees[order], ".", color=SKY, alpha=0.5, markersize=5, label="a cell"
+        np.arange(len(order)) + 0.5,
+        degrees[order],
+        ".",
+        color=SKY,
+        alpha=0.5,
+        markersize=5,
+        label="an image of a cell",
     )
     ends = np.cumsum(curve.cells)
     starts = ends - curve.cells
@@ -153,17 +165,17 @@ def _draw_error_by_confidence(
         linewidth=2,
         markersize=7,
         markeredgecolor="white",
-        label="similar cells, mean and its 95 % range",
+        label="similar confidence: mean, 95 % range",
     )
-    axes.axhline(degrees.mean(), color=ORANGE, linewidth=1.5, label=f"all cells: E_deg {degrees.mean():.1f}°")
+    axes.axhline(degrees.mean(), color=ORANGE, linewidth=1.5, label=f"all: E_deg {degrees.mean():.1f}°")
     axes.axhline(UNIFORM_GUESS_DEG, color=GREY, linestyle="--", linewidth=1.2, label="guessing: 90°")
     axes.set_xticks((starts + ends) / 2, [f"{value:.3g}" for value in curve.confidence])
-    # The room above half a turn is for the legend.
-    axes.set_ylim(0, 245)
+    # No error is larger than half a turn; the dots of those lie on the edge.
+    axes.set_ylim(0, 184)
     axes.set_yticks([0, 45, 90, 135, 180])
     axes.set_xlim(0, len(order))
-    axes.legend(loc="upper right", fontsize=9, frameon=False, ncols=2)
-    same = "  (the same for all cells)" if bins == 1 and np.ptp(confidence) == 0 else ""
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.06), fontsize=9, frameon=False, ncols=2)
+    same = "  (the same for all)" if bins == 1 and np.ptp(confidence) == 0 else ""
     label_axes(
         axes, title="Error by rank of confidence", x=f"{label}, least sure first{same}", y="error in degrees"
     )

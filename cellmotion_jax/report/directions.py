@@ -32,6 +32,8 @@ from cellmotion_jax.report.figures import (
 
 TARGET_COLOR = SKY
 PREDICTION_COLOR = ORANGE
+CIRCLES = (0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+"""Shares of a petal that are marked in a rose."""
 ZONES_DEG = ((0, 45, BLUE), (45, 90, SKY), (90, 180, VERMILLION))
 """Ranges of the error in degrees, and the colours of their petals."""
 
@@ -61,6 +63,8 @@ def plot_arrows(
     *,
     columns: int = 6,
     confidence_label: str = "confidence",
+    of: str = "",
+    all_errors: Float[np.ndarray, " _"] | None = None,
     title: str = "Predicted and true directions",
 ) -> None:
     """Draws crops with predicted and true direction: the best, the typical and the worst predictions.
@@ -76,19 +80,24 @@ def plot_arrows(
         out: The picture.
         columns: Crops per row; fewer where there are not enough cells.
         confidence_label: Name of the confidence in the captions, for example ``kappa``.
-        title: Headline; the number of cells and their E_deg are added.
+        of: What was predicted, for the headline, e.g. "798 images of 80 cells"; without it the number of
+            images is given, which may be several of a cell.
+        all_errors: Errors in radians of all that was predicted, for E_deg in the headline, where the images
+            are a choice of them, see `best_typical_worst`.
+        title: Headline; what was predicted and its E_deg are added.
 
     Raises:
         ValueError: If the numbers of images and angles differ or there is no cell.
     """
     check_same_shape(images=images[:, 0, 0], predicted=predicted, target=target, confidence=confidence)
     errors = np.degrees(np.abs(signed_errors(predicted, target)))
-    rows = _best_typical_worst(errors, columns)
+    rows = best_typical_worst(errors, columns)
+    of_all = errors if all_errors is None else np.degrees(np.abs(all_errors))
     width = max(len(row) for row in rows.values())
     figure = new_figure(
         1.75 * max(width, 4) + 0.4,
-        2.05 * len(rows) + 1.0,
-        title=f"{title}: {len(errors)} cells, E_deg {errors.mean():.1f}°",
+        2.05 * len(rows) + 1.3,
+        title=f"{title}\n{of or f'{len(of_all)} images'}, E_deg {of_all.mean():.1f}°",
     )
     legend_below(
         figure,
@@ -120,17 +129,20 @@ def plot_rose(
     out: pathlib.Path,
     *,
     bins: int = 32,
+    of: str = "",
     title: str = "Errors of the predicted directions",
 ) -> None:
-    """Draws a rose plot of signed errors: the true direction points up, areas of petals are cell counts.
+    """Draws a rose plot of signed errors: the true direction points up, areas of petals are counts of images.
 
     A petal to the left is a prediction turned counter-clockwise from the truth, as on the image. The radius
-    is the square root of the share, so that areas compare as shares do; the dashed circle is a guess.
+    is the square root of the share, so that areas compare as shares do; circles are marked with the share of
+    a petal that reaches them, and the dashed circle is a guess.
 
     Args:
         errors: Signed errors in radians (:func:`signed_errors`), at least one.
         out: The picture.
         bins: Petals over the whole turn; a multiple of 8 ends petals at 45 and 90 degrees.
+        of: What was predicted, for the headline, as in `plot_arrows`.
         title: Headline.
     """
     errors = np.mod(errors + np.pi, 2 * np.pi) - np.pi
@@ -139,9 +151,9 @@ def plot_rose(
     radius = np.sqrt(np.histogram(errors, edges)[0] / len(errors))
     middles = (edges[:-1] + edges[1:]) / 2
     figure = new_figure(
-        6.2,
-        6.9,
-        title=f"{title}: {len(errors)} cells\nE_deg {degrees.mean():.1f}°, "
+        6.4,
+        7.3,
+        title=f"{title}\n{of or f'{len(errors)} images'}\nE_deg {degrees.mean():.1f}°, "
         f"median {np.median(degrees):.1f}°, guessing {UNIFORM_GUESS_DEG:.0f}° (dashed)",
     )
     axes = cast(PolarAxes, figure.add_subplot(projection="polar"))
@@ -163,7 +175,8 @@ def plot_rose(
     legend_below(
         figure,
         zones,
-        hint="Good: one narrow petal upwards. Bad: petals all round (no idea)\n"
+        hint=f"Circles: share of all images in one of the {bins} petals.\n"
+        "Good: one narrow petal upwards. Bad: petals all round (no idea)\n"
         "or a second one downwards (front and rear confused).",
     )
     turn = np.linspace(-np.pi, np.pi, 181)
@@ -171,14 +184,31 @@ def plot_rose(
     axes.set_thetagrids(
         range(0, 360, 45), ["exact", "+45°", "+90°", "+135°", "opposite", "-135°", "-90°", "-45°"]
     )
-    axes.set_yticklabels([])
+    shares = [share for share in CIRCLES if math.sqrt(share) <= radius.max()]
+    axes.set_rgrids([math.sqrt(share) for share in shares], [f"{share:.0%}" for share in shares])
+    # Where petals are shortest.
+    axes.set_rlabel_position(157.5)
+    axes.tick_params(axis="y", labelsize=8, labelcolor=GREY)
+    axes.set_rmax(1.05 * radius.max())
     axes.grid(color="0.88")
     axes.set_axisbelow(True)
     save_figure(figure, out)
 
 
-def _best_typical_worst(errors: Float[np.ndarray, " cell"], columns: int) -> dict[str, Int[np.ndarray, " _"]]:
-    """Cells of each row, no cell twice; with fewer than three cells there are fewer rows."""
+def best_typical_worst(errors: Float[np.ndarray, " cell"], columns: int) -> dict[str, Int[np.ndarray, " _"]]:
+    """Images with the smallest, the middle and the largest errors.
+
+    Args:
+        errors: Absolute errors, at least one.
+        columns: Images per row; fewer where there are not enough.
+
+    Returns:
+        Their numbers, by the name of the row; none is in two rows. With fewer than three images there are
+        fewer rows.
+
+    Raises:
+        ValueError: If there is no error.
+    """
     order = np.argsort(errors, kind="stable")
     count = len(order)
     if count == 0:

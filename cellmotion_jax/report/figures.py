@@ -36,6 +36,9 @@ HIGHER_IS_BETTER = ("SEG",)
 """Metrics of a log for which higher is better; for all others the lowest value is marked as the best."""
 COLUMNS = ("step", "split", "member", "metric", "value")
 
+_KEY_INCHES, _LETTER_INCHES = 0.75, 0.085
+"""Width of a legend entry without words, and of a letter of these."""
+
 Points = Mapping[int, float]
 """Value by step."""
 
@@ -60,11 +63,16 @@ def new_figure(width: float, height: float, *, title: str, hint: str = "") -> Fi
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist], *, hint: str) -> None:
-    """One legend for a whole figure under it, with the grey line that says how to read the picture."""
+    """One legend for a whole figure under it, with the grey line that says how to read the picture.
+
+    It has as many rows as its entries need in the width of the figure.
+    """
+    inches = sum(_KEY_INCHES + _LETTER_INCHES * len(str(handle.get_label())) for handle in handles)
+    rows = math.ceil(inches / figure.get_figwidth())
     legend = figure.legend(
         handles=handles,
         loc="outside lower center",
-        ncols=len(handles),
+        ncols=math.ceil(len(handles) / rows),
         frameon=False,
         fontsize=10,
         title=hint,

@@ -18,6 +18,7 @@ from cellmotion_jax.report.animation import (
     GREYS,
     TEXT_HEIGHT,
     grey_picture,
+    letters_width,
     palette_of,
     write_gif,
     write_letters,
@@ -27,6 +28,7 @@ from cellmotion_jax.report.images import NOTHING_SEEN, Contrast, contrast_of
 
 RESPONSE_COLORS = 96
 _GAP = 6
+_SCALE_HEIGHT = 11
 _TRACKED, _CHOSEN, _LOST = range(GREYS + RESPONSE_COLORS, GREYS + RESPONSE_COLORS + 3)
 
 
@@ -62,9 +64,10 @@ def write_live_view(
     Every cell has a box, blue where the tracker is sure and red where it is lost; that of the chosen one is
     thick and orange while it is sure, and orange is the outline of its window if its place is known. Right of
     it are the window above and the response below, in colours from 0 (dark) to 1 (bright), with a cross on
-    its peak. Black and white are the percentiles 1 and 99.8 of the first frame that is not constant, from
-    there on, and those of the window are from the first window that is not; what is constant before it is
-    grey. Dark frames are brightened. Frames are written as they come; memory does not grow with the movie.
+    its peak. What the colours mean is written in the picture. Black and white are the percentiles 1 and 99.8
+    of the first frame that is not constant, from there on, and those of the window are from the first window
+    that is not; what is constant before it is grey. Dark frames are brightened. Frames are written as they
+    come; memory does not grow with the movie.
 
     Args:
         live_frames: One per frame, at least one, of frames of one size.
@@ -110,7 +113,7 @@ def _compose(
     height, width = (max(1, round(axis * scale)) for axis in live_frame.image.shape)
     panel = max(height - _GAP - TEXT_HEIGHT, 2 * 100) // 2
     total = max(height, 2 * panel + _GAP + TEXT_HEIGHT)
-    canvas = PIL.Image.new("P", (width + _GAP + panel, TEXT_HEIGHT + total))
+    canvas = PIL.Image.new("P", (width + _GAP + panel, 2 * TEXT_HEIGHT + total))
     canvas.putpalette(_palette())
 
     view = grey_picture(live_frame.image, (height, width), contrasts[0])
@@ -133,8 +136,20 @@ def _compose(
     lost = "   LOST" if live_frame.lost[live_frame.chosen] else ""
     write_letters(canvas, (2, 3), f"frame {frame}   cell {live_frame.ids[live_frame.chosen]}   {state}{lost}")
     write_letters(canvas, (left, 3), "search window")
-    write_letters(canvas, (left, below - TEXT_HEIGHT + 3), "response")
+    _write_scale(canvas, (left, below - TEXT_HEIGHT + 3))
+    write_letters(
+        canvas, (2, TEXT_HEIGHT + total + 3), "blue: followed   orange: the cell and its window   red: lost"
+    )
     return canvas
+
+
+def _write_scale(canvas: PIL.Image.Image, place: tuple[int, int]) -> None:
+    """The headline of the response: its colours from 0 to 1."""
+    write_letters(canvas, place, "response  0")
+    left = place[0] + letters_width("response  0") + 4
+    colors = np.tile(np.arange(GREYS, GREYS + RESPONSE_COLORS, dtype=np.uint8), (_SCALE_HEIGHT, 1))
+    canvas.paste(PIL.Image.fromarray(colors), (left, place[1] + 2))
+    write_letters(canvas, (left + RESPONSE_COLORS + 4, place[1]), "1")
 
 
 def _draw_boxes(canvas: PIL.Image.Image, live_frame: LiveFrame, scale: float) -> None:

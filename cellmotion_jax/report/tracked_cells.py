@@ -18,6 +18,7 @@ from skimage.measure import find_contours
 
 from cellmotion_jax.report.figures import label_axes, new_figure, save_figure
 from cellmotion_jax.report.images import draw_image
+from cellmotion_jax.report.scale_bar import draw_scale_bar
 from cellmotion_jax.report.summary import counted
 
 MOST_IDS = 60
@@ -63,6 +64,7 @@ def plot_tracked_cells(frames: Sequence[TrackedView], out: pathlib.Path, *, titl
         label_axes(axes, title=f"{frame.name}: {counted(len(frame.tracks), 'cell')}")
         axes.grid(visible=False)
         _draw_cells(axes, frame)
+        draw_scale_bar(axes, frame.image.shape, None)
     save_figure(figure, out)
 
 

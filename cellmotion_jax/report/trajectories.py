@@ -17,6 +17,7 @@ from matplotlib.patheffects import withStroke
 
 from cellmotion_jax.report.figures import legend_below, new_figure, save_figure
 from cellmotion_jax.report.images import draw_image
+from cellmotion_jax.report.scale_bar import draw_scale_bar
 
 MOST_IDS_DRAWN = 100
 """Largest number of ids that are written next to the dots; more would not be readable."""
@@ -38,13 +39,17 @@ def plot_trajectories(
     out: pathlib.Path,
     *,
     ids: Integer[np.ndarray, "..."] | None = None,
+    mothers: Integer[np.ndarray, "..."] | None = None,
     tail: int | None = None,
+    pixel_size_um: float | None = None,
+    below: str = "the last frame",
     title: str = "Trajectories",
 ) -> None:
     """Draws the path of every track over the first or the last frame of the movie, or any other image.
 
     A dot is the last position of a track, its line the path before; parts on which the track is reported lost
-    are dashed, and the dot is open if the track ends lost. Colours only distinguish neighbours.
+    are dashed, and the dot is open if the track ends lost. A dotted white line leads from the end of a track
+    to the beginning of those that continue it or were born from it. Colours only distinguish neighbours.
 
     Args:
         image: [y, x], [y, x, 1] or [y, x, 3] of any real type; its contrast is stretched.
@@ -52,7 +57,11 @@ def plot_trajectories(
         lost: Whether the tracker reports the cell lost [frame, track]; None if it cannot.
         out: The picture.
         ids: Written beside the dots; None writes nothing, which suits more than about a hundred tracks.
+        mothers: Number of the track, from 0 in the order of ``points``, that each one continues or was born
+            from, -1 for none.
         tail: Draw only this many of the last frames of the movie; None draws all.
+        pixel_size_um: Side of a pixel in micrometres, for the scale bar; None makes it one in pixels.
+        below: What the image is, for the legend.
         title: Headline; the number of tracks is added.
 
     Raises:
@@ -73,7 +82,9 @@ def plot_trajectories(
     height, width = (max(side * scale, 2.0) for side in image.shape[:2])
     seen = ~np.isnan(points[..., 0])
     count, share = int(seen.any(axis=0).sum()), lost[seen].mean() if seen.any() else 0.0
-    figure = new_figure(max(width, 7.0) + 0.3, height + 1.2, title=f"{title}: {count:,} tracks")
+    figure = new_figure(
+        max(width, 7.5) + 0.3, height + 1.6, title=f"{title}: {count:,} track{'' if count == 1 else 's'}"
+    )
     axes = figure.add_subplot()
     draw_image(axes, image, inches=max(width, height))
     colors = _colors(points.shape[1])
@@ -90,16 +101,25 @@ def plot_trajectories(
         lines.set(path_effects=None if gone else stroke, in_layout=False)
         axes.add_collection(lines, autolim=False)
     _draw_ends(axes, points, lost, colors, ids)
+    born = [] if mothers is None else list(_births(points, mothers))
+    if born:
+        threads = LineCollection(born, colors="white", linewidths=1.1, linestyles="dotted")
+        threads.set(in_layout=False)
+        axes.add_collection(threads, autolim=False)
+    draw_scale_bar(axes, image.shape, pixel_size_um)
     dashed = Line2D([], [], color="0.3", linewidth=1.6, linestyle=(0, (2.5, 1.8)), label=f"lost: {share:.1%}")
+    born_from = Line2D([], [], color="0.3", linewidth=1.1, linestyle="dotted", label="born or continued")
     handles = [
         Line2D([], [], color="0.3", linewidth=1.6, label="path of a track"),
         *([dashed] if can_be_lost else []),
-        Line2D([], [], color="0.3", linestyle="", marker="o", markersize=5, label="last seen"),
+        *([born_from] if born else []),
+        Line2D([], [], color="0.3", linestyle="", marker="o", markersize=5, label="last seen (with its id)"),
     ]
     legend_below(
         figure,
         handles,
-        hint="Good: short smooth lines, each from cell to cell. Bad: many lines that drift the same way\n"
+        hint=f"The image is {below} of {len(points)}.\n"
+        "Good: short smooth lines, each from cell to cell. Bad: many lines that drift the same way\n"
         "(a biased tracker), long straight jumps (onto another cell), dots beside cells.",
     )
     save_figure(figure, out)
@@ -119,6 +139,18 @@ def _stretches(
         for piece in np.split(steps, breaks):
             path = points[piece[0] : piece[-1] + 2, track]
             yield _Stretch(track, path, bool(lost[piece[0] + 1, track]))
+
+
+def _births(
+    points: Float[np.ndarray, "frame track 2"], mothers: Integer[np.ndarray, " track"]
+) -> Iterator[Float[np.ndarray, "2 2"]]:
+    """Lines (x, y) from the last place of a mother to the first of her daughter."""
+    seen = ~np.isnan(points[..., 0])
+    for track in np.flatnonzero((mothers >= 0) & seen.any(axis=0)):
+        before = np.flatnonzero(seen[:, mothers[track]])
+        if len(before):
+            ends = points[before[-1], mothers[track]], points[seen[:, track].argmax(), track]
+            yield np.stack(ends)[:, ::-1]
 
 
 def _draw_ends(
@@ -155,6 +187,9 @@ def _draw_ends(
 
 
 def _colors(count: int) -> Float[np.ndarray, "track 4"]:
-    """Bright colours, far apart for tracks whose positions are near."""
+    """Bright colours, far apart for tracks whose numbers are near: in hue, and in how pale they are."""
     turns: Int[np.ndarray, " track"] = np.arange(count)
-    return colormaps["hsv"]((turns * _GOLDEN) % 1) * [0.75, 0.75, 0.75, 1] + [0.25, 0.25, 0.25, 0]
+    pale = np.array([0.15, 0.45, 0.65])[turns % 3, None]
+    colors = colormaps["hsv"]((turns * _GOLDEN) % 1)
+    colors[:, :3] = colors[:, :3] * (1 - pale) + pale
+    return colors

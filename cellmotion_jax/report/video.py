@@ -20,11 +20,15 @@ from cellmotion_jax.report.animation import (
     GREYS,
     TEXT_HEIGHT,
     grey_picture,
+    letters_width,
     palette_of,
     write_gif,
     write_letters,
+    write_number,
 )
 from cellmotion_jax.report.images import NOTHING_SEEN, contrast_of
+from cellmotion_jax.report.scale_bar import ScaleBar, scale_bar
+from cellmotion_jax.report.summary import counted
 
 TRACK_COLORS = (
     "#FF6B6B",
@@ -38,6 +42,8 @@ TRACK_COLORS = (
     "#28E0C8",
 )
 """Bright, since the picture below is grey, and as far apart as nine can be."""
+MOST_IDS = 100
+"""Largest number of cells of a frame whose ids are written; more would hide the cells."""
 LONGEST_SIDE = 800
 _SMALLEST_SIDE = 320
 _STEADY = 2
@@ -54,8 +60,8 @@ class VideoFrame(NamedTuple):
     """Grey values of any type."""
     labels: Integer[np.ndarray, "y x"]
     """Track of every pixel, 0 for background."""
-    tips: Float[np.ndarray, "tip 2"]
-    """Tips of protrusions (y, x) in pixels of the image."""
+    tips: Float[np.ndarray, "tip 2"] | None
+    """Tips of protrusions (y, x) in pixels of the image; None where they are not measured."""
 
 
 def write_video(
@@ -67,10 +73,12 @@ def write_video(
     tail: int = 10,
     frames_per_s: float = 8.0,
 ) -> int:
-    """Writes an animated GIF: every frame with the outlines of its cells, their ways and their tips.
+    """Writes an animated GIF: every frame with the outlines and ids of its cells, their ways and their tips.
 
     A track keeps its colour; a new one takes the colour whose nearest bearer is furthest away, so that
-    neighbours differ. Its way is a thin line through its centres. Tips are white dots. Frames longer than 800
+    neighbours differ. Its id is written at its centre in frames of at most 100 cells, its way is a thin line
+    through its centres. Tips are white dots. What the marks mean is written below, the numbers of the frame
+    above, and a scale bar lies at the lower right. Frames longer than 800
     pixels are averaged down, those below 320 are enlarged by a whole factor. Black and white are the
     percentiles 1 and 99.8 of the first frame that is not constant, from there on; constant frames before it
     are grey. Dark frames are brightened, and a grey that changes by no more than 2 of 48 is not drawn anew,
@@ -84,7 +92,7 @@ def write_video(
     Args:
         frames: At least one, all of one size.
         out: The picture, which ends in ``.gif``.
-        pixel_size_um: Draws a scale bar.
+        pixel_size_um: For a scale bar in micrometres; None makes it one in pixels.
         frame_interval_s: Shows the time.
         tail: Frames for which the way of a cell is shown; 0 shows none.
         frames_per_s: Frames per second, 1 to 50.
@@ -134,20 +142,27 @@ def _pictures(
         _give_colors(colors, centres)
         ways.append(centres)
 
-        canvas = PIL.Image.new("P", (size[1], size[0] + TEXT_HEIGHT))
+        legend = _legend(size[1], tail=tail, tips=frame.tips is not None)
+        canvas = PIL.Image.new("P", (size[1], size[0] + (1 + len(legend)) * TEXT_HEIGHT))
         canvas.putpalette(palette_of(np.array([to_rgb(color) for color in TRACK_COLORS])))
         canvas.paste(PIL.Image.fromarray(_outlined(greys, shown, colors)), (0, TEXT_HEIGHT))
         pen = PIL.ImageDraw.Draw(canvas)
         _draw_ways(pen, ways, colors)
-        for y, x in (frame.tips + 0.5) * scale - 0.5:
+        if len(centres) <= MOST_IDS:
+            for track, (y, x) in centres.items():
+                write_number(canvas, (round(x), round(y) + TEXT_HEIGHT), track, colors=(_WHITE, _BLACK))
+        for y, x in [] if frame.tips is None else (frame.tips + 0.5) * scale - 0.5:
             _draw_tip(pen, (float(x), float(y) + TEXT_HEIGHT))
-        if pixel_size_um is not None:
-            _draw_bar(canvas, pixel_size_um / scale)
-        # A tip or a way near the upper border would reach into the line of text.
+        _draw_bar(canvas, scale_bar(shape[1], pixel_size_um), scale, bottom=TEXT_HEIGHT + size[0] - 10)
+        # A tip or a way near the upper or the lower border would reach into the lines of text.
         pen.rectangle((0, 0, size[1], TEXT_HEIGHT - 1), fill=_BLACK)
+        pen.rectangle((0, TEXT_HEIGHT + size[0], *canvas.size), fill=_BLACK)
+        for line, words in enumerate(legend):
+            write_letters(canvas, (4, TEXT_HEIGHT * (1 + line) + size[0] + 3), words)
         time = "" if frame_interval_s is None else f"   {_time(number * frame_interval_s)}"
-        cells = int(np.count_nonzero(np.unique(frame.labels)))
-        found = f"{_counted(cells, 'cell')}   {_counted(len(frame.tips), 'tip')}"
+        found = counted(int(np.count_nonzero(np.unique(frame.labels))), "cell")
+        if frame.tips is not None:
+            found += f"   {counted(len(frame.tips), 'tip')}"
         write_letters(canvas, (4, 3), f"frame {number}{time}   {found}")
         yield canvas
 
@@ -213,21 +228,31 @@ def _draw_tip(pen: PIL.ImageDraw.ImageDraw, place: tuple[float, float]) -> None:
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
 
 
-def _draw_bar(canvas: PIL.Image.Image, um_per_pixel: float) -> None:
-    """A scale bar at the lower right, of a round length between a tenth and a quarter of the width."""
-    longest = 0.25 * canvas.width * um_per_pixel
-    decade = 10.0 ** math.floor(math.log10(longest))
-    length = max(step * decade for step in (1, 2, 5) if step * decade <= longest)
-    right, bottom = canvas.width - 10, canvas.height - 10
-    left = right - round(length / um_per_pixel)
+def _legend(width: int, *, tail: int, tips: bool) -> list[str]:
+    """What the marks mean, in as many lines as it takes."""
+    entries = ["number, colour: track"]
+    if tail:
+        entries.append(f"thin line: its way in {counted(tail, 'frame')}")
+    if tips:
+        entries.append("white dot: tip of a protrusion")
+    lines = [entries[0]]
+    for entry in entries[1:]:
+        longer = f"{lines[-1]}   {entry}"
+        if letters_width(longer) <= width - 8:
+            lines[-1] = longer
+        else:
+            lines.append(entry)
+    return lines
+
+
+def _draw_bar(canvas: PIL.Image.Image, bar: ScaleBar, scale: float, *, bottom: int) -> None:
+    """A scale bar at the right; a pixel of the image is ``scale`` pixels of the picture."""
+    right = canvas.width - 10
+    left = right - round(bar.pixels * scale)
     pen = PIL.ImageDraw.Draw(canvas)
     pen.rectangle((left - 4, bottom - _BAR_HEIGHT - 22, right + 4, bottom + 4), fill=_BLACK)
     pen.rectangle((left, bottom - _BAR_HEIGHT + 1, right, bottom), fill=_WHITE)
-    write_letters(canvas, (left, bottom - _BAR_HEIGHT - 20), f"{length:g} µm")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    write_letters(canvas, (left, bottom - _BAR_HEIGHT - 20), bar.label)
 
 
 def _time(seconds: float) -> str:

@@ -33,7 +33,13 @@ def test_an_empty_frame_of_a_movie(tracks):
 @pytest.mark.parametrize(
     ("frame", "old", "new", "sentence"),
     [
-        (2, 2, 0, "mask (frame 2) lacks label 2, which the track table lets last from frame 0 to 2."),
+        (
+            2,
+            2,
+            0,
+            "mask (frame 2) lacks label 2, which the track table lets last from frame 0 to 2; a track that "
+            "is not seen for some frames ends there, and a new label with the old one as its parent goes on.",
+        ),
         (3, 0, 2, "mask (frame 3) holds label 2, which the track table lists from frame 0 to 2 only."),
         (3, 0, 9, "mask (frame 3) holds label 9, which the track table lists not at all."),
         (3, 0, -4, "mask (frame 3) holds label -4; labels are 1 to 65535."),

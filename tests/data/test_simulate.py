@@ -240,7 +240,7 @@ def test_tips_lie_in_their_cells_at_their_geodesic_length(roomy: SimulatedMovie)
 
     tips = roomy.tips
     assert len(tips.frame) > 30
-    assert (tips.length * 0.65 >= 20).all()
+    assert (tips.length_from_centre * 0.65 >= 20).all()
     for frame, label, y, x, length in zip(*(getattr(tips, field.name) for field in dataclasses.fields(tips))):
         whole = roomy.masks[frame] == label
         assert whole[round(y), round(x)]

@@ -26,7 +26,7 @@ def test_written_movie_is_a_valid_data_set(tmp_path):
     np.testing.assert_array_equal(tifffile.imread(folder / "01_GT/SEG/man_seg005.tif"), busy.masks[5])
     with (folder / "01_truth.csv").open() as file:
         rows = list(csv.DictReader(file))
-    np.testing.assert_allclose([float(row["polarity"]) for row in rows], busy.cells.polarity, rtol=1e-5)
+    np.testing.assert_allclose([float(row["polarity_rad"]) for row in rows], busy.cells.polarity, rtol=1e-5)
     assert sum(int(row["mitotic"]) for row in rows) == busy.cells.mitotic.sum()
     with (folder / "01_tips.csv").open() as file:
         assert len(list(csv.DictReader(file))) == len(busy.tips.frame)

@@ -24,6 +24,14 @@ def test_columns_in_the_order_of_the_file(tmp_path):
     assert table.parent.tolist() == [0, 7, 7]
 
 
+@pytest.mark.parametrize("form", ["{}.0", "{}.", "{:.18e}", "+{}", "{}e0"])
+def test_whole_numbers_are_read_as_numpy_and_spreadsheets_write_them(tmp_path, form):
+    rows = [(7, 0, 4, 0), (65535, 5, 90, 7)]
+    text = "\n".join(" ".join(form.format(number) for number in row) for row in rows)
+    read = read_man_track(written(tmp_path, text))
+    np.testing.assert_array_equal(np.stack([read.label, read.begin, read.end, read.parent], 1), rows)
+
+
 @given(data=st.data(), count=st.integers(1, 12))
 def test_what_is_written_is_read(tmp_path_factory, data, count):
     labels = data.draw(st.lists(st.integers(1, 65535), min_size=count, max_size=count, unique=True))
@@ -44,6 +52,8 @@ def test_what_is_written_is_read(tmp_path_factory, data, count):
 @pytest.mark.parametrize(
     ("text", "line", "sentence"),
     [
+        ("1 0 4 1e400\n", 1, "reads '1 0 4 1e400'; it should be four whole numbers"),
+        ("1 0 4 0.5e0\n", 1, "reads '1 0 4 0.5e0'; it should be four whole numbers"),
         ("1 0 4\n", 1, "reads '1 0 4'; it should be four whole numbers 'L B E P'."),
         ("1 0 4 0 0\n", 1, "reads '1 0 4 0 0'; it should be four whole numbers 'L B E P'."),
         (

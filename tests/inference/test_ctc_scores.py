@@ -49,6 +49,31 @@ def test_errors_are_counted_in_all_frames_or_in_some(tmp_path, sequence):
         score_result(result, sequence, frames=(2, 4))
 
 
+@pytest.mark.parametrize(("kept", "frames"), [((1, 2), (1, 2)), ((0, 1, 2), (0, 1)), ((2, 3), (3, 3))])
+def test_masks_outside_of_the_frames_to_score_may_be_missing(tmp_path, sequence, kept, frames):
+    images = masks()
+    images[1, 1:3, 1:3] = 9
+    table = TABLE + "9 1 1 0\n"
+    whole = scored(tmp_path / "all", sequence, images, table, frames=frames)
+    folder = write_result(tmp_path / "01_RES", images, table)
+    for frame in range(4):
+        if frame not in kept:
+            (folder / f"mask{frame:03d}.tif").unlink()
+    part = score_result(open_result(folder, sequence, frames=frames), sequence, frames=frames)
+    assert part.gold.nodes == whole.gold.nodes
+    assert part.gold.edges == whole.gold.edges
+    with pytest.raises(InputError, match=r"mask\d+\.tif is missing"):
+        open_result(folder, sequence)
+
+
+def test_a_mask_within_the_frames_to_score_may_not_be_missing(tmp_path, sequence):
+    folder = write_result(tmp_path / "01_RES", masks())
+    (folder / "mask001.tif").unlink()
+    for frames in ((0, 1), (1, 1), (0, 2)):
+        with pytest.raises(InputError, match=r"mask001\.tif is missing"):
+            open_result(folder, sequence, frames=frames)
+
+
 def test_cells_in_the_margin_do_not_count(tmp_path, sequence):
     images = masks()
     images[:, 1:4, 11:14] = 9

@@ -47,8 +47,8 @@ def test_protrusions_stand_beside_their_cells():
     tips = [find_protrusions(labels, pixel_size_um=1.0) for labels in (mask, *MASKS[1:])]
     table = cell_table([cell_shapes(mask), *SHAPES[1:]], TRACKS, protrusions=tips)
     assert table.protrusions.tolist() == [1, 0, 0, 0, 0, 0]
-    assert 35 < table.longest_um[0] < 42
-    assert not table.longest_um[1:].any()
+    assert 35 < table.longest_protrusion_from_centre_um[0] < 42
+    assert not table.longest_protrusion_from_centre_um[1:].any()
 
 
 def test_frames_without_cells():

@@ -42,6 +42,27 @@ def test_the_arms_of_a_cross_are_found_with_length_and_direction(turn):
     assert not found.touching.any()
 
 
+@pytest.mark.parametrize(("body", "size_um"), [(8.0, 1.0), (14.0, 1.0), (25.0, 0.5)])
+def test_the_body_is_not_in_the_length_from_the_body(body, size_um):
+    angles = 0.3 + np.array([0.0, 0.5, 1.0]) * np.pi
+    found = find_protrusions(_star(angles, body=body), pixel_size_um=size_um)
+    assert found.counts.tolist() == [3]
+    # To the end of the skeleton, half the width inside. The pixels of a disc reach half a pixel further.
+    assert_allclose(found.from_body_um, size_um * (58.5 - body), atol=2.5 * size_um)
+    assert (found.from_body_um < found.length_um).all()
+    assert found.longest_from_body_um[0] == found.from_body_um.max()
+
+
+def test_a_cell_that_is_slender_throughout_has_its_widest_part_as_its_body():
+    line = np.zeros((21, 80), int)
+    line[9:12, 5:75] = 1
+    found = find_protrusions(line, pixel_size_um=1.0)
+    assert_allclose(found.from_body_um, found.length_um, atol=2)
+    cell = dissect_cell(line, 1, pixel_size_um=1.0)
+    assert cell.body[cell.centre]
+    assert (cell.mask | ~cell.body).all()
+
+
 def test_tips_can_be_moved_out_to_the_outline():
     found = find_protrusions(
         _star([0.3, 2.0]), pixel_size_um=1.0, settings=ProtrusionSettings(to_outline=True)
@@ -145,6 +166,7 @@ def test_torn_touching_and_tiny_cells_have_a_centre_and_consistent_rows(labels):
     assert np.isfinite(found.length_px).all()
     assert ((found.orientation >= 0) & (found.orientation < 2 * np.pi)).all()
     assert found.counts.sum() == len(found.label)
+    assert ((found.from_body_um >= 0) & (found.from_body_um <= found.length_um)).all()
 
 
 def test_one_cell_is_dissected_as_all_are():

@@ -24,6 +24,7 @@ def _frame(cells):
         x=centres[cell, 1] + dx,
         length_px=length,
         length_um=length,
+        from_body_um=length,
         orientation=np.zeros(len(label)),
         touching=np.zeros(len(label), bool),
         cell_label=names,

@@ -47,9 +47,9 @@ def test_masks_and_table_say_the_same(stack, tmp_path):
     result = segment_movie(open_movie(stack, pixel_size_um=0.5), segmenter(cell_model()), tmp_path)
     assert sorted(path.name for path in tmp_path.glob("mask*")) == [f"mask00{t}.tif" for t in range(4)]
     rows = rows_of(tmp_path)
-    assert list(rows[0]) == ["frame", "label", "y", "x", "score", "area", "y_um", "x_um", "area_um2"]
+    assert list(rows[0]) == ["frame", "label", "y", "x", "score", "area_px2", "y_um", "x_um", "area_um2"]
     assert result.frames == 4
-    assert result.cells == len(rows) == 5
+    assert result.detections == len(rows) == 5
     for t, places in enumerate(PLACES):
         mask = tifffile.imread(tmp_path / f"mask00{t}.tif")
         assert (mask.shape, mask.dtype) == (SHAPE, np.uint16)
@@ -60,7 +60,7 @@ def test_masks_and_table_say_the_same(stack, tmp_path):
             point = np.array([float(row["y"]), float(row["x"])])
             assert min(np.hypot(*(point - place)) for place in places) < 0.5
             area = np.count_nonzero(mask == int(row["label"]))
-            assert int(row["area"]) == area > 20
+            assert int(row["area_px2"]) == area > 20
             assert float(row["score"]) > 0.2
             np.testing.assert_allclose([float(row["y_um"]), float(row["x_um"])], point * 0.5, rtol=1e-5)
             assert float(row["area_um2"]) == pytest.approx(area * 0.25)
@@ -81,8 +81,8 @@ def test_a_network_without_outlines_gives_detections_only(stack, tmp_path):
     result = segment_movie(open_movie(stack), segmenter(model), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["detections.csv"]
     rows = rows_of(tmp_path)
-    assert list(rows[0]) == ["frame", "label", "y", "x", "score", "area"]
-    assert [row["area"] for row in rows] == [""] * 5
+    assert list(rows[0]) == ["frame", "label", "y", "x", "score", "area_px2"]
+    assert [row["area_px2"] for row in rows] == [""] * 5
     assert result.shown[0].labels is None
 
 

@@ -18,6 +18,7 @@ def table_of(tracks, frames, *, with_tips=True):
         track=track,
         frame=frame,
         label=track,
+        parent=np.zeros_like(track),
         y=noise[0],
         x=noise[1],
         area=1000 * track + np.arange(len(track)) % 7,
@@ -25,7 +26,8 @@ def table_of(tracks, frames, *, with_tips=True):
         elongation=1 + noise[3],
         solidity=1 - noise[4] / 3,
         protrusions=tips,
-        longest_um=20 * tips,
+        longest_protrusion_from_centre_um=20 * tips,
+        longest_protrusion_from_body_um=9 * tips,
         speed=np.where(frame == 0, np.nan, track + noise[5]),
         heading=noise[0],
         turning=np.where(frame < 2, np.nan, noise[1] - 0.5),
@@ -40,12 +42,14 @@ def test_differences_between_cells_are_told_from_those_within(drawn, tmp_path):
     assert (tmp_path / "behaviour.png").stat().st_size > 10_000
     (figure,) = drawn
     assert len(figure.axes) == 10
-    over_all, within = (float(part.split()[0]) for part in figure.axes[0].get_title(loc="left").split(", "))
+    measures, caption = figure.axes[0].get_title(loc="left").splitlines()
+    assert measures == "speed and area, n = 117"
+    over_all, within = (float(part.split()[0]) for part in caption.split(", "))
     assert over_all > 0.8
     assert abs(within) < 0.3
     assert figure.get_suptitle() == "Cell behaviour: 3 tracks, 40 frames, 120 outlines"
     labels = [axes.get_xlabel() for axes in figure.axes[5:]]
-    assert labels == ["area (um²)", "elongation", "solidity", "protrusions", "longest protrusion (um)"]
+    assert labels == ["area (µm²)", "elongation", "solidity", "protrusions", "longest protrusion (µm)"]
     medians = figure.axes[0].lines[0].get_xydata()
     assert (np.diff(medians[:, 0]) > 0).all()
     assert medians[:, 0].max() <= table.area.max() / 4
@@ -75,7 +79,7 @@ def test_time_courses_of_the_longest_tracks(drawn, tmp_path):
 def test_what_is_not_known_has_no_panel(drawn, tmp_path):
     plot_behaviour(table_of(1, 3, with_tips=False), tmp_path / "a.png")
     assert [axes.get_xlabel() for axes in drawn[0].axes[3:]] == ["area (px²)", "elongation", "solidity"]
-    assert drawn[0].axes[0].get_title(loc="left") == "? over all, ? within cells"
+    assert drawn[0].axes[0].get_title(loc="left") == "speed and area, n = 2\n? over all, ? within cells"
     plot_time_courses(table_of(1, 1, with_tips=False), tmp_path / "b.png")
     assert [axes.get_ylabel() for axes in drawn[1].axes] == ["area\n(px²)", "elongation", "solidity"]
 

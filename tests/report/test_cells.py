@@ -155,9 +155,9 @@ def test_the_overview_counts_the_cells_of_each_frame(tmp_path, drawn, scene):
     plot_overview(frames, tmp_path / "overview.png", title="movie.tif")
     (figure,) = drawn
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["t0: 3 cells", "t1: 1 cell, 3 outlined", "t2: 0 cells"]
-    assert figure.get_suptitle() == "movie.tif: 4 cells in 3 frames"
-    assert legend(figure) == ["detected cell", "predicted outline"]
+    assert titles == ["t0: 3 detections", "t1: 1 detection, 3 outlined", "t2: 0 detections"]
+    assert figure.get_suptitle() == "movie.tif: 4 detections in 3 frames"
+    assert legend(figure) == ["centre of a detected cell", "predicted outline"]
     assert [len(axes.images) for axes in figure.axes] == [2, 2, 1]
     assert figure.axes[0].lines[0].get_xdata().tolist() == markers[:, 1].tolist()
     assert near(matplotlib.image.imread(tmp_path / "overview.png"), PREDICTION_COLOR) > 100
@@ -165,8 +165,8 @@ def test_the_overview_counts_the_cells_of_each_frame(tmp_path, drawn, scene):
 
 def test_the_overview_without_outlines_has_none_in_the_legend(tmp_path, drawn):
     plot_overview([("t0", np.zeros((9, 9), bool), NONE, None)], tmp_path / "overview.png")
-    assert legend(drawn[0]) == ["detected cell"]
-    assert drawn[0].get_suptitle() == "Detected cells: 0 cells"
+    assert legend(drawn[0]) == ["centre of a detected cell"]
+    assert drawn[0].get_suptitle() == "Detected cells: 0 detections"
 
 
 def test_an_overview_of_nothing_is_refused(tmp_path):

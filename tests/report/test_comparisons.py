@@ -64,6 +64,13 @@ def test_augmentation_curves_show_mean_and_largest_error_estimate(tmp_path, draw
     assert "20.0° with 1, 18.0° with 6 versions (-2.0°)" in drawn[0].get_suptitle()
 
 
+def test_a_single_fold_has_no_spread_in_the_picture_nor_in_its_caption(tmp_path, drawn):
+    plot_tta(np.array([1, 2]), np.array([20.0, 19.0]), np.zeros(2), tmp_path / "tta.png")
+    (axes,) = drawn[0].axes
+    assert len(axes.lines) == 2
+    assert "bars" not in drawn[0].get_supxlabel()
+
+
 def test_several_fusions_are_drawn_under_their_names(tmp_path, drawn):
     both = np.array([[20.0, 18.0], [20.0, 17.0]])
     plot_tta(np.array([1, 2]), both, both / 10, tmp_path / "tta.png", fusions=("paper", "circular mean"))

@@ -60,7 +60,7 @@ def test_a_constant_confidence_is_said_to_be_constant(tmp_path, drawn, honest):
     plot_error_by_confidence(errors, np.ones_like(errors), tmp_path / "error.png")
     (axes,) = drawn[0].axes
     assert len(axes.containers[0].lines[0].get_ydata()) == 1
-    assert "the same for all cells" in axes.get_xlabel()
+    assert "the same for all" in axes.get_xlabel()
 
 
 @pytest.mark.parametrize("cells", [1, 7, 25])

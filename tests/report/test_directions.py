@@ -13,6 +13,7 @@ from cellmotion_jax.ops.angles import signed_difference
 from cellmotion_jax.report.directions import (
     PREDICTION_COLOR,
     TARGET_COLOR,
+    best_typical_worst,
     plot_arrows,
     plot_rose,
     signed_errors,
@@ -116,6 +117,35 @@ def test_a_rose_has_petals_where_the_errors_are_and_their_area_counts(tmp_path, 
     labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
     assert labels == ["0° to 45°: 67%", "45° to 90°: 17%", "90° to 180°: 17%"]
     assert f"E_deg {np.mean([10, 12, 14, 50, 175, 5]):.1f}°, median 13.0°" in drawn[0].get_suptitle()
+
+
+def test_images_are_told_from_cells_and_circles_have_their_share(tmp_path, drawn):
+    errors = np.radians(np.array([10.0, 12, 14, -50, 175, 355]))
+    plot_rose(errors, tmp_path / "rose.png", bins=8, of="6 images of 2 cells")
+    plot_rose(errors, tmp_path / "rose.png", bins=8)
+    assert "\n6 images of 2 cells\n" in drawn[0].get_suptitle()
+    assert "\n6 images\n" in drawn[1].get_suptitle()
+    (axes,) = drawn[0].axes
+    marked = {text.get_text(): radius for text, radius in zip(axes.get_yticklabels(), axes.get_yticks())}
+    assert marked["10%"] == pytest.approx(math.sqrt(0.1))
+    assert len(marked) >= 3
+
+
+def test_the_headline_of_a_choice_is_about_all(tmp_path, drawn):
+    errors = np.linspace(0, 3, 100)
+    rows = best_typical_worst(errors, 2)
+    assert {name: row.tolist() for name, row in rows.items()} == {
+        "best": [0, 1],
+        "typical": [49, 50],
+        "worst": [98, 99],
+    }
+    chosen = np.concatenate([*rows.values()])
+    images = np.zeros((6, 4, 4), np.float32)
+    out = tmp_path / "arrows.png"
+    plot_arrows(images, errors[chosen], np.zeros(6), None, out, of="all", all_errors=errors, columns=2)
+    assert drawn[0].get_suptitle().endswith(f"\nall, E_deg {np.degrees(errors.mean()):.1f}°")
+    names = [axes.get_title() for axes in drawn[0].axes]
+    assert names == [f"off by {np.degrees(errors[number]):.0f}°" for number in chosen]
 
 
 def test_the_dashed_circle_of_a_rose_is_the_uniform_guess(tmp_path, drawn):

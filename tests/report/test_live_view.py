@@ -113,7 +113,7 @@ def test_the_cross_is_on_the_peak_of_the_response(tmp_path):
     write_live_view([live_frame()], tmp_path / "a.gif", side=SIDE)
     (picture,) = frames_of(tmp_path / "a.gif")
     panel = picture.shape[1] - SIDE - 6
-    lower = picture[-panel:, -panel:].astype(int)
+    lower = picture[-panel - TEXT : -TEXT, -panel:].astype(int)
     cross = np.argwhere(np.abs(lower - np.round(255 * np.array(to_rgb(ORANGE)))).max(-1) < 3)
     np.testing.assert_allclose(cross.mean(0), (np.array([2, 12]) + 0.5) * panel / 16, atol=1)
 

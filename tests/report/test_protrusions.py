@@ -25,7 +25,12 @@ def test_every_tip_is_labelled_with_its_length(tmp_path, drawn):
     (figure,) = drawn
     assert figure.get_suptitle() == "Cell 1: 1 protrusion"
     texts = [text.get_text() for text in figure.axes[0].texts]
-    assert f"{found.length_um[0]:.0f} µm" in texts
+    assert f"{found.from_body_um[0]:.0f} µm" in texts
+    assert f"{found.length_um[0]:.0f} µm" in [text.get_text() for text in figure.axes[1].texts]
+    assert [axes.get_title(loc="left") for axes in figure.axes[:2]] == [
+        "length of a protrusion from the body",
+        "from the centre, the body included",
+    ]
     mapped = figure.axes[1].images[1].get_array()
     assert np.nanmax(mapped) >= found.length_um[0]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
-from cellmotion_jax.report.trajectories import plot_trajectories
+from cellmotion_jax.report.trajectories import _colors, plot_trajectories
 
 IMAGE = np.random.default_rng(0).random((40, 60))
 NAN = np.nan
@@ -63,6 +63,22 @@ def test_one_frame_and_no_tracks(tmp_path, drawn, frames):
     assert lines(drawn[0]) == [[], []]
     plot_trajectories(IMAGE, np.ones((1, 3, 2)), np.zeros((1, 3), bool), tmp_path / "b.png")
     assert drawn[1].get_suptitle() == "Trajectories: 3 tracks"
+
+
+def test_daughters_are_joined_to_their_mothers_and_a_legend_says_so(tmp_path, drawn):
+    points = np.full((4, 3, 2), NAN)
+    points[:2, 0], points[2:, 1], points[2:, 2] = (10, 20), (5, 25), (15, 25)
+    plot_trajectories(IMAGE, points, None, tmp_path / "a.png", mothers=np.array([-1, 0, 0]))
+    assert lines(drawn[0])[2] == [[[10, 20], [5, 25]], [[10, 20], [15, 25]]]
+    assert "born or continued" in [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    plot_trajectories(IMAGE, points, None, tmp_path / "b.png", mothers=np.full(3, -1))
+    assert "born or continued" not in [text.get_text() for text in drawn[1].legends[0].get_texts()]
+
+
+def test_neighbouring_ids_have_colours_that_can_be_told_apart():
+    colors = _colors(100)[:, :3]
+    for apart in range(1, 9):
+        assert np.abs(colors[apart:] - colors[:-apart]).max(axis=1).min() > 0.1
 
 
 def test_lost_of_other_tracks_is_refused(tmp_path, scene):

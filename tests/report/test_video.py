@@ -11,6 +11,8 @@ from cellmotion_jax.report.video import TRACK_COLORS, VideoFrame, write_video
 
 SHAPE = (400, 480)
 TEXT = 24
+FOOT = 24
+"""Below wide pictures the marks are explained in one line."""
 NO_TIPS = np.zeros((0, 2))
 COLORS = np.round(255 * np.array([to_rgb(color) for color in TRACK_COLORS]))
 
@@ -32,7 +34,7 @@ def drawn(path, frames, **options):
 
 def color_numbers(picture):
     """Number of the track's colour on every pixel below the text, -1 where there is none."""
-    below = picture[TEXT:].astype(int)
+    below = picture[TEXT:-FOOT].astype(int)
     near = np.abs(below[:, :, None] - COLORS).max(-1) < 3
     return np.where(near.any(-1), near.argmax(-1), -1)
 
@@ -78,7 +80,7 @@ def test_tips_are_white_dots_over_everything(tmp_path):
     for y, x in ((50, 79), (200, 300)):
         assert (picture[TEXT + y, x] == 255).all()
         assert (picture[TEXT + y, x + 4] == 0).all()
-    assert (picture[TEXT:] == 255).all(-1).sum() < 100
+    assert (picture[TEXT:-100] == 255).all(-1).sum() < 100
 
 
 def test_the_way_is_shown_for_as_long_as_asked(tmp_path):
@@ -94,11 +96,11 @@ def test_the_way_is_shown_for_as_long_as_asked(tmp_path):
 def test_large_frames_are_reduced_and_small_ones_enlarged(tmp_path):
     large = frame([(1, 400, 800)], np.array([[1000.0, 1500.0]]), shape=(1200, 2000))
     (picture,) = drawn(tmp_path / "a.gif", [large])
-    assert picture.shape == (480 + TEXT, 800, 3)
+    assert picture.shape == (480 + TEXT + FOOT, 800, 3)
     assert (picture[TEXT + 400, 600] == 255).all()
     np.testing.assert_array_equal(np.argwhere(color_numbers(picture) >= 0).min(0), [160, 320])
     (picture,) = drawn(tmp_path / "b.gif", [frame(shape=(50, 100))])
-    assert picture.shape == (200 + TEXT, 400, 3)
+    assert picture.shape == (200 + TEXT + 2 * FOOT, 400, 3)
 
 
 def test_the_bar_and_the_time(tmp_path):
@@ -106,9 +108,9 @@ def test_the_bar_and_the_time(tmp_path):
     plain = drawn(tmp_path / "a.gif", frames)
     told = drawn(tmp_path / "b.gif", frames, pixel_size_um=0.65, frame_interval_s=900.0)
     assert (plain[1][:TEXT] != told[1][:TEXT]).any()
-    bar = (told[1][-11] == 255).all(-1)
-    assert bar.sum() == round(50 / 0.65) + 1
-    assert not (plain[1][-11] == 255).all(-1).any()
+    for pictures, length in ((plain, 100), (told, 50 / 0.65)):
+        bar = (pictures[1][TEXT + SHAPE[0] - 11] == 255).all(-1)
+        assert bar.sum() == round(length) + 1
 
 
 def test_only_what_changes_is_written(tmp_path):
@@ -145,7 +147,7 @@ def test_black_and_white_are_those_of_the_first_frame_that_is_not_constant(tmp_p
     ramp = np.linspace(1000, 2000, SHAPE[1]) * np.ones((SHAPE[0], 1))
     images = [np.zeros(SHAPE), np.full(SHAPE, np.nan), ramp, 0.5 * ramp]
     pictures = drawn(tmp_path / "a.gif", [frame(image=image) for image in images])
-    ends = [(int(picture[-1, 0, 0]), int(picture[-1, -1, 0])) for picture in pictures]
+    ends = [(int(picture[TEXT, 0, 0]), int(picture[TEXT, -1, 0])) for picture in pictures]
     assert 120 < ends[0][0] == ends[0][1] < 135
     assert ends[1:] == [(0, 0), (0, 255), (0, 0)]
 
@@ -156,7 +158,34 @@ def test_cells_too_small_to_be_drawn_are_counted(tmp_path, monkeypatch):
     labels = np.zeros((1700, 1700), np.int32)
     labels[1::50, 1::50] = np.arange(1, 34 * 34 + 1).reshape(34, 34)
     write_video([VideoFrame(labels.astype(float), labels, NO_TIPS)], tmp_path / "a.gif")
-    assert told == ["frame 0   1156 cells   0 tips"]
+    assert told == [
+        "200 px",
+        "number, colour: track   thin line: its way in 10 frames   white dot: tip of a protrusion",
+        "frame 0   1156 cells   0 tips",
+    ]
+
+
+def test_every_cell_bears_its_id_unless_there_are_too_many(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        "cellmotion_jax.report.video.write_number",
+        lambda _, place, track, **__: written.append((track, place)),
+    )
+    drawn(tmp_path / "a.gif", [frame([(7, 50, 60), (12, 200, 300)])])
+    assert written == [(7, (80, 70 + TEXT)), (12, (320, 220 + TEXT))]
+    written.clear()
+    labels = np.zeros((400, 400), np.int32)
+    labels[::30, ::30] = np.arange(1, 14 * 14 + 1).reshape(14, 14)
+    drawn(tmp_path / "b.gif", [VideoFrame(labels.astype(float), labels, None)])
+    assert written == []
+
+
+def test_marks_that_are_not_drawn_are_not_explained(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr("cellmotion_jax.report.video.write_letters", lambda _, __, text: told.append(text))
+    nothing = frame([(7, 50, 60)])._replace(tips=None)
+    drawn(tmp_path / "a.gif", [nothing], tail=0)
+    assert told == ["100 px", "number, colour: track", "frame 0   1 cell"]
 
 
 def test_what_cannot_be_drawn_is_refused(tmp_path):

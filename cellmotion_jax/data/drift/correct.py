@@ -24,7 +24,8 @@ from cellmotion_jax.files import write_csv
 
 LONGEST_GAP = 5
 """Largest number of consecutive frames that may be blank or blurred; the drift is not known beyond it."""
-COLUMNS = ("frame", "dy", "dx", "yy", "yx", "y0", "xy", "xx", "x0", "correlation", "measured")
+COLUMNS = ("frame", "dy_px", "dx_px", "yy", "yx", "y0_px", "xy", "xx", "x0_px", "correlation", "measured")
+COLUMNS_IN_UM = ("dy_um", "dx_um")
 _LINEAR = np.s_[:, :2]
 
 
@@ -203,10 +204,11 @@ def measure_drift(movie: Movie, *, affine: bool = False) -> Drift:
 def write_drift(path: str | os.PathLike[str], movie: CorrectedMovie) -> None:
     """Writes the drift of a movie as a table, one row per frame.
 
-    ``frame`` from 0; ``dy``, ``dx``, how far the content of the middle of the first frame has moved since, in
-    pixels; ``yy, yx, y0, xy, xx, x0``, the map from a point of the corrected frame to the raw one,
-    ``y_raw = yy y + yx x + y0`` and ``x_raw = xy y + xx x + x0``; ``correlation`` from 0 to 1; ``measured``,
-    0 where the frame did not match and has the drift of the one before, or is constant and before all others.
+    ``frame`` from 0; ``dy_px``, ``dx_px``, how far the content of the middle of the first frame has moved
+    since; ``yy, yx, y0_px, xy, xx, x0_px``, the map from a point of the corrected frame to the raw one,
+    ``y_raw = yy y + yx x + y0_px`` and ``x_raw = xy y + xx x + x0_px``; ``correlation`` from 0 to 1;
+    ``measured``, 0 where the frame did not match and has the drift of the one before, or is constant and
+    before all others. If the pixel size is known, ``dy_um`` and ``dx_um`` follow.
 
     Args:
         path: The file.
@@ -214,12 +216,18 @@ def write_drift(path: str | os.PathLike[str], movie: CorrectedMovie) -> None:
     """
     middle = (np.array(movie.raw.shape) - 1) / 2
     moved = movie.drift.matrices @ np.append(middle, 1) - middle
+    size = movie.pixel_size_um
     frames = zip(moved, movie.matrices.reshape(-1, 6), movie.drift.correlation, movie.drift.measured)
     rows = (
-        (frame, *(f"{value + 0:.7g}" for value in (*shift, *matrix, correlation)), int(measured))
+        (
+            frame,
+            *(f"{value + 0:.7g}" for value in (*shift, *matrix, correlation)),
+            int(measured),
+            *([] if size is None else (f"{value * size + 0:.7g}" for value in shift)),
+        )
         for frame, (shift, matrix, correlation, measured) in enumerate(frames)
     )
-    write_csv(path, COLUMNS, rows)
+    write_csv(path, COLUMNS + (() if size is None else COLUMNS_IN_UM), rows)
 
 
 def _common_field(

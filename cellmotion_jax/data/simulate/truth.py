@@ -14,6 +14,7 @@ from cellmotion_jax.data.simulate.motion import History
 from cellmotion_jax.data.simulate.pose import Poses
 from cellmotion_jax.data.track_table import TrackTable
 from cellmotion_jax.errors import InputError
+from cellmotion_jax.files.tables import ANGLE, AREA, LENGTH, PLACE
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,12 +36,12 @@ class CellTruth:
 
     frame: Int[np.ndarray, " row"]
     label: Int[np.ndarray, " row"]
-    y: Float[np.ndarray, " row"]
-    x: Float[np.ndarray, " row"]
-    heading: Float[np.ndarray, " row"]
+    y: Float[np.ndarray, " row"] = dataclasses.field(metadata=PLACE.metadata)
+    x: Float[np.ndarray, " row"] = dataclasses.field(metadata=PLACE.metadata)
+    heading: Float[np.ndarray, " row"] = dataclasses.field(metadata=ANGLE.metadata)
     speed_um_per_min: Float[np.ndarray, " row"]
-    polarity: Float[np.ndarray, " row"]
-    area: Int[np.ndarray, " row"]
+    polarity: Float[np.ndarray, " row"] = dataclasses.field(metadata=ANGLE.metadata)
+    area: Int[np.ndarray, " row"] = dataclasses.field(metadata=AREA.metadata)
     mitotic: Bool[np.ndarray, " row"]
     dying: Bool[np.ndarray, " row"]
 
@@ -54,14 +55,15 @@ class TipTruth:
         label: Track id of the cell.
         y: Row of the tip.
         x: Column of the tip.
-        length: Way in pixels from the cell's centre to the tip, inside the cell; at least 20 um long.
+        length_from_centre: Way in pixels from the cell's centre to the tip, inside the cell; at least 20 um
+            long.
     """
 
     frame: Int[np.ndarray, " tip"]
     label: Int[np.ndarray, " tip"]
-    y: Float[np.ndarray, " tip"]
-    x: Float[np.ndarray, " tip"]
-    length: Float[np.ndarray, " tip"]
+    y: Float[np.ndarray, " tip"] = dataclasses.field(metadata=PLACE.metadata)
+    x: Float[np.ndarray, " tip"] = dataclasses.field(metadata=PLACE.metadata)
+    length_from_centre: Float[np.ndarray, " tip"] = dataclasses.field(metadata=LENGTH.metadata)
 
 
 def name_tracks(

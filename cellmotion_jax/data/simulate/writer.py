@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import enum
 import json
@@ -17,7 +16,7 @@ from cellmotion_jax import __version__
 from cellmotion_jax.data.ctc import write_ctc
 from cellmotion_jax.data.simulate.movie import SimulatedMovie
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import NotEmpty, output_folder
+from cellmotion_jax.files import NotEmpty, output_folder, write_table
 
 
 def write_simulation(movie: SimulatedMovie, folder: str | os.PathLike[str]) -> pathlib.Path:
@@ -25,7 +24,7 @@ def write_simulation(movie: SimulatedMovie, folder: str | os.PathLike[str]) -> p
 
     The folder gets ``01/tT.tif`` (the frames, their pixel size in the TIFF tags), ``01_GT/TRA`` and
     ``01_GT/SEG`` (the same exact masks, and the lineage in ``man_track.txt``), ``01_truth.csv`` and
-    ``01_tips.csv`` (the tables of `CellTruth` and `TipTruth`, angles in radians, lengths in pixels) and
+    ``01_tips.csv`` (the tables of `CellTruth` and `TipTruth`) and
     ``01_simulation.json`` (the options). All of it is written beside the folder and renamed, so that the
     folder is either complete or absent.
 
@@ -89,8 +88,8 @@ def _write(movie: SimulatedMovie, root: pathlib.Path) -> None:
         _write_image(root / "01" / f"t{frame:0{digits}d}.tif", image, movie.pixel_size_um)
         tifffile.imwrite(root / "01_GT" / "SEG" / f"man_seg{frame:0{digits}d}.tif", mask, compression="zlib")
     write_ctc(root / "01_GT" / "TRA", list(movie.masks), movie.tracks)
-    _write_table(root / "01_truth.csv", movie.cells)
-    _write_table(root / "01_tips.csv", movie.tips)
+    write_table(root / "01_truth.csv", movie.cells, pixel_size_um=movie.pixel_size_um)
+    write_table(root / "01_tips.csv", movie.tips, pixel_size_um=movie.pixel_size_um)
 
 
 def _write_image(path: pathlib.Path, image: UInt[np.ndarray, "y x"], pixel_size_um: float) -> None:
@@ -103,15 +102,3 @@ def _write_image(path: pathlib.Path, image: UInt[np.ndarray, "y x"], pixel_size_
         metadata={"unit": "um", "axes": "YX"},
         compression="zlib",
     )
-
-
-def _write_table(path: pathlib.Path, table: object) -> None:
-    """A struct of arrays as CSV with one header line; truths as 0 and 1, decimals with six digits."""
-    columns = {field.name: getattr(table, field.name) for field in dataclasses.fields(table)}  # type: ignore[arg-type]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for row in zip(*columns.values()):
-            writer.writerow(
-                [f"{value:.6g}" if isinstance(value, np.floating) else int(value) for value in row]
-            )

@@ -17,7 +17,7 @@ from cellmotion_jax.data.label_images import open_labels
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.data.tiff import read_header, read_plane, whole_labels
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.input_files import read_text
+from cellmotion_jax.input_files import read_text, whole_number
 from cellmotion_jax.methods.celltrack.seeds import (
     LARGEST_ID,
     Seeds,
@@ -165,7 +165,8 @@ def read_seed_file(path: str | os.PathLike[str], *, shape: tuple[int, int]) -> S
 
     A TIFF label image holds the cells of frame 0. A CSV table has the columns ``y`` and ``x`` in pixels, and,
     optionally, ``id``, a whole number of at least 1 that occurs once (default: the number of the row, from
-    1), and ``frame``, the frame in which the track begins (default 0). Other columns are ignored.
+    1), and ``frame``, the frame in which the track begins (default 0), in small letters or capitals. Other
+    columns are ignored.
 
     Args:
         path: A file that ends in ``.tif``, ``.tiff`` or ``.csv``.
@@ -209,6 +210,7 @@ def _read_table(path: pathlib.Path, shape: tuple[int, int]) -> Seeds:
     table = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     cells, lines = [], {}
     try:
+        table.fieldnames = [name.strip().lower() for name in table.fieldnames or ()]
         if not {"y", "x"} <= set(table.fieldnames or ()):
             names = ",".join(table.fieldnames or ())
             raise InputError(
@@ -264,10 +266,10 @@ def _parse(
 def _whole(row: Mapping[str, str | None], name: str, absent: int, line: str, *, smallest: int) -> int:
     if name not in row:
         return absent
-    text = (row[name] or "").strip()
-    if not re.fullmatch("[+]?[0-9]{1,18}", text, re.ASCII) or not smallest <= int(text) <= LARGEST_ID:
+    number = whole_number(row[name] or "")
+    if number is None or not smallest <= number <= LARGEST_ID:
         shown = repr(row[name])[:40]
         raise InputError(
             f"{line} has the {name} {shown}; it is a whole number from {smallest} on, up to {LARGEST_ID}."
         )
-    return int(text)
+    return number

@@ -13,7 +13,7 @@ from cellmotion_jax.files import write_csv
 
 COLUMNS = (
     *("track", "frame", "y", "x", "y0", "x0", "y1", "x1"),
-    *("psr", "entropy", "peak_response", "confidence", "lost"),
+    *("psr", "entropy", "peak_response", "confidence", "lost", "parent"),
 )
 
 
@@ -58,8 +58,9 @@ def write_track_table(
 
     ``track`` and ``frame`` (from 0); ``y``, ``x`` in pixels, pixel centres at whole numbers; the corners of
     the box ``y0``, ``x0``, ``y1``, ``x1``; the confidences ``psr``, ``entropy``, ``peak_response`` and
-    ``confidence``, empty where there is none; ``lost``, 1 where the track is reported lost, else 0. If the
-    pixel size is known, ``y_um`` and ``x_um`` follow. This order of rows is that of napari's tracks layer.
+    ``confidence``, empty where there is none; ``lost``, 1 where the track is reported lost, else 0;
+    ``parent``, the track that this one was born from, 0 for none. If the pixel size is known, ``y_um`` and
+    ``x_um`` follow. This order of rows is that of napari's tracks layer.
 
     Args:
         path: The table, replaced if it exists; it is either complete or as it was before.
@@ -84,6 +85,7 @@ def _rows(tracks: Tracks, pixel_size_um: float | None) -> Iterator[tuple[int | s
                 int(frame),
                 *(_text(float(number)) for number in numbers),
                 int(tracks.lost[at]),
+                int(tracks.parents[track]),
             )
             yield (
                 row

@@ -24,7 +24,8 @@ from cellmotion_jax.metrics.calibration import coverage_table, fit_concentration
 from cellmotion_jax.ops.mean_direction import arc_mean, circular_mean
 from cellmotion_jax.report.comparisons import Spread, plot_grid, plot_tta
 from cellmotion_jax.report.confidence import plot_calibration
-from cellmotion_jax.report.directions import plot_arrows, plot_rose, signed_errors
+from cellmotion_jax.report.directions import best_typical_worst, plot_arrows, plot_rose, signed_errors
+from cellmotion_jax.report.summary import counted
 
 TABLE_5_VERSIONS = (1, 2, 6, 10, 14)
 HEADER = (
@@ -32,7 +33,8 @@ HEADER = (
     *("E_deg", "E_deg_circular_mean"),
 )
 FUSIONS = {"paper's fusion": arc_mean, "circular mean": circular_mean}
-MOST_SHOWN = 400  # Cells from which the picture of arrows takes the best, the typical and the worst.
+SHOWN_COLUMNS = 6
+"""Images of the best, of the typical and of the worst predictions that are drawn."""
 # Quadrant accuracies of Nishimoto et al. 2019, with the share of each wrong quadrant, as in Section 3.3.
 QUADRANT_CLASSIFIERS = {
     "NIH3T3": quadrant_baseline_deg(0.8789, each_wrong=0.0404),
@@ -145,24 +147,28 @@ def _draw(folder: pathlib.Path, samples: DirectionSamples, cells: Sequence[Cell]
     for protocol in dict.fromkeys(cell.protocol for cell in cells):
         cell = next(c for c in cells if c.protocol == protocol)
         stem = protocol.replace(" ", "-")
-        first, errors = cell.members[0], _pooled_errors(cell)
+        first, errors, of_all = cell.members[0], _pooled_errors(cell), _counted(samples, cell.members)
         label = "kappa" if first.objective.kappa_head else "length of the encoded vector"
 
         out = folder / f"arrows-{stem}.png"
-        shown = np.unique(np.linspace(0, len(first.target) - 1, MOST_SHOWN).astype(int))
+        of_first = signed_errors(first.versions[:, 0], first.target)
+        shown = np.concatenate([*best_typical_worst(np.abs(of_first), SHOWN_COLUMNS).values()])
         images = gather(samples.source, first.member.split.test[shown])["image"][..., 0]
         plot_arrows(
             images, first.versions[shown, 0], first.target[shown], first.confidence[shown], out,
-            confidence_label="kappa" if first.objective.kappa_head else "length",
+            confidence_label="kappa" if first.objective.kappa_head else "length", columns=SHOWN_COLUMNS,
+            of=_counted(samples, cell.members[:1]), all_errors=of_first,
             title=f"Unseen cells, split {protocol}, {cell.objective}",
         )  # fmt: skip
         yield out
         out = folder / f"rose-{stem}.png"
-        plot_rose(errors, out, title=f"Errors of the predicted directions, split {protocol}")
+        plot_rose(errors, out, of=of_all, title=f"Errors of the predicted directions, split {protocol}")
         yield out
         out = folder / f"calibration-{stem}.png"
         confidence = np.concatenate([m.confidence for m in cell.members])
-        plot_calibration(errors, _pooled_kappa(cell), out, confidence=confidence, confidence_label=label)
+        plot_calibration(
+            errors, _pooled_kappa(cell), out, confidence=confidence, confidence_label=label, of=of_all
+        )
         yield out
         versions = [n for n in TABLE_5_VERSIONS if n <= first.versions.shape[1]]
         if len(versions) > 1:
@@ -185,6 +191,14 @@ def _draw(folder: pathlib.Path, samples: DirectionSamples, cells: Sequence[Cell]
             out,
         )
         yield out
+
+
+def _counted(samples: DirectionSamples, members: Sequence[MemberPredictions]) -> str:
+    """What was predicted: a cell has an image in many frames, and folds may share test images."""
+    tests = np.concatenate([member.member.split.test for member in members])
+    images, cells = len(np.unique(tests)), len(np.unique(samples.track[tests]))
+    told = f"{counted(images, 'image')} of {counted(cells, 'cell')}"
+    return told if len(tests) == images else f"{len(tests)} predictions for {told}"
 
 
 def _pooled_errors(cell: Cell) -> np.ndarray:

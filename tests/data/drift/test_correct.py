@@ -239,10 +239,10 @@ def test_the_table_leads_from_corrected_to_raw_points(tmp_path, scene):
     with (tmp_path / "drift.csv").open(newline="") as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     assert [row["frame"] for row in rows] == [0, 1, 2, 3]
-    np.testing.assert_allclose([[row["dy"], row["dx"]] for row in rows], shifts, atol=0.2)
+    np.testing.assert_allclose([[row["dy_px"], row["dx_px"]] for row in rows], shifts, atol=0.2)
     point = np.array([[20.0, 30.0]])
     for frame, row in enumerate(rows):
-        there = 20 * row["yy"] + 30 * row["yx"] + row["y0"], 20 * row["xy"] + 30 * row["xx"] + row["x0"]
+        there = 20 * row["yy"] + 30 * row["yx"] + row["y0_px"], 20 * row["xy"] + 30 * row["xx"] + row["x0_px"]
         np.testing.assert_allclose(movie.to_raw(frame, point), [there], atol=1e-4)
         assert row["measured"] == 1
     assert 0.1 < min(row["correlation"] for row in rows) < max(row["correlation"] for row in rows) == 1

@@ -162,6 +162,15 @@ def test_a_table_of_a_spreadsheet_is_read(tmp_path):
     assert seeds.ids.tolist() == [3, 4]
 
 
+def test_names_in_capitals_and_whole_numbers_with_a_point_are_read(tmp_path):
+    (tmp_path / "cells.csv").write_text("ID,Frame, Y ,X\n1.0,0.0,3,4\n2e0,1.,5,6\n")
+    seeds = read_seed_file(tmp_path / "cells.csv", shape=SHAPE)
+    assert (seeds.ids.tolist(), seeds.frame.tolist()) == ([1, 2], [0, 1])
+    (tmp_path / "cells.csv").write_text("x,X,y\n1,2,3\n")
+    with pytest.raises(InputError, match="has the column x twice"):
+        read_seed_file(tmp_path / "cells.csv", shape=SHAPE)
+
+
 def test_too_many_rows(tmp_path, monkeypatch):
     monkeypatch.setattr("cellmotion_jax.methods.celltrack.seeds_file.MOST_CELLS", 2)
     (tmp_path / "cells.csv").write_text("y,x\n" + "1,2\n" * 3)

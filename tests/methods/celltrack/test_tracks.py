@@ -17,7 +17,7 @@ def test_a_row_per_track_and_frame_by_track_then_frame(tmp_path):
     path = tmp_path / "new" / "tracks.csv"
     write_track_table(path, tracks_of(PATHS, frames=4))
     rows = rows_of(path)
-    assert ",".join(rows[0]) == "track,frame,y,x,y0,x0,y1,x1,psr,entropy,peak_response,confidence,lost"
+    assert ",".join(rows[0]) == "track,frame,y,x,y0,x0,y1,x1,psr,entropy,peak_response,confidence,lost,parent"
     assert [(row["track"], row["frame"]) for row in rows] == [("2", "2"), ("5", "0"), ("5", "1"), ("5", "3")]
     assert rows[0]["x"] == "700.125"
     assert [rows[1][name] for name in ("y0", "x0", "y1", "x1")] == ["-0.75", "-1", "3.25", "5"]
