@@ -22,7 +22,7 @@ USAGE = """usage: cellmotion COMMAND ...
   analyze MOVIE --out FOLDER [--options]
                                      find, track and measure the cells of a movie; needs no training
   segment MOVIE --model FILE --out FOLDER [--options]
-                                     outline the cells of a movie (TIFF frames or stack) by a trained model
+                                     outline the cells of a movie (TIFF, OME-Zarr) by a trained model
   track MOVIE --out FOLDER [--by filters|linking] [--options]
                                      follow cells by correlation filters, or link label images frame to frame
   measure RESULT [MOVIE] --out FOLDER [--options]

@@ -27,6 +27,14 @@ class AxesChoice(NamedTuple):
     """A letter for each axis, in the order of the file; None believes the file."""
     channel: str | None = None
     """Number from 0, or name, of the channel to read; None where there is one."""
+    label_frames: int | None = None
+    """Of label images, for which there are no such options: number of frames of their movie. As many slices
+    are its frames, since programs save label images of a movie as slices."""
+
+    @property
+    def has_options(self) -> bool:
+        """Whether the user can say anything."""
+        return self.label_frames is None
 
 
 class Frames(NamedTuple):
@@ -75,8 +83,8 @@ def find_frames(
         InputError: If the axes are not those of a movie of single planes; it says which option would help.
     """
     size = " x ".join(map(str, shape))
-    letters = _as_told(path, axes, size, choice)
-    found = _Axes(path, letters, size, choice is not None)
+    letters = _slices_as_frames(_as_told(path, axes, size, choice), shape, choice)
+    found = _Axes(path, letters, size, choice is not None and choice.has_options)
     if not letters.rstrip("S").endswith("YX") or len(letters) - len(letters.rstrip("S")) > 1:
         raise InputError(found.unknown())
     samples = shape[-1] if letters.endswith("S") else 1
@@ -99,17 +107,11 @@ def find_frames(
     of_planes = next((letter for letter in long if letter in "CS"), None)
     if of_planes is not None and samples > 1:
         raise InputError(found.unknown() if colour else found.of_channels_and_colours())
-    number = 0
-    sample = None
+    number, sample = 0, None
     if of_planes is not None:
         number = found.channel(long[of_planes], choice, names)
-    elif samples > 1 and not colour:
-        # Three or four samples may be grey that was saved as colours, which the pixels tell.
-        if choice is None or (choice.channel is None and samples not in (3, 4)):
-            raise InputError(found.of_channels(samples, _COLOURS if samples in (3, 4) else names))
-        sample = None if choice.channel is None else found.channel(samples, choice, _COLOURS)
-    elif choice is not None and choice.channel is not None and not colour:
-        found.channel(1, choice, names)
+    elif not colour:
+        sample = found.sample(samples, choice, names)
     if math.prod(lengths) > MOST_PLANES:
         raise InputError(f"{path} declares {math.prod(lengths):,} planes; up to {MOST_PLANES:,} are read.")
     planes = np.arange(math.prod(lengths)).reshape(lengths)
@@ -142,6 +144,15 @@ def _as_told(path: pathlib.Path, axes: str, size: str, choice: AxesChoice | None
     if told.endswith("S") and not axes.endswith("S"):
         raise InputError(f"axes is {choice.axes}, but {path} has no interleaved samples ({axes}).")
     return told
+
+
+def _slices_as_frames(letters: str, shape: Sequence[int], choice: AxesChoice | None) -> str:
+    """The axes of label images with slices for time, if they are as many as the frames of their movie."""
+    lengths = dict(zip(letters, shape))
+    if choice is None or choice.has_options or lengths.get("T", 1) > 1:
+        return letters
+    swapped = str.maketrans("TZ", "ZT")
+    return letters.translate(swapped) if lengths.get("Z") == choice.label_frames else letters
 
 
 class _Axes(NamedTuple):
@@ -184,6 +195,20 @@ class _Axes(NamedTuple):
         if not self.has_options:
             return f"{begin}save one grey channel{short}."
         return f"{begin}choose one by --channel: {_listed(number, names)}{short}."
+
+    def sample(self, samples: int, choice: AxesChoice | None, names: Sequence[str]) -> int | None:
+        """Number of the interleaved sample that is chosen; None for the only one, or for colours.
+
+        Three or four samples may be grey that was saved as colours, which the pixels tell.
+        """
+        told = None if choice is None else choice.channel
+        names = _COLOURS if samples in (3, 4) else names
+        if told is None and samples > 1 and not (self.has_options and samples in (3, 4)):
+            raise InputError(self.of_channels(samples, names))
+        if told is None:
+            return None
+        number = self.channel(samples, choice, names)
+        return number if samples > 1 else None
 
     def channel(self, number: int, choice: AxesChoice | None, names: Sequence[str]) -> int:
         """Number of the channel that is chosen."""

@@ -53,7 +53,7 @@ def open_labels(
     path = pathlib.Path(path)
     if movie is not None and prefix is not None:
         _check_names(path, movie, prefix)
-    labels = open_movie(path, labels=True)
+    labels = open_movie(path, labels=True, label_frames=None if movie is None else len(movie))
     if labels.dtype.kind not in "ui":
         raise InputError(f"{path} holds images of {labels.dtype}; labels are whole numbers (uint16).")
     if movie is not None and (len(labels), labels.shape) != (len(movie), movie.shape):

@@ -88,6 +88,7 @@ def open_movie(
     pattern: str | None = None,
     colour: bool = False,
     labels: bool = False,
+    label_frames: int | None = None,
 ) -> Movie:
     """Opens a folder of TIFF frames, a TIFF stack, an OME-TIFF in several files, or an OME-Zarr.
 
@@ -110,6 +111,7 @@ def open_movie(
         pattern: Which files of a folder are frames, ``*`` for any characters.
         colour: Frames are red, green and blue, instead of grey.
         labels: Frames are label images, whose colours, if they have a palette, are of no importance.
+        label_frames: Number of frames of the movie to which label images belong; as many slices are time.
 
     Returns:
         The movie, of at least one frame.
@@ -122,7 +124,14 @@ def open_movie(
     path = pathlib.Path(path)
     if pixel_size_um is not None:
         check_argument("pixel_size_um", pixel_size_um, MicronsPerPixel)
-    choice = None if labels else AxesChoice(axes, None if channel is None else str(channel))
+    if colour and channel is not None:
+        raise InputError(
+            f"channel is {channel}, but red, green and blue of {path} are read together, as the model was "
+            "trained on them; leave it out."
+        )
+    choice: AxesChoice | None = AxesChoice(axes, None if channel is None else str(channel))
+    if labels:
+        choice = None if label_frames is None else AxesChoice(label_frames=label_frames)
     is_folder = os.path.isdir(path)
     if pattern is not None and (not is_folder or is_zarr(path)):
         raise InputError(f"pattern is {pattern!r}, but {path} is no folder of TIFF files; leave it out.")
@@ -213,7 +222,7 @@ def _of_folder(
     ]
     for header in headers:
         if choice is None or choice.axes is None:
-            _check_single(header, told=choice is not None)
+            _check_single(header, told=choice is not None and choice.has_options)
         _check_alike(header, headers[0])
     first = headers[0]
     notes = first.notes if parts is None else parts.notes

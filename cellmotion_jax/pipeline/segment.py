@@ -74,6 +74,8 @@ def open_movie_for(segmenter: Segmenter, path: pathlib.Path, options: MovieOptio
     try:
         return options.open(path, colour=True)
     except InputError:
+        if options.channel is not None:
+            raise
         options.open(path)  # A movie that is none at all is refused as such.
         raise InputError(
             f"the model was trained on images of 3 channels, red, green and blue, and {path} is grey."

@@ -92,6 +92,19 @@ def test_a_blank_first_frame_does_not_hide_a_micrograph(tmp_path):
         open_labels(path)
 
 
+@pytest.mark.parametrize("axes", ["TYX", "ZYX"])
+def test_slices_are_the_frames_of_a_movie_of_as_many(tmp_path, axes):
+    movie, masks = tmp_path / "movie.tif", tmp_path / "masks.tif"
+    tifffile.imwrite(movie, np.zeros((2, *SHAPE), np.uint8), photometric="minisblack")
+    images = np.stack([LABELS["cells"], LABELS["no cell"]]).astype(np.uint16)
+    tifffile.imwrite(masks, images, imagej=True, metadata={"axes": axes})
+    np.testing.assert_array_equal(np.stack([*open_labels(masks, open_movie(movie))]), images)
+    tifffile.imwrite(movie, np.zeros((5, *SHAPE), np.uint8), photometric="minisblack")
+    with pytest.raises(InputError, match=r"is a 3-D stack|holds 2 label images") as caught:
+        open_labels(masks, open_movie(movie))
+    assert "--" not in str(caught.value)
+
+
 @pytest.mark.parametrize("frames", [3, 5])
 def test_one_image_per_frame(tmp_path, frames):
     movie = tmp_path / "movie.tif"

@@ -114,6 +114,10 @@ def test_colours_that_differ_are_refused_and_one_may_be_chosen(tmp_path):
         open_movie(path)
     np.testing.assert_array_equal(read(path, channel="green"), GREY + 1)
     np.testing.assert_array_equal(read(path, colour=True), different)
+    with pytest.raises(
+        InputError, match=r"channel is green, but red, green and blue of .* are read together"
+    ):
+        open_movie(path, colour=True, channel="green")
 
 
 def test_a_later_frame_of_other_colours_is_named_when_it_is_read(tmp_path):
