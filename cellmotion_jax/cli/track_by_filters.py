@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import pathlib
 from collections.abc import Iterator
@@ -19,8 +20,10 @@ from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import output_folder
 from cellmotion_jax.methods.celltrack.ctc_result import write_ctc_result
+from cellmotion_jax.methods.celltrack.empty_places import empty_places
 from cellmotion_jax.methods.celltrack.filters_file import save_filters
 from cellmotion_jax.methods.celltrack.grid import CELL_DIAMETER, grid_frame, grid_shape
+from cellmotion_jax.methods.celltrack.seeds import Seeds
 from cellmotion_jax.methods.celltrack.seeds_file import StartSettings, read_start
 from cellmotion_jax.methods.celltrack.track_movie import TrackedMovie, track_movie
 from cellmotion_jax.methods.celltrack.tracks import Tracks, write_track_table
@@ -43,6 +46,9 @@ from cellmotion_jax.tracking import (
 )
 
 PROG = "cellmotion track"
+MOST_PLACES_NAMED = 5
+"""Empty start points that a warning names."""
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,6 +135,8 @@ def follow_cells(arguments: list[str]) -> None:
     with output_folder(options.out) as folder:
         movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
         seeds, diameter, segmentation, detect = read_start(options, movie)
+        if options.at and options.start is None and options.segmentation is None:
+            _warn_of_empty_places(movie, seeds, diameter)
         if options.live is not None and options.live not in seeds.ids:
             raise InputError(f"live is {options.live}, which is none of the {len(seeds)} cells to follow.")
         tracker = _tracker(options, model, movie)
@@ -173,6 +181,22 @@ def follow_cells(arguments: list[str]) -> None:
         f"Wrote {options.out}: {counted(len(tracks), 'track')} in {counted(len(movie), 'frame')}, "
         f"{share:.1%} of their places reported lost"
     )
+
+
+def _warn_of_empty_places(movie: Movie, seeds: Seeds, diameter: float) -> None:
+    """Warns of points of the user at which there is no cell: a filter follows any pattern of noise."""
+    empty = np.zeros(len(seeds), bool)
+    for frame in np.unique(seeds.frame):
+        here = seeds.frame == frame
+        empty[here] = empty_places(movie[frame], seeds.points[here], diameter=diameter)
+    if empty.any():
+        places = ", ".join(f"{y:g} {x:g}" for y, x in seeds.points[empty][:MOST_PLACES_NAMED])
+        _log.warning(
+            "there is hardly more than noise at %s (y x)%s: are they on cells? What is followed from there "
+            "says nothing of a cell, also where it is not reported lost.",
+            places,
+            f" and {empty.sum() - MOST_PLACES_NAMED} more places" if empty.sum() > MOST_PLACES_NAMED else "",
+        )
 
 
 def _mothers(tracks: Tracks) -> Int[np.ndarray, " track"]:
