@@ -37,9 +37,9 @@ def refusal(capsys, *arguments) -> str:
 def test_a_table_and_a_file_of_all_numbers(capsys, tmp_path, root):
     evaluate(root / "01_RES", root, "--out", tmp_path / "new" / "scores.json")
     out = capsys.readouterr().out
-    assert re.search(r"SEG +1\.0000 +gold: 5 cells in 2 frames", out)
+    assert re.search(r"SEG +1\.0000 +gold: 5 outlines in 2 frames", out)
     assert "silver" not in out
-    assert re.search(r"DET +0\.9000 +of 10 cells: 1 missed \(FN\), 0 spurious \(FP\), 0 to split", out)
+    assert re.search(r"DET +0\.9000 +of 10 markers: 1 missed \(FN\), 0 spurious \(FP\), 0 to split", out)
     assert re.search(r"LNK +0\.8750 +of 8 links: 1 missed \(EA\)", out)
     assert re.search(r"TRA +0\.8973 +AOGM 11\.5", out)
     numbers = json.loads((tmp_path / "new" / "scores.json").read_text())
@@ -54,6 +54,13 @@ def test_one_row_of_csv_and_a_part_of_the_movie(tmp_path, root):
     with (tmp_path / "s.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert (float(row["TRA"]), int(row["FN"]), row["SEG_silver"]) == (1, 0, "")
+
+
+def test_a_part_of_the_movie_needs_masks_of_that_part_alone(capsys, tmp_path, root):
+    write_result(tmp_path / "01_RES", masks()[:2], "1 0 1 0\n4 0 1 0\n")
+    evaluate(tmp_path / "01_RES", root / "01", "--frames", 0, 1)
+    assert re.search(r"TRA +1\.0000", capsys.readouterr().out)
+    assert "mask002.tif is missing" in refusal(capsys, tmp_path / "01_RES", root / "01")
 
 
 def test_a_result_without_tracks(capsys, root):
@@ -75,6 +82,9 @@ def test_the_sequence_is_the_one_that_the_result_is_named_after(capsys, tmp_path
     (tmp_path / "02_RES").symlink_to(tmp_path / "run17")
     evaluate(tmp_path / "02_RES", tmp_path / "Two")
     assert capsys.readouterr().out == out
+    (tmp_path / "01_RES").symlink_to(write_result(tmp_path / "mine", masks()))
+    evaluate(tmp_path / "01_RES", tmp_path / "Two")
+    assert re.search(r"(?s)^Two/01\n.*TRA +1\.0000", capsys.readouterr().out)
     result = write_result(tmp_path / "result", masks())
     assert "Two has the sequences 01, 02; name one" in refusal(capsys, result, tmp_path / "Two")
 

@@ -78,6 +78,25 @@ def test_without_the_size_of_a_pixel_protrusions_are_left_out_and_said_so(tmp_pa
     assert "size of a pixel is not known" in capsys.readouterr().out
 
 
+def test_lengths_and_parents_are_there_under_names_that_say_what_they_are(tmp_path, folder):
+    write_result(tmp_path / "r", table="1 0 4 0\n2 0 1 0\n3 0 1 0\n")
+    for frame in (2, 3, 4):
+        mask = cells(frame).astype(np.uint16)
+        mask[mask == 2] = 9
+        tifffile.imwrite(tmp_path / "r" / f"mask{frame:03d}.tif", mask)
+    (tmp_path / "r" / "res_track.txt").write_text("1 0 4 0\n2 0 1 0\n3 0 1 0\n9 2 4 2\n")
+    measure(tmp_path / "r", "--out", tmp_path / "m", "--pixel-size-um", 0.5)
+    rows = rows_of(tmp_path / "m" / "cells.csv")
+    assert {(row["track"], row["parent"]) for row in rows} == {("1", "0"), ("2", "0"), ("3", "0"), ("9", "2")}
+    for row in rows:
+        assert float(row["area_um2"]) == pytest.approx(0.25 * float(row["area_px2"]), rel=1e-4)
+        assert float(row["perimeter_um"]) == pytest.approx(0.5 * float(row["perimeter_px"]), rel=1e-4)
+        lengths = [float(row[f"longest_protrusion_from_{end}_um"]) for end in ("body", "centre")]
+        assert (lengths == [0, 0]) == (row["protrusions"] == "0")
+    for row in rows_of(tmp_path / "m" / "tips.csv"):
+        assert 0 < float(row["length_from_body_um"]) < float(row["length_from_centre_um"])
+
+
 def test_an_annotation_is_measured_as_a_result_is(tmp_path, folder):
     masks = [cells(frame).astype(np.uint16) for frame in range(FRAMES)]
     write_ctc(tmp_path / "TRA", masks, TrackTable(*np.array([r.split() for r in TABLE.splitlines()], int).T))

@@ -74,7 +74,7 @@ def test_a_folder_of_frames_becomes_masks_a_table_and_a_picture(capsys, tmp_path
     names = ["detections.csv", "mask000.tif", "mask001.tif", "mask002.tif", "overview.png"]
     assert sorted(path.name for path in out.iterdir()) == names
     rows = rows_of(out / "detections.csv")
-    assert f"Wrote {out}: {len(rows)} detections in 3 frames" in capsys.readouterr().out
+    assert f"Wrote {out}: {len(rows):,} detections in 3 frames" in capsys.readouterr().out
     assert float(rows[0]["y_um"]) == pytest.approx(0.5 * float(rows[0]["y"]))
     assert tifffile.imread(out / "mask000.tif").shape == tifffile.imread(movie / "t000.tif").shape
     assert [path.name for path in out.parent.iterdir()] == ["01_RES"]
@@ -153,7 +153,8 @@ def test_settings_out_of_range_are_refused(capsys, tmp_path, movie, model, optio
 def test_cells_of_another_size_are_downsampled_to_those_of_the_training(capsys, tmp_path, movie, model):
     segment(movie, model, tmp_path / "same")
     segment(movie, model, tmp_path / "half", "--cell-diameter", str(2 * tiny_cell_model().cell_diameter))
-    found = [int(number) for number in re.findall(r"(\d+) cells", capsys.readouterr().out)]
+    told = re.findall(r"([\d,]+) detections", capsys.readouterr().out)
+    found = [int(number.replace(",", "")) for number in told]
     # In noise every few pixels are a peak, and there is a quarter of the pixels.
     assert 3 < found[0] / found[1] < 5
     shapes = {tifffile.imread(tmp_path / name / "mask000.tif").shape for name in ("same", "half")}
@@ -202,8 +203,8 @@ def test_the_drift_of_the_microscope_is_taken_back_on_demand(tmp_path, bright_mo
     out = tmp_path / "result"
     segment(folder, bright_model, out, "--drift", "whole_pixels", "--pixel-size-um", "0.65")
     moved = rows_of(out / "drift.csv")
-    assert [round(float(row["dy"])) for row in moved] == [0, -2, -4, -6]
-    assert [round(float(row["dx"])) for row in moved] == [0, 3, 6, 9]
+    assert [round(float(row["dy_px"])) for row in moved] == [0, -2, -4, -6]
+    assert [round(float(row["dx_px"])) for row in moved] == [0, 3, 6, 9]
     masks, corrected = open_movie(out), open_movie(out / "corrected")
     assert masks.shape == corrected.shape == (DISCS_SHAPE[0] - 6, DISCS_SHAPE[1] - 9)
     assert corrected.frame_names == ("t000.tif", "t001.tif", "t002.tif", "t003.tif")

@@ -118,6 +118,19 @@ def test_places_without_masks_need_a_diameter(capsys, tmp_path, folder):
     assert {row["track"] for row in table(tmp_path / "at")} == {"1", "2"}
 
 
+def test_points_beside_the_cells_are_warned_of(caplog, tmp_path):
+    image = np.random.default_rng(0).normal(500, 20, (6, 64, 64))
+    image[:, 15:30, 15:30] += 1000
+    tifffile.imwrite(tmp_path / "movie.tif", image.astype(np.uint16), photometric="minisblack")
+    points = ("--at", "22", "22", "50", "50", "--cell-diameter", "16", "--window", "32")
+    cli.main(["track", str(tmp_path / "movie.tif"), *points, "--out", str(tmp_path / "r")])
+    (record,) = caplog.records
+    assert record.getMessage().startswith(
+        "there is hardly more than noise at 50 50 (y x): are they on cells?"
+    )
+    assert {row["track"] for row in table(tmp_path / "r")} == {"1", "2"}
+
+
 def test_identities_are_put_onto_segments_and_new_segments_begin_tracks(tmp_path, folder):
     segments = ("--segmentation", folder / "segments")
     track(folder, tmp_path / "first", *segments)

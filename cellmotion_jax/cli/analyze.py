@@ -70,6 +70,10 @@ class _AnalyzeOptions(Settings):
     without them in pixels per frame."""
     steps: tuple[Step, ...] | None = None
     """What is done with the tracks; default: everything, of nuclei without protrusions."""
+    skip_blank: bool = True
+    """Leave out frames without information (black, white, saturated, of camera noise alone, or, unlike the
+    others, far out of focus): they have no cells, and tracks go on after them. They are listed in
+    blank_frames.csv. --no-skip-blank uses all frames."""
     links: LinkSettings = dataclasses.field(default_factory=LinkSettings)
     """How cells are linked; lengths are in cell diameters."""
     measures: MeasureSettings = dataclasses.field(default_factory=MeasureSettings)
@@ -119,7 +123,9 @@ def _analyze(options: _AnalyzeOptions, segmenter: Segmenter | None, folder: path
         movie,
         segmenter,
         folder,
-        settings=AnalysisSettings(steps=steps, links=options.links, measures=options.measures),
+        settings=AnalysisSettings(
+            skip_blank=options.skip_blank, steps=steps, links=options.links, measures=options.measures
+        ),
         frame_interval_s=options.frame_interval_s or movie.frame_interval_s,
         about={
             "model": options.model or file.stem,

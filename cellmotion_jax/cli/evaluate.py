@@ -18,6 +18,7 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import written_beside
 from cellmotion_jax.inference.ctc_scores import SequenceScores, open_result, score_columns, score_result
 from cellmotion_jax.metrics.ctc import CtcScores
+from cellmotion_jax.report.summary import counted
 from cellmotion_jax.settings import Range, Settings, WholeFromZero
 
 
@@ -26,8 +27,8 @@ class _EvaluateOptions(Settings):
     """Scores a result with the measures of the Cell Tracking Challenge.
 
     SEG against the gold segmentation (01_GT/SEG) and the silver one (01_ST/SEG) in the frames that have one,
-    DET, LNK and TRA against 01_GT/TRA, with the error counts behind them. A result without res_track.txt, as
-    `cellmotion segment` writes it, has only SEG and DET.
+    DET, LNK and TRA against 01_GT/TRA, with the error counts behind them; a cell counts in every frame. A
+    result without res_track.txt, as `cellmotion segment` writes it, has only SEG and DET.
     """
 
     result: tyro.conf.Positional[pathlib.Path]
@@ -82,17 +83,20 @@ def _table(scores: SequenceScores, sequence: CtcSequence) -> list[str]:
         over = score.segmentation
         if over.frames:
             lines.append(
-                f"  SEG     {_number(score.seg)}  {name}: {over.cells} cells in {over.frames} frames"
+                f"  SEG     {_number(score.seg)}  {name}: {counted(over.cells, 'outline')} in "
+                f"{counted(over.frames, 'frame')}"
             )
     nodes, edges = scores.gold.nodes, scores.gold.edges
+    markers = counted(nodes.reference, "marker")
     lines.append(
-        f"  DET     {_number(scores.gold.det)}  of {nodes.reference} cells: {nodes.missed} missed (FN), "
+        f"  DET     {_number(scores.gold.det)}  of {markers}: {nodes.missed} missed (FN), "
         f"{nodes.spurious} spurious (FP), {nodes.splits} to split (NS)"
     )
     if edges is None:
         return [*lines, "  LNK, TRA: the result has no res_track.txt"]
+    links = counted(edges.reference, "link")
     lines.append(
-        f"  LNK     {_number(scores.gold.lnk)}  of {edges.reference} links: {edges.missed} missed (EA), "
+        f"  LNK     {_number(scores.gold.lnk)}  of {links}: {edges.missed} missed (EA), "
         f"{edges.spurious} spurious (ED), {edges.wrong_kind} of the wrong kind (EC)"
     )
     lines.append(f"  TRA     {_number(scores.gold.tra)}  AOGM {scores.gold.aogm:g}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import pathlib
 from collections.abc import Iterator
@@ -23,8 +24,10 @@ from cellmotion_jax.data.movie_options import MovieOptions
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import output_folder
 from cellmotion_jax.methods.celltrack.ctc_result import write_ctc_result
+from cellmotion_jax.methods.celltrack.empty_places import empty_places
 from cellmotion_jax.methods.celltrack.filters_file import save_filters
 from cellmotion_jax.methods.celltrack.grid import CELL_DIAMETER, grid_frame, grid_shape
+from cellmotion_jax.methods.celltrack.seeds import Seeds
 from cellmotion_jax.methods.celltrack.seeds_file import StartSettings, read_start
 from cellmotion_jax.methods.celltrack.track_movie import TrackedMovie, track_movie
 from cellmotion_jax.methods.celltrack.tracks import Tracks, write_track_table
@@ -47,6 +50,9 @@ from cellmotion_jax.tracking import (
 )
 
 PROG = "cellmotion track"
+MOST_PLACES_NAMED = 5
+"""Empty start points that a warning names."""
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -137,6 +143,8 @@ def follow_cells(arguments: list[str]) -> None:
         movie = open_for_command(options.movie, options.reading)
         test = frame_test(movie) if options.skip_blank else every_frame
         seeds, diameter, segmentation, detect = read_start(options, movie, test=test)
+        if options.at and options.start is None and options.segmentation is None:
+            _warn_of_empty_places(movie, seeds, diameter)
         if options.live is not None and options.live not in seeds.ids:
             raise InputError(f"live is {options.live}, which is none of the {len(seeds)} cells to follow.")
         tracker = _tracker(options, model, movie)
@@ -184,6 +192,22 @@ def follow_cells(arguments: list[str]) -> None:
         f"{share:.1%} of their places reported lost"
     )
     say_blank_frames(result.blank)
+
+
+def _warn_of_empty_places(movie: Movie, seeds: Seeds, diameter: float) -> None:
+    """Warns of points of the user at which there is no cell: a filter follows any pattern of noise."""
+    empty = np.zeros(len(seeds), bool)
+    for frame in np.unique(seeds.frame):
+        here = seeds.frame == frame
+        empty[here] = empty_places(movie[frame], seeds.points[here], diameter=diameter)
+    if empty.any():
+        places = ", ".join(f"{y:g} {x:g}" for y, x in seeds.points[empty][:MOST_PLACES_NAMED])
+        _log.warning(
+            "there is hardly more than noise at %s (y x)%s: are they on cells? What is followed from there "
+            "says nothing of a cell, also where it is not reported lost.",
+            places,
+            f" and {empty.sum() - MOST_PLACES_NAMED} more places" if empty.sum() > MOST_PLACES_NAMED else "",
+        )
 
 
 def _mothers(tracks: Tracks) -> Int[np.ndarray, " track"]:

@@ -12,7 +12,7 @@ import tyro
 from jaxtyping import Integer
 
 from cellmotion_jax.cli.backend import prepare_backend
-from cellmotion_jax.cli.linked_movie import say_written, write_overview
+from cellmotion_jax.cli.linked_movie import say_written
 from cellmotion_jax.cli.movies import open_for_command
 from cellmotion_jax.cli.options import parse_early, parse_options
 from cellmotion_jax.data.blank_frames import (
@@ -36,6 +36,7 @@ from cellmotion_jax.inference.segmenter import Segmenter, describe_needs
 from cellmotion_jax.pipeline.link import link_movie
 from cellmotion_jax.pipeline.segment import cells_of_movie
 from cellmotion_jax.pipeline.segmenters import open_segmenter
+from cellmotion_jax.pipeline.track_overview import write_overview
 from cellmotion_jax.settings import Positive, Settings
 
 PROG = "cellmotion track"

@@ -9,7 +9,7 @@ from typing import Literal
 import tyro
 
 from cellmotion_jax.cli.backend import prepare_backend
-from cellmotion_jax.cli.linked_movie import say_written, write_overview
+from cellmotion_jax.cli.linked_movie import say_written
 from cellmotion_jax.cli.movies import open_for_command
 from cellmotion_jax.cli.options import parse_options
 from cellmotion_jax.data.blank_frames import every_frame, frame_test
@@ -19,6 +19,7 @@ from cellmotion_jax.files import output_folder
 from cellmotion_jax.methods.celltrack_rcnn.detection import RCNNSettings
 from cellmotion_jax.methods.celltrack_rcnn.segmenter import open_model
 from cellmotion_jax.methods.celltrack_rcnn.tracker import RCNNLinkSettings
+from cellmotion_jax.pipeline.track_overview import write_overview
 from cellmotion_jax.pipeline.track_rcnn import track_movie, typical_mask_diameter
 from cellmotion_jax.settings import Positive, Settings
 

@@ -12,24 +12,32 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Int32
 
 import cellmotion_jax
+from cellmotion_jax.data.blank_frames import (
+    BLANK_FRAMES,
+    BlankFrame,
+    every_frame,
+    frame_test,
+    write_blank_frames,
+)
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.label_images import open_tracked_masks
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.errors import AlreadyComplete, InputError
-from cellmotion_jax.files import write_table, write_text
+from cellmotion_jax.files import write_text
 from cellmotion_jax.files.written import remove
 from cellmotion_jax.inference.linking.linker import LinkSettings
-from cellmotion_jax.inference.segmenter import Segmenter
+from cellmotion_jax.inference.segmenter import FrameCells, Segmenter
 from cellmotion_jax.input_files import read_json
 from cellmotion_jax.pipeline.kept_frames import KeptFrames, segment_and_keep
 from cellmotion_jax.pipeline.link import LinkedMovie, link_movie
 from cellmotion_jax.pipeline.measure import MeasureSettings, draw_on_movie, measure_tracks, write_measures
 from cellmotion_jax.pipeline.segment import Shown, no_cell_found
+from cellmotion_jax.pipeline.track_overview import write_overview
 from cellmotion_jax.report.cells import plot_overview
 from cellmotion_jax.report.lineage import plot_lineage
-from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
 from cellmotion_jax.settings import Settings
 from cellmotion_jax.training.configuration import describe
 
@@ -53,6 +61,8 @@ class Step(enum.Enum):
 class AnalysisSettings(Settings):
     """Settings of an analysis, besides those of the model."""
 
+    skip_blank: bool = True
+    """Whether frames without information are left out."""
     steps: tuple[Step, ...] = tuple(Step)
     """What is done with the tracks."""
     links: LinkSettings = LinkSettings()
@@ -110,22 +120,26 @@ def analyze_movie(
     run = _Run(folder / RUN_FILE, _description(movie, segmenter, settings, frame_interval_s, about or {}))
     run.begin()
     kept = KeptFrames(folder / KEPT_FOLDER)
-    computed = sum(1 for _ in segment_and_keep(movie, segmenter, kept))
+    test = frame_test(movie) if settings.skip_blank else every_frame
+    computed = sum(1 for _ in segment_and_keep(movie, segmenter, kept, test=test))
     found = time.time()
     if not any(len(kept[frame].points) for frame in range(len(movie))):
         raise InputError(no_cell_found(movie))
     tracks = folder / "tracks"
     remove(tracks)  # Of an analysis that was killed before its end.
     linked = link_movie(
-        (_labels(kept, frame) for frame in range(len(movie))),
+        (_labels(kept[frame]) for frame in range(len(movie))),
         tracks,
         settings=settings.links,
         digits=frame_digits(movie),
         pixel_size_um=movie.pixel_size_um,
         source=str(movie.path),
     )
-    write_table(folder / "tracks.csv", linked.places, pixel_size_um=movie.pixel_size_um)
-    _draw_tracks(movie, kept, linked, folder)
+    linked = linked._replace(blank=_blank_frames(movie, kept))
+    write_blank_frames(folder / BLANK_FRAMES, linked.blank)
+    write_overview(folder, movie, linked)
+    plot_lineage(linked.tracks, folder / "lineage.png", title="Lineages")
+    _draw_cells(movie, kept, folder)
     if Step.MEASURE in settings.steps:
         _measure(movie, tracks, folder, settings=settings, frame_interval_s=frame_interval_s)
     run.end(
@@ -215,30 +229,25 @@ def _description(
     }
 
 
-def _labels(kept: KeptFrames, frame: int) -> np.ndarray:
-    labels = kept[frame].labels
-    assert labels is not None  # Only frames with labels are kept.
-    return labels
+def _labels(cells: FrameCells) -> Int32[np.ndarray, "y x"] | None:
+    """The label image of a frame, None for one without information."""
+    return cells.labels if cells.blank is None else None
 
 
-def _draw_tracks(movie: Movie, kept: KeptFrames, linked: LinkedMovie, folder: pathlib.Path) -> None:
+def _blank_frames(movie: Movie, kept: KeptFrames) -> tuple[BlankFrame, ...]:
+    reasons = ((frame, kept[frame].blank) for frame in range(len(movie)))
+    return tuple(
+        BlankFrame(frame, movie.frame_names[frame], why) for frame, why in reasons if why is not None
+    )
+
+
+def _draw_cells(movie: Movie, kept: KeptFrames, folder: pathlib.Path) -> None:
+    """Draws the cells of the first, the middle and the last frame."""
     shown = []
     for frame in sorted({0, len(movie) // 2, len(movie) - 1}):
         cells = kept[frame]
         shown.append(Shown(movie.frame_names[frame], movie[frame], cells.points, cells.labels))
     plot_overview(shown, folder / "overview.png", pixel_size_um=movie.pixel_size_um)
-    table = linked.tracks
-    plot_trajectories(
-        movie[-1],
-        linked.places.trajectories(len(movie)),
-        None,
-        folder / "trajectories.png",
-        ids=table.label if len(table) <= MOST_IDS_DRAWN else None,
-        # Tracks are numbered 1, 2, ... in the order of the table.
-        mothers=table.parent - 1,
-        pixel_size_um=movie.pixel_size_um,
-    )
-    plot_lineage(table, folder / "lineage.png", title="Lineages")
 
 
 def _measure(

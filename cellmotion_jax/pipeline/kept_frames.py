@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Num
 
+from cellmotion_jax.data.blank_frames import Blank, FrameTest
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import written_beside
@@ -44,7 +45,9 @@ class KeptFrames:
         try:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 labels = arrays["labels"].astype(np.int32)
-                return FrameCells(labels, arrays["points"], arrays["scores"])
+                name = str(arrays["blank"])
+                blank = Blank[name] if name else None
+                return FrameCells(labels, arrays["points"], arrays["scores"], blank)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{file} is damaged; remove it, and it is computed again.") from error
 
@@ -54,7 +57,11 @@ class KeptFrames:
             raise ValueError("cells need labels to be kept")
         with written_beside(self._file(frame)) as partial, partial.open("wb") as stream:
             np.savez_compressed(
-                stream, labels=cells.labels.astype(np.uint16), points=cells.points, scores=cells.scores
+                stream,
+                labels=cells.labels.astype(np.uint16),
+                points=cells.points,
+                scores=cells.scores,
+                blank=cells.blank.name if cells.blank else "",
             )
 
     def _file(self, frame: int) -> pathlib.Path:
@@ -62,7 +69,7 @@ class KeptFrames:
 
 
 def segment_and_keep(
-    movie: Movie, segmenter: Segmenter, kept: KeptFrames
+    movie: Movie, segmenter: Segmenter, kept: KeptFrames, *, test: FrameTest
 ) -> Iterator[tuple[int, Num[np.ndarray, "y x *channel"], FrameCells]]:
     """Finds the cells of those frames of a movie of which they are not kept yet.
 
@@ -72,6 +79,7 @@ def segment_and_keep(
         movie: Frames of the model's channels.
         segmenter: The model.
         kept: Where the cells are kept.
+        test: Test of the frames for information; frames without it have no cells.
 
     Yields:
         Number of each frame that was computed, its pixels and its cells.
@@ -80,13 +88,21 @@ def segment_and_keep(
         InputError: As `cells_of_movie`, or if the model only detects cells.
     """
     done = len(kept)
-    start = max(0, done - segmenter.frames_before)
-    rest = dataclasses.replace(movie, frame_names=movie.frame_names[start:], planes=movie.planes[start:])
     if done >= len(movie):
         return
-    for frame, (image, cells) in enumerate(cells_of_movie(rest, segmenter), start=start):
+    start = _first_remembered(kept, done, segmenter.frames_before)
+    found = cells_of_movie(movie, segmenter, test=test, first=start)
+    for frame, (image, cells) in enumerate(found, start=start):
         if cells.labels is None:
             raise InputError("the model only detects cells; to track them, give one that outlines.")
         if frame >= done:
             kept.keep(frame, cells)
             yield frame, image, cells
+
+
+def _first_remembered(kept: KeptFrames, frame: int, remembered: int) -> int:
+    """The first of the frames before one that a model remembers; it remembers none without information."""
+    while frame > 0 and remembered > 0:
+        frame -= 1
+        remembered -= kept[frame].blank is None
+    return frame

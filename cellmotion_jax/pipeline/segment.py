@@ -83,7 +83,7 @@ def open_movie_for(segmenter: Segmenter, path: pathlib.Path, options: MovieOptio
 
 
 def cells_of_movie(
-    movie: Movie, segmenter: Segmenter, *, test: FrameTest = every_frame
+    movie: Movie, segmenter: Segmenter, *, test: FrameTest = every_frame, first: int = 0
 ) -> Iterator[tuple[Num[np.ndarray, "y x *channel"], FrameCells]]:
     """Finds the cells of every frame, with a progress bar; one frame is in memory at a time.
 
@@ -95,6 +95,8 @@ def cells_of_movie(
         segmenter: The model.
         test: Test of the frames for information, usually `data.blank_frames.frame_test` of the movie; by
             default all frames are used.
+        first: The frame from which on cells are found. Frames before are none that the model remembers; from
+            such a frame on it is known to outline cells.
 
     Yields:
         Each frame with its cells, in order. A frame without information has none, and the reason.
@@ -112,8 +114,11 @@ def cells_of_movie(
 
     found = segmenter.segment(frames())
     leading: list[tuple[int, Blank]] = []
-    without_cells: FrameCells | None = None
-    for frame, name in enumerate(tqdm.tqdm(movie.frame_names, unit="frame", dynamic_ncols=True)):
+    without_cells = _no_cells(np.zeros(movie.shape, np.int32)) if first else None
+    bar = tqdm.tqdm(
+        movie.frame_names[first:], unit="frame", total=len(movie), initial=first, dynamic_ncols=True
+    )
+    for frame, name in enumerate(bar, start=first):
         image = movie[frame]
         blank = test(image)
         if blank is not None:
@@ -134,13 +139,16 @@ def cells_of_movie(
                 f"({MAX_LABEL}); raise {segmenter.stricter}."
             )
         if without_cells is None:
-            outlines = None if cells.labels is None else np.zeros_like(cells.labels)
-            without_cells = FrameCells(outlines, np.zeros((0, 2)), np.zeros(0))
+            without_cells = _no_cells(None if cells.labels is None else np.zeros_like(cells.labels))
             for earlier, why in leading:
                 yield movie[earlier], without_cells._replace(blank=why)
         yield image, cells
     if without_cells is None:
         raise InputError(all_blank(movie, leading[0][1]))
+
+
+def _no_cells(labels: Int32[np.ndarray, "y x"] | None) -> FrameCells:
+    return FrameCells(labels, np.zeros((0, 2)), np.zeros(0))
 
 
 def segment_movie(

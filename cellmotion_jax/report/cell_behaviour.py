@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cellmotion_jax.morphology.behaviour import CellTable
 from cellmotion_jax.report.figures import BLUE, GREY, label_axes, legend_below, new_figure, save_figure
+from cellmotion_jax.report.summary import counted
 
 COLUMNS = 6
 """Number of tracks whose time courses are drawn."""
@@ -64,11 +65,15 @@ def plot_behaviour(
         _speed(table),
         _Measure("turning", "degrees", np.degrees(np.abs(table.turning))),
     ]
-    tracks, frames = len(np.unique(table.track)), len(np.unique(table.frame))
+    counts = (
+        (len(np.unique(table.track)), "track"),
+        (len(np.unique(table.frame)), "frame"),
+        (len(table), "outline"),
+    )
     figure = new_figure(
         2.9 * len(shapes) + 0.6,
         6.8,
-        title=f"{title}: {tracks:,} tracks, {frames:,} frames, {len(table):,} outlines",
+        title=f"{title}: {', '.join(map(counted, *zip(*counts)))}",
     )
     grid = figure.subplots(len(moves), len(shapes), sharex="col", sharey="row", squeeze=False)
     for row, move in enumerate(moves):
@@ -131,7 +136,7 @@ def plot_time_courses(
     figure = new_figure(
         max(1.75 * len(tracks), 6.0) + 0.8,
         1.3 * len(measures) + 1.4,
-        title=f"{title}: {len(names):,} tracks"
+        title=f"{title}: {counted(len(names), 'track')}"
         + (f", the {len(tracks)} longest of them (all are in cells.csv)" if len(tracks) < len(names) else ""),
     )
     grid = figure.subplots(len(measures), len(tracks), sharex=True, sharey="row", squeeze=False)

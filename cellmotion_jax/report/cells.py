@@ -26,6 +26,7 @@ from cellmotion_jax.report.figures import (
 )
 from cellmotion_jax.report.images import draw_contours, draw_image, draw_map
 from cellmotion_jax.report.scale_bar import draw_scale_bar
+from cellmotion_jax.report.summary import counted
 
 # As in the pictures of directions: what is predicted is orange, what is true is blue.
 PREDICTION_COLOR = ORANGE
@@ -167,16 +168,19 @@ def plot_overview(
     width, height = size = _panel_size(frames[0][1].shape, area=max(140.0 / len(frames), 9.0))
     counts = [len(points) for _, _, points, _ in frames]
     dot = _dot_size(size, max(counts))
+    headline = f"{title}: {counted(sum(counts), 'detection')}"
+    if len(frames) > 1:
+        headline += f" in {counted(len(frames), 'frame')}"
     figure = new_figure(
         max(columns * width, 7.0) + 0.3,
         rows * (height + 0.3) + 1.3,
-        title=f"{title}: {_told(sum(counts))}" + (f" in {len(frames)} frames" if len(frames) > 1 else ""),
+        title=headline,
     )
     grid = figure.add_gridspec(rows, columns)
     for number, (name, image, points, labels) in enumerate(frames):
         axes = figure.add_subplot(grid[divmod(number, columns)])
         draw_image(axes, image, inches=max(size))
-        caption = f"{name}: {_told(len(points))}"
+        caption = f"{name}: {counted(len(points), 'detection')}"
         if labels is not None:
             _check_labels(labels, image)
             # Lines of one width, or they would hide the cells of small panels.
@@ -248,10 +252,6 @@ def _columns(panels: int, shape: tuple[int, ...]) -> int:
     if panels <= 3:
         return 1 if shape[1] > 1.5 * shape[0] else panels
     return math.ceil(math.sqrt(panels))
-
-
-def _told(count: int) -> str:
-    return f"{count:,} detection" if count == 1 else f"{count:,} detections"
 
 
 def _check_matches(matches: PointMatches, points: int, markers: int) -> None:

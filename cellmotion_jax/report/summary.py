@@ -23,7 +23,7 @@ def write_summary(folder: pathlib.Path, lines: Iterable[str]) -> None:
 def counted(number: int, noun: str) -> str:
     """A number with its noun.
 
-    >>> counted(1, "track"), counted(2, "track")
-    ('1 track', '2 tracks')
+    >>> counted(1, "track"), counted(2000, "track")
+    ('1 track', '2,000 tracks')
     """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -18,6 +18,7 @@ from matplotlib.patheffects import withStroke
 from cellmotion_jax.report.figures import legend_below, new_figure, save_figure
 from cellmotion_jax.report.images import draw_image
 from cellmotion_jax.report.scale_bar import draw_scale_bar
+from cellmotion_jax.report.summary import counted
 
 MOST_IDS_DRAWN = 100
 """Largest number of ids that are written next to the dots; more would not be readable."""
@@ -82,9 +83,7 @@ def plot_trajectories(
     height, width = (max(side * scale, 2.0) for side in image.shape[:2])
     seen = ~np.isnan(points[..., 0])
     count, share = int(seen.any(axis=0).sum()), lost[seen].mean() if seen.any() else 0.0
-    figure = new_figure(
-        max(width, 7.5) + 0.3, height + 1.6, title=f"{title}: {count:,} track{'' if count == 1 else 's'}"
-    )
+    figure = new_figure(max(width, 7.5) + 0.3, height + 1.6, title=f"{title}: {counted(count, 'track')}")
     axes = figure.add_subplot()
     draw_image(axes, image, inches=max(width, height))
     colors = _colors(points.shape[1])

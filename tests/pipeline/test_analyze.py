@@ -53,7 +53,7 @@ def movie(tmp_path_factory):
 @pytest.fixture
 def without_pictures(monkeypatch):
     """They are the same for the same tables, and take longest."""
-    for name in ("_draw_tracks", "write_measures"):
+    for name in ("_draw_cells", "plot_lineage", "write_overview", "write_measures"):
         monkeypatch.setattr(f"cellmotion_jax.pipeline.analyze.{name}", lambda *_, **__: None)
 
 
@@ -143,7 +143,7 @@ def test_a_model_that_only_detects_is_refused(movie, tmp_path):
 
 
 def test_steps_are_left_out(movie, tmp_path, monkeypatch):
-    monkeypatch.setattr("cellmotion_jax.pipeline.analyze._draw_tracks", lambda *_: None)
+    monkeypatch.setattr("cellmotion_jax.pipeline.analyze._draw_cells", lambda *_: None)
     segmenter = ThresholdSegmenter(settings=BRIGHT)
     analyze(movie, tmp_path / "tracks", segmenter, settings=AnalysisSettings(steps=()))
     assert not {"cells.csv", "tips.csv", "segmentation.gif"} & {

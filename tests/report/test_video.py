@@ -161,7 +161,7 @@ def test_cells_too_small_to_be_drawn_are_counted(tmp_path, monkeypatch):
     assert told == [
         "200 px",
         "number, colour: track   thin line: its way in 10 frames   white dot: tip of a protrusion",
-        "frame 0   1156 cells   0 tips",
+        "frame 0   1,156 cells   0 tips",
     ]
 
 

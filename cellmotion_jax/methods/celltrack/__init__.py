@@ -6,6 +6,7 @@ reading order:
 
 - ``seeds``: the cells to track and the frames in which they begin.
 - ``seeds_file``: reading of seeds from label images and tables.
+- ``empty_places``: start points at which an image shows nothing to follow.
 - ``grid``: frames resized to a standard cell diameter.
 - ``network_features``: features from DeepCell, RecogNet and MobileNetV2 for the filters.
 - ``track_movie``: tracking of all cells through a movie.
