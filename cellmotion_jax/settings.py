@@ -46,6 +46,8 @@ class Range:
     """Whether the number is above ``least``, not equal to it."""
     below: bool = False
     """Whether the number is below ``most``, not equal to it."""
+    note: str = ""
+    """What the number is, where people are often wrong about it; in parentheses after the range."""
 
     def holds(self, value: Any) -> bool:
         """Whether a number lies in the range; NaN does not."""
@@ -55,7 +57,8 @@ class Range:
     def __str__(self) -> str:
         bottom = f"{'above' if self.above else 'from'} {_number(self.least)}"
         joined = " and" if self.above or self.below else ""
-        return f"{bottom}{joined} {'below' if self.below else 'to'} {_number(self.most)}"
+        noted = f" ({self.note})" if self.note else ""
+        return f"{bottom}{joined} {'below' if self.below else 'to'} {_number(self.most)}{noted}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,9 +97,11 @@ Width = Annotated[int, Range(1, 2**12)]
 Exponent = Annotated[float, Range(0, 5)]
 """Largest change, or spread, of the logarithm of a factor: with 5 it is 150 times as large, or as small."""
 Seed = Annotated[int, Range(0, 2**32 - 1)]
-LARGEST_PIXEL_UM = 50.0
+SMALLEST_PIXEL_UM, LARGEST_PIXEL_UM = 1e-3, 50.0
 """72 dots per inch, the commonest of the printing defaults that are no calibration, would be 353 um."""
-MicronsPerPixel = Annotated[float, Range(1e-3, LARGEST_PIXEL_UM)]
+MicronsPerPixel = Annotated[
+    float, Range(SMALLEST_PIXEL_UM, LARGEST_PIXEL_UM, note="micrometres: a pixel of 650 nm is 0.65")
+]
 Seconds = Annotated[float, Range(1e-6, 1e7)]
 
 
@@ -342,7 +347,9 @@ def _plain(hint: Any) -> tuple[Callable[[Any], bool], str] | None:
 
 
 def _real(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    """Whether a value is a number that a float and the machine's whole numbers hold."""
+    huge = isinstance(value, numbers.Integral) and abs(int(value)) >= 2**62
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and not huge
 
 
 _FLOAT = {float, float | None, type(None)}

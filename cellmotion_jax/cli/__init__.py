@@ -19,6 +19,8 @@ from cellmotion_jax.errors import AlreadyComplete, InputError, TrainingDiverged
 
 USAGE = """usage: cellmotion COMMAND ...
 
+  analyze MOVIE --out FOLDER [--options]
+                                     find, track and measure the cells of a movie; needs no training
   segment MOVIE --model FILE --out FOLDER [--options]
                                      outline the cells of a movie (TIFF frames or stack) by a trained model
   track MOVIE --out FOLDER [--by filters|linking] [--options]
@@ -29,18 +31,21 @@ USAGE = """usage: cellmotion COMMAND ...
                                      score a result by the measures of the Cell Tracking Challenge
   train [EXPERIMENT] [--overrides]   train, evaluate and draw an experiment (`train --list` names them)
   simulate --out FOLDER [--options]  write a simulated movie with its exact truth
+  models                             list the trained networks that come with the package
   import-weights SOURCE --model NAME --out FILE
                                      convert published weights of a network (Keras, torch, safetensors, npz)
 
 `cellmotion COMMAND --help` lists every option with its meaning, `cellmotion --version` the version."""
 
 COMMANDS = {
+    "analyze": ("cellmotion_jax.cli.analyze", "analyze"),
     "segment": ("cellmotion_jax.cli.segment", "segment_cells"),
     "track": ("cellmotion_jax.cli.track", "track_cells"),
     "measure": ("cellmotion_jax.cli.measure", "measure_cells"),
     "evaluate": ("cellmotion_jax.cli.evaluate", "evaluate_result"),
     "train": ("cellmotion_jax.cli.train", "train_experiment"),
     "simulate": ("cellmotion_jax.cli.simulate", "write_simulated"),
+    "models": ("cellmotion_jax.cli.models", "list_models"),
     "import-weights": ("cellmotion_jax.cli.import_weights", "convert_weights"),
 }
 """Module and function of every command; a module is imported when its command is chosen."""

@@ -65,11 +65,11 @@ def _sequence(reference: pathlib.Path, result: pathlib.Path) -> CtcSequence:
     sequences = open_dataset(reference)
     if len(sequences) == 1:
         return sequences[0]
-    # Not resolved: a link to a result elsewhere has the name of its sequence.
-    name = pathlib.Path(os.path.abspath(result)).name.split("_")[0]
-    for sequence in sequences:
-        if sequence.name == name:
-            return sequence
+    # A link carries the name of the sequence even where what it leads to does not.
+    for name in (pathlib.Path(os.path.abspath(result)).name, result.resolve().name):
+        for sequence in sequences:
+            if sequence.name == name.split("_")[0]:
+                return sequence
     known = ", ".join(sequence.name for sequence in sequences)
     raise InputError(
         f"{reference} has the sequences {known}; name one, such as {reference / sequences[0].name}."

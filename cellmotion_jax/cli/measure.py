@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import tyro
 
+from cellmotion_jax.cli.movies import open_for_command
 from cellmotion_jax.cli.options import parse_options
 from cellmotion_jax.data.label_images import open_tracked_masks
-from cellmotion_jax.data.movie import open_movie
+from cellmotion_jax.data.movie import Movie
+from cellmotion_jax.data.movie_options import MovieOptions
 from cellmotion_jax.files import output_folder
 from cellmotion_jax.pipeline.measure import MeasureSettings, draw_on_movie, measure_tracks, write_measures
 from cellmotion_jax.report.summary import counted
-from cellmotion_jax.settings import MicronsPerPixel, Seconds
+from cellmotion_jax.settings import Seconds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,26 +39,34 @@ class _MeasureOptions(MeasureSettings):
     for the pictures and for the pixel size."""
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
-    pixel_size_um: MicronsPerPixel | None = None
-    """Side of a pixel in micrometres; needed where the files do not state it, or state a wrong value."""
     frame_interval_s: Seconds | None = None
-    """Seconds between frames. With it and the pixel size, speeds are in um/min, without them in pixels per
-    frame."""
+    """Seconds between frames; needed where the files do not state it, or state a wrong value. With it and the
+    pixel size, speeds are in um/min, without them in pixels per frame."""
+    reading: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
+    """What the movie's files do not say."""
 
 
 def measure_cells(arguments: list[str]) -> None:
     """Measures the tracked cells of a movie."""
     options = parse_options(_MeasureOptions, arguments, prog="cellmotion measure")
-    interval = options.frame_interval_s
     with output_folder(options.out) as folder:
         movie = None
         if options.movie is not None:
-            movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
+            movie = open_for_command(options.movie, options.reading)
         result = open_tracked_masks(options.result, movie)
-        in_movie = None if movie is None else movie.pixel_size_um
-        pixel_size_um = options.pixel_size_um or in_movie or result.masks.pixel_size_um
+        stated = [source for source in (movie, result.masks) if source is not None]
+        size = _known(
+            "pixel-size-um",
+            options.reading.pixel_size_um,
+            [(source.pixel_size_um, source) for source in stated],
+        )
+        interval = _known(
+            "frame-interval-s",
+            options.frame_interval_s,
+            [(source.frame_interval_s, source) for source in stated],
+        )
         measures = measure_tracks(
-            result, settings=options, pixel_size_um=pixel_size_um, frame_interval_s=interval
+            result, settings=options, pixel_size_um=size.value, frame_interval_s=interval.value
         )
         write_measures(folder, measures)
         if movie is not None:
@@ -65,4 +77,25 @@ def measure_cells(arguments: list[str]) -> None:
         else f"{counted(len(measures.tips), 'tip')} of protrusions"
     )
     tracks, frames = counted(len(result.tracks), "track"), counted(len(result.masks), "frame")
+    for known, unit in ((size, "um"), (interval, "s")):
+        if known.value is not None:
+            print(f"{known.option} is {known.value:g} {unit}, from {known.source}")  # noqa: T201
     print(f"Wrote {options.out}: {tracks} in {frames}; {tips}")  # noqa: T201
+
+
+class _Known(NamedTuple):
+    """A number that the user gives, or else a file states."""
+
+    option: str
+    value: float | None
+    source: str = ""
+
+
+def _known(option: str, given: float | None, stated: Sequence[tuple[float | None, Movie]]) -> _Known:
+    """The number of an option, or else the first that a movie's files state, and where it is from."""
+    if given is not None:
+        return _Known(option, given, "the command line")
+    for value, movie in stated:
+        if value is not None:
+            return _Known(option, value, f"the metadata of {movie.path}")
+    return _Known(option, None)

@@ -16,7 +16,7 @@ from cellmotion_jax.errors import InputError
 from cellmotion_jax.settings import allowed
 
 _POSITIONAL = typing.get_args(tyro.conf.Positional[int])[1]
-UNPREFIXED = ("settings", "simulation")
+UNPREFIXED = ("settings", "simulation", "reading")
 """Fields of options whose own fields are options without a prefix."""
 
 

@@ -9,18 +9,20 @@ from typing import Any
 import tyro
 
 from cellmotion_jax.cli.backend import prepare_backend
+from cellmotion_jax.cli.movies import open_for_command
 from cellmotion_jax.cli.options import parse_early, parse_options
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.drift.correct import CorrectedMovie, Correction, drift_corrected, write_drift
+from cellmotion_jax.data.movie_options import MovieOptions
 from cellmotion_jax.data.movie_writer import write_movie
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import output_folder
 from cellmotion_jax.inference.segmenter import describe_needs
-from cellmotion_jax.pipeline.segment import open_movie_for, segment_movie
+from cellmotion_jax.pipeline.segment import segment_movie
 from cellmotion_jax.pipeline.segmenters import open_segmenter
 from cellmotion_jax.report.cells import plot_overview
 from cellmotion_jax.report.summary import counted
-from cellmotion_jax.settings import MicronsPerPixel, Positive, Settings
+from cellmotion_jax.settings import Positive, Settings
 
 PROG = "cellmotion segment"
 
@@ -44,7 +46,7 @@ class _SegmentOptions(Settings):
     """
 
     movie: tyro.conf.Positional[pathlib.Path]
-    """Folder of TIFF frames, or one TIFF stack; grey, or RGB where the model was trained on RGB."""
+    """Folder of TIFF frames, TIFF stack or OME-Zarr; grey, or RGB where the model was trained on RGB."""
     model: tuple[pathlib.Path, ...]
     """Model file: the model.safetensors that `cellmotion train` wrote for deep-distance, convlstm or
     deepcell, or DeepCell networks that `cellmotion import-weights` wrote; several files (replicates) are used
@@ -54,9 +56,8 @@ class _SegmentOptions(Settings):
     cell_diameter: Positive | None = None
     """Diameter of a typical cell of the movie in pixels; needed if the cells or the magnification differ from
     the training data. Frames are downsampled accordingly; they are not enlarged for smaller cells."""
-    pixel_size_um: MicronsPerPixel | None = None
-    """Side of a pixel in micrometres; needed where the movie's files do not state it, or state a wrong
-    value."""
+    reading: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
+    """What the movie's files do not say."""
     drift: Correction | None = None
     """Correct the drift of the microscope first, and crop every frame to the field of view that all frames
     share."""
@@ -81,7 +82,7 @@ def segment_cells(arguments: list[str]) -> None:
     )
     with output_folder(options.out) as folder:
         segmenter = segmenter.with_settings(options.settings)
-        movie = open_movie_for(segmenter, options.movie, pixel_size_um=options.pixel_size_um)
+        movie = open_for_command(options.movie, options.reading, segmenter)
         if options.drift is not None:
             if movie.channels != 1:
                 raise InputError(f"drift is measured in grey movies, and {movie.path} is RGB; leave it out.")

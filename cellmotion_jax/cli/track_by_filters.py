@@ -14,9 +14,11 @@ import tyro
 from jaxtyping import Int
 
 from cellmotion_jax.cli.backend import prepare_backend
+from cellmotion_jax.cli.movies import open_for_command
 from cellmotion_jax.cli.options import parse_early, parse_options
 from cellmotion_jax.data.ctc_masks import frame_digits
-from cellmotion_jax.data.movie import Movie, open_movie
+from cellmotion_jax.data.movie import Movie
+from cellmotion_jax.data.movie_options import MovieOptions
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import output_folder
 from cellmotion_jax.methods.celltrack.ctc_result import write_ctc_result
@@ -31,7 +33,7 @@ from cellmotion_jax.pipeline.tracking_features import TrackingModel, open_tracki
 from cellmotion_jax.report.live_view import LiveFrame, write_live_view
 from cellmotion_jax.report.summary import counted
 from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
-from cellmotion_jax.settings import Count, MicronsPerPixel, NotNegative, Positive, Range, Settings
+from cellmotion_jax.settings import Count, NotNegative, Positive, Range, Settings
 from cellmotion_jax.tracking import (
     Centring,
     ConfidenceSettings,
@@ -71,7 +73,7 @@ class _FilterOptions(StartSettings):
     """
 
     movie: tyro.conf.Positional[pathlib.Path]
-    """Folder of TIFF frames, or one TIFF stack; grey."""
+    """Folder of TIFF frames, TIFF stack or OME-Zarr; grey."""
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
     by: Literal["filters", "linking", "rcnn"] = "filters"
@@ -92,9 +94,8 @@ class _FilterOptions(StartSettings):
     1.0 1.0."""
     live: Count | None = None
     """Id of a cell whose window and filter response are shown in live.gif."""
-    pixel_size_um: MicronsPerPixel | None = None
-    """Side of a pixel in micrometres; needed where the movie's files do not state it, or state a wrong
-    value."""
+    reading: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
+    """What the movie's files do not say."""
     window: Annotated[int, Range(1, 2**12)] = 48
     """Side of the window in which a cell is searched."""
     scales: tuple[Annotated[float, Range(0.1, 10)], ...] = (1.0,)
@@ -133,7 +134,7 @@ def follow_cells(arguments: list[str]) -> None:
     model = None if path is None else _open_model(path)
     options = parse_options(_FilterOptions, arguments, prog=PROG, defaults=_as_trained(model))
     with output_folder(options.out) as folder:
-        movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
+        movie = open_for_command(options.movie, options.reading)
         seeds, diameter, segmentation, detect = read_start(options, movie)
         if options.at and options.start is None and options.segmentation is None:
             _warn_of_empty_places(movie, seeds, diameter)

@@ -13,18 +13,20 @@ from jaxtyping import Integer
 
 from cellmotion_jax.cli.backend import prepare_backend
 from cellmotion_jax.cli.linked_movie import say_written, write_overview
+from cellmotion_jax.cli.movies import open_for_command
 from cellmotion_jax.cli.options import parse_early, parse_options
 from cellmotion_jax.data.ctc_masks import frame_digits
 from cellmotion_jax.data.label_images import open_labels
-from cellmotion_jax.data.movie import Movie, open_movie
+from cellmotion_jax.data.movie import Movie
+from cellmotion_jax.data.movie_options import MovieOptions
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.files import output_folder
 from cellmotion_jax.inference.linking.linker import LinkSettings
 from cellmotion_jax.inference.segmenter import Segmenter, describe_needs
 from cellmotion_jax.pipeline.link import link_movie
-from cellmotion_jax.pipeline.segment import cells_of_movie, open_movie_for
+from cellmotion_jax.pipeline.segment import cells_of_movie
 from cellmotion_jax.pipeline.segmenters import open_segmenter
-from cellmotion_jax.settings import MicronsPerPixel, Positive, Settings
+from cellmotion_jax.settings import Positive, Settings
 
 PROG = "cellmotion track"
 TIFF = (".tif", ".tiff")
@@ -49,7 +51,7 @@ class _LinkOptions(Settings):
     """
 
     movie: tyro.conf.Positional[pathlib.Path]
-    """Folder of TIFF frames, or one TIFF stack; grey, or RGB where the model was trained on RGB."""
+    """Folder of TIFF frames, TIFF stack or OME-Zarr; grey, or RGB where the model was trained on RGB."""
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
     segmentation: tuple[pathlib.Path, ...]
@@ -62,9 +64,8 @@ class _LinkOptions(Settings):
     cell_diameter: Positive | None = None
     """Diameter of a typical cell of the movie in pixels, for a model that was trained on cells of another
     size."""
-    pixel_size_um: MicronsPerPixel | None = None
-    """Side of a pixel in micrometres; needed where the movie's files do not state it, or state a wrong
-    value."""
+    reading: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
+    """What the movie's files do not say."""
     links: LinkSettings = dataclasses.field(default_factory=LinkSettings)
     """How cells are linked; lengths are in cell diameters."""
     settings: tyro.conf.Suppress[Any] = None
@@ -91,11 +92,11 @@ def link_cells(arguments: list[str]) -> None:
     )
     with output_folder(options.out) as folder:
         if segmenter is None:
-            movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
+            movie = open_for_command(options.movie, options.reading)
             segmentations = iter(_given_labels(options, movie))
         else:
             segmenter = segmenter.with_settings(options.settings)
-            movie = open_movie_for(segmenter, options.movie, pixel_size_um=options.pixel_size_um)
+            movie = open_for_command(options.movie, options.reading, segmenter)
             segmentations = _fresh_labels(movie, segmenter)
         linked = link_movie(
             segmentations,

@@ -10,15 +10,16 @@ import tyro
 
 from cellmotion_jax.cli.backend import prepare_backend
 from cellmotion_jax.cli.linked_movie import say_written, write_overview
+from cellmotion_jax.cli.movies import open_for_command
 from cellmotion_jax.cli.options import parse_options
 from cellmotion_jax.data.label_images import open_labels
-from cellmotion_jax.data.movie import open_movie
+from cellmotion_jax.data.movie_options import MovieOptions
 from cellmotion_jax.files import output_folder
 from cellmotion_jax.methods.celltrack_rcnn.detection import RCNNSettings
 from cellmotion_jax.methods.celltrack_rcnn.segmenter import open_model
 from cellmotion_jax.methods.celltrack_rcnn.tracker import RCNNLinkSettings
 from cellmotion_jax.pipeline.track_rcnn import track_movie, typical_mask_diameter
-from cellmotion_jax.settings import MicronsPerPixel, Positive, Settings
+from cellmotion_jax.settings import Positive, Settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class _RCNNOptions(Settings):
     """
 
     movie: tyro.conf.Positional[pathlib.Path]
-    """Folder of TIFF frames, or one TIFF stack; grey."""
+    """Folder of TIFF frames, TIFF stack or OME-Zarr; grey."""
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
     model: pathlib.Path
@@ -45,9 +46,8 @@ class _RCNNOptions(Settings):
     cell_diameter: Positive | None = None
     """Diameter of a typical cell of the movie in pixels; needed if the cells or the magnification differ from
     the training data. Frames are enlarged or made smaller accordingly. With masks it is measured."""
-    pixel_size_um: MicronsPerPixel | None = None
-    """Side of a pixel in micrometres; needed where the movie's files do not state it, or state a wrong
-    value."""
+    reading: tyro.conf.OmitArgPrefixes[MovieOptions] = dataclasses.field(default_factory=MovieOptions)
+    """What the movie's files do not say."""
     cells: RCNNSettings = dataclasses.field(default_factory=RCNNSettings)
     """How cells are found; without effect on masks that are given."""
     links: RCNNLinkSettings = dataclasses.field(default_factory=RCNNLinkSettings)
@@ -59,7 +59,7 @@ def detect_and_track(arguments: list[str]) -> None:
     options = parse_options(_RCNNOptions, arguments, prog="cellmotion track")
     prepare_backend()
     with output_folder(options.out) as folder:
-        movie = open_movie(options.movie, pixel_size_um=options.pixel_size_um)
+        movie = open_for_command(options.movie, options.reading)
         masks = None if options.masks is None else open_labels(options.masks, movie)
         diameter = options.cell_diameter
         if diameter is None and masks is not None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from cellmotion_jax.data.annotated_image import AnnotatedImage, annotated_image
 from cellmotion_jax.data.ctc import CtcSequence, open_dataset
-from cellmotion_jax.data.movie import list_tiffs
+from cellmotion_jax.data.frame_files import list_tiffs
 from cellmotion_jax.data.picture import SUFFIXES, read_picture
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import require_folder

@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from cellmotion_jax.data.centroids import Centroids, frame_centroids
 from cellmotion_jax.data.ctc_masks import write_masks
+from cellmotion_jax.data.frame_files import list_tiffs
 from cellmotion_jax.data.label_images import open_labels
-from cellmotion_jax.data.movie import Movie, list_tiffs, open_movie
+from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.data.tiff import read_header, read_plane, whole_labels
 from cellmotion_jax.data.track_table import TrackTable, check_track_table, read_man_track
 from cellmotion_jax.errors import InputError

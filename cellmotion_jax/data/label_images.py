@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from skimage import measure
 
-from cellmotion_jax.data.movie import Movie, list_tiffs, open_movie
+from cellmotion_jax.data.frame_files import list_tiffs
+from cellmotion_jax.data.movie import Movie, open_movie
 from cellmotion_jax.data.track_table import TrackTable, check_track_table, read_man_track
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import require_folder

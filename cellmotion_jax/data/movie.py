@@ -1,28 +1,49 @@
-"""Movies as lazy sequences of two-dimensional frames, from a folder of TIFF files or one TIFF stack."""
+"""Movies as lazy sequences of two-dimensional frames, from TIFF files, TIFF stacks and OME-Zarr."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
 import pathlib
-import re
-from typing import SupportsIndex
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 from jaxtyping import Num
 
-from cellmotion_jax.data.tiff import TiffHeader, read_header, read_plane, whole_labels
+from cellmotion_jax.data.axes import AxesChoice
+from cellmotion_jax.data.frame_files import list_tiffs, order_frames
+from cellmotion_jax.data.ome_files import OmeSet, is_companion, open_ome_set, read_ome_set
+from cellmotion_jax.data.ome_zarr import is_zarr, open_ome_zarr
+from cellmotion_jax.data.tiff import TiffHeader, read_header, whole_labels
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.input_files import require_folder
 from cellmotion_jax.settings import MicronsPerPixel, check_argument
+
+
+@runtime_checkable
+class FrameSource(Protocol):
+    """A file or folder that holds frames of a movie."""
+
+    @property
+    def path(self) -> pathlib.Path:
+        """The file or folder."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """1 for frames of grey values, 3 for red, green and blue."""
+        ...
+
+    def read(self, index: int) -> Num[np.ndarray, "y x *channel"]:
+        """Reads a frame by its index in this source."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Movie:
     """Frames of one field of view; ``len(movie)``, ``movie[t]`` and iteration read from the disk as needed.
 
-    Nothing is cached: memory does not grow with the movie's length.
+    Nothing is cached: memory does not grow with the movie's length, and every frame costs the same.
 
     Attributes:
         path: The folder or file that was opened.
@@ -30,7 +51,8 @@ class Movie:
         dtype: Type of every frame.
         frame_names: One name per frame for messages, e.g. ``t017.tif`` or ``stack.tif page 17``.
         pixel_size_um: Side of a pixel in micrometres, None where neither the caller nor the file says.
-        planes: Header of the file and index of the plane of each frame.
+        planes: File of each frame, and index of the frame in it.
+        frame_interval_s: Seconds from frame to frame, None where the files do not say.
         labels: Frames are label images: whole numbers, also where they are stored as floats.
     """
 
@@ -39,7 +61,8 @@ class Movie:
     dtype: np.dtype
     frame_names: tuple[str, ...]
     pixel_size_um: float | None
-    planes: tuple[tuple[TiffHeader, int], ...]
+    planes: tuple[tuple[FrameSource, int], ...]
+    frame_interval_s: float | None = dataclasses.field(default=None, kw_only=True)
     labels: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
@@ -51,8 +74,8 @@ class Movie:
         return len(self.planes)
 
     def __getitem__(self, frame: SupportsIndex) -> Num[np.ndarray, "y x *channel"]:
-        header, plane = self.planes[frame]
-        image = read_plane(header, plane)
+        source, index = self.planes[frame]
+        image = source.read(index)
         return whole_labels(image, f"{self.path}, {self.frame_names[frame]}") if self.labels else image
 
 
@@ -60,20 +83,31 @@ def open_movie(
     path: str | os.PathLike[str],
     *,
     pixel_size_um: float | None = None,
+    axes: str | None = None,
+    channel: str | int | None = None,
+    pattern: str | None = None,
     colour: bool = False,
     labels: bool = False,
 ) -> Movie:
-    """Opens a folder of TIFF frames or one TIFF stack; pixels are read when a frame is indexed.
+    """Opens a folder of TIFF frames, a TIFF stack, an OME-TIFF in several files, or an OME-Zarr.
 
-    In a folder every file is one frame. The names differ only in one running number, with or without leading
-    zeros, which orders the frames; it may start anywhere but may not have gaps. In a stack, planes without a
-    declared axis are taken as time; declared slices, channels or colours raise an error. Every
-    header is read at once, so that a bad frame is found before work begins.
+    Pixels are read when a frame is indexed. In a folder every file is one frame. The names differ only in one
+    running number, with or without leading zeros, which orders the frames; it may start anywhere but may not
+    have gaps; or in a time such as ``00d00h15m``, in equal steps. In a stack, planes without a declared axis
+    are taken as time; slices are none unless ``axes`` says so, and of several channels one is to be chosen.
+    Colours that are equal are grey. Every header is read at once, so that a bad frame is found before work
+    begins.
 
     Args:
         path: Folder or file.
-        pixel_size_um: Side of a pixel in micrometres; overrides the file's own tags (OME, ImageJ, or TIFF
-            centimetres), which count only if the pixels are square and smaller than 50 um.
+        pixel_size_um: Side of a pixel in micrometres; overrides the file's own notes (OME, ImageJ, or TIFF
+            tags, see `data.tiff_notes.read_notes`), which count only if the pixels are square and from 0.001
+            to 50 um.
+        axes: What the axes of a file are, a letter for each in the order of the file, where the file does not
+            say it or says it wrongly: T, C, Z, Y, X, or S for interleaved samples. With it the files of a
+            folder may hold several frames each.
+        channel: Number from 0, or name, of the channel to read; needed where there are several.
+        pattern: Which files of a folder are frames, ``*`` for any characters.
         colour: Frames are red, green and blue, instead of grey.
         labels: Frames are label images, whose colours, if they have a palette, are of no importance.
 
@@ -88,21 +122,32 @@ def open_movie(
     path = pathlib.Path(path)
     if pixel_size_um is not None:
         check_argument("pixel_size_um", pixel_size_um, MicronsPerPixel)
-    if os.path.isdir(path):
-        headers = [read_header(file, colour=colour) for file in _ordered(path, list_tiffs(path))]
-        for header in headers:
-            _check_frame(header, headers[0])
-        names = tuple(header.path.name for header in headers)
-        planes = tuple((header, 0) for header in headers)
+    choice = None if labels else AxesChoice(axes, None if channel is None else str(channel))
+    is_folder = os.path.isdir(path)
+    if pattern is not None and (not is_folder or is_zarr(path)):
+        raise InputError(f"pattern is {pattern!r}, but {path} is no folder of TIFF files; leave it out.")
+    if is_folder and is_zarr(path):
+        found = _of_zarr(path, choice, colour=colour)
+    elif is_folder:
+        found = _of_folder(path, choice, pattern, colour=colour)
+    elif (not colour or is_companion(path)) and (parts := read_ome_set(path)) is not None:
+        found = _of_set(parts, choice, colour=colour)
     else:
-        header = read_header(path, colour=colour)
-        names = tuple(f"{path.name} page {plane}" for plane in range(header.planes))
-        planes = tuple((header, plane) for plane in range(header.planes))
-    first, _ = planes[0]
-    if first.palette and not labels:
+        found = _of_stack(path, choice, colour=colour)
+    first, _ = found.planes[0]
+    if isinstance(first, TiffHeader) and first.palette and not labels:
         raise InputError(f"{first.path} has a palette of colours; save it as grey.")
-    dtype = np.dtype(np.int64) if labels and first.dtype.kind == "f" else first.dtype.newbyteorder("=")
-    return Movie(path, first.shape, dtype, names, pixel_size_um or first.pixel_size_um, planes, labels=labels)
+    dtype = np.dtype(np.int64) if labels and found.dtype.kind == "f" else found.dtype.newbyteorder("=")
+    return Movie(
+        path,
+        found.shape,
+        dtype,
+        tuple(_frame_name(source, index, in_folder=is_folder) for source, index in found.planes),
+        pixel_size_um or found.pixel_size_um,
+        found.planes,
+        frame_interval_s=found.frame_interval_s,
+        labels=labels,
+    )
 
 
 def read_finite(movie: Movie, frame: int) -> Num[np.ndarray, "y x *channel"]:
@@ -124,54 +169,81 @@ def read_finite(movie: Movie, frame: int) -> Num[np.ndarray, "y x *channel"]:
     return image
 
 
-def list_tiffs(folder: pathlib.Path) -> list[pathlib.Path]:
-    """TIFF files in a folder, sorted by name; hidden files, such as those of macOS, are ignored."""
-    require_folder(folder, what="a folder of TIFF files")
-    files = (file for file in folder.iterdir() if file.suffix.lower() in (".tif", ".tiff"))
-    return sorted(file for file in files if not file.name.startswith("."))
+class _Found(NamedTuple):
+    """Frames, and what their files say of them."""
+
+    planes: tuple[tuple[FrameSource, int], ...]
+    dtype: np.dtype
+    shape: tuple[int, int]
+    pixel_size_um: float | None
+    frame_interval_s: float | None
 
 
-def _ordered(folder: pathlib.Path, files: list[pathlib.Path]) -> list[pathlib.Path]:
-    """The frames in the order of the running number in their names."""
-    if not files:
-        raise InputError(
-            f"{folder} holds no frames; a movie is a folder of TIFF files (t000.tif, t001.tif, ...) "
-            "or one TIFF stack."
-        )
-    parts = [re.split(r"(\d+)", file.stem) for file in files]
-    for file, part in zip(files, parts):
-        if part[::2] != parts[0][::2]:
-            raise InputError(
-                f"{folder} holds both {files[0].name} and {file.name}; "
-                "the frames of a movie are named alike but for a running number."
-            )
-    numbers = np.asarray([[int(digits) for digits in part[1::2]] for part in parts], np.object_)
-    counting = [column for column in range(numbers.shape[1]) if len(set(numbers[:, column])) > 1]
-    if len(counting) > 1:
-        raise InputError(
-            f"{folder} holds frames whose names differ in {len(counting)} numbers "
-            f"({files[0].name}, ..., {files[-1].name}); only one may run."
-        )
-    frames = numbers[:, counting[0]] if counting else np.zeros(len(files), np.object_)
-    ordered = sorted(zip(frames.tolist(), files))
-    for (number, file), (following, next_file) in itertools.pairwise(ordered):
-        if following == number:
-            raise InputError(f"{folder} holds {file.name} and {next_file.name}, which have the same number.")
-        if following != number + 1:
-            raise InputError(
-                f"{folder} lacks frame {number + 1}: {next_file.name} follows {file.name}; "
-                "frames are numbered without a gap."
-            )
-    return [file for _, file in ordered]
+def _of_zarr(path: pathlib.Path, choice: AxesChoice | None, *, colour: bool) -> _Found:
+    source = open_ome_zarr(path, choice=choice, colour=colour)
+    planes = tuple((source, index) for index in range(len(source.frames.planes)))
+    return _Found(planes, source.dtype, source.frames.shape, *source.notes[:2])
 
 
-def _check_frame(header: TiffHeader, first: TiffHeader) -> None:
-    """Checks that a frame of a folder is one plane with the size and type of the first frame."""
+def _of_stack(path: pathlib.Path, choice: AxesChoice | None, *, colour: bool) -> _Found:
+    header = read_header(path, colour=colour, choice=choice)
+    return _Found(_planes([header]), header.dtype, header.shape, *header.notes[:2])
+
+
+def _of_set(parts: OmeSet, choice: AxesChoice | None, *, colour: bool) -> _Found:
+    planes = tuple(open_ome_set(parts, choice=choice, colour=colour))
+    headers = {header.path: header for header, _ in planes}.values()
+    first, _ = planes[0]
+    for header in headers:
+        _check_alike(header, first)
+    return _Found(planes, first.dtype, first.shape, *parts.notes[:2])
+
+
+def _of_folder(
+    folder: pathlib.Path, choice: AxesChoice | None, pattern: str | None, *, colour: bool
+) -> _Found:
+    listed = list_tiffs(folder)
+    parts = read_ome_set(listed[0]) if listed and not colour else None
+    if parts is not None and pattern is None and parts.names == {file.name for file in listed}:
+        return _of_set(parts, choice, colour=colour)
+    ordered = order_frames(folder, pattern=pattern)
+    # Files of a set that were renamed, or of which some are chosen, are read in the order of their names.
+    headers = [
+        read_header(file, colour=colour, choice=choice, single_file=parts is None) for file in ordered.files
+    ]
+    for header in headers:
+        if choice is None or choice.axes is None:
+            _check_single(header, told=choice is not None)
+        _check_alike(header, headers[0])
+    first = headers[0]
+    notes = first.notes if parts is None else parts.notes
+    interval = ordered.interval_s or notes.frame_interval_s
+    return _Found(_planes(headers), first.dtype, first.shape, notes.pixel_size_um, interval)
+
+
+def _planes(headers: Sequence[TiffHeader]) -> tuple[tuple[FrameSource, int], ...]:
+    return tuple((header, index) for header in headers for index in range(header.planes))
+
+
+def _frame_name(source: FrameSource, index: int, *, in_folder: bool) -> str:
+    if not isinstance(source, TiffHeader):
+        return f"{source.path.name} frame {index}"
+    return source.path.name if in_folder and source.planes == 1 else source.plane_name(index)
+
+
+def _check_single(header: TiffHeader, *, told: bool) -> None:
+    """Checks that a file of a folder is one plane, unless the user says what its axes are."""
     if header.planes > 1:
+        option = "; if each file holds some time points of one movie, give --axes TYX" if told else ""
         raise InputError(
             f"{header.path} holds {header.planes} planes, as a 3-D stack does; each file of a folder is one "
-            "two-dimensional frame (a stack along time is opened by the path of the file itself)."
+            "two-dimensional frame (a stack along time is opened by the path of the file itself"
+            f"{option})."
         )
+
+
+def _check_alike(header: TiffHeader, first: TiffHeader) -> None:
+    """Checks that a file has frames of the size and type of the first file."""
     for what, here, there in (
         ("size", " x ".join(map(str, header.shape)), " x ".join(map(str, first.shape))),
         ("type", header.dtype.name, first.dtype.name),

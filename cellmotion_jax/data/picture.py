@@ -12,8 +12,9 @@ import numpy as np
 import PIL.Image
 from jaxtyping import Num
 
-from cellmotion_jax.data.tiff import WHAT, open_tiff, read_header, read_page, read_plane
+from cellmotion_jax.data.tiff import read_header, read_plane
 from cellmotion_jax.data.tiff_chain import read_chain
+from cellmotion_jax.data.tiff_file import WHAT, PagePlace, open_tiff, read_page
 from cellmotion_jax.data.tiff_pages import MOST_PIXELS, check_layout
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import require_regular_file
@@ -84,7 +85,8 @@ def read_picture(path: pathlib.Path) -> Num[np.ndarray, "y x channel"]:
     elif (colour := _colour_shape(path)) is not None:
         shape, dtype = colour
         with open_tiff(path) as file:
-            pixels = read_page(path, file, 0, shape, dtype)
+            place = PagePlace(0, file.pages.first.offset)
+            pixels = read_page(path, file, place, shape, dtype)
         pixels = np.moveaxis(pixels, 0, -1) if shape[0] == 3 else pixels
     else:
         pixels = read_plane(read_header(path))

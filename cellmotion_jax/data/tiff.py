@@ -1,25 +1,22 @@
-"""Reading of a TIFF file: planes, completeness check and pixel size."""
+"""Reading of a TIFF file: planes, completeness check, pixel size and frame interval."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import math
 import pathlib
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import tifffile
 from jaxtyping import Integer, Num
 
+from cellmotion_jax.data.axes import AxesChoice, Frames, find_frames
 from cellmotion_jax.data.tiff_chain import PageChain, read_chain
-from cellmotion_jax.data.tiff_notes import check_notes, pixel_size_um
-from cellmotion_jax.data.tiff_pages import check_data, check_deflated, check_jpeg, check_layout, has_palette
+from cellmotion_jax.data.tiff_file import WHAT, PagePlace, open_tiff, read_page
+from cellmotion_jax.data.tiff_notes import Notes, check_notes, read_notes
+from cellmotion_jax.data.tiff_pages import check_data, check_layout, has_palette
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.input_files import refusal, require_regular_file
-
-WHAT = "a TIFF file"
 
 
 class TiffHeader(NamedTuple):
@@ -27,33 +24,77 @@ class TiffHeader(NamedTuple):
 
     Attributes:
         path: The file.
-        planes: Number of 2-D images.
-        shape: Their size, (y, x).
-        dtype: Their type, in the byte order of the file.
-        pixel_size_um: Side of a pixel in micrometres, None where the file does not say.
+        frames: Which planes are read, their size and samples.
+        dtype: Type of the pixels, in the byte order of the file.
+        notes: Size of a pixel and frame interval.
         pixels_at: Offset in the file of the bytes of all planes, if they are contiguous; else None.
-        pages: Index of the page of each plane; without meaning if the planes are contiguous.
-        channels: 1 for grey, 3 for red, green and blue.
+        pages: Place of every page; none if the planes are contiguous.
+        stored: Shape of a decoded page, which may hold several planes; without meaning if they are
+            contiguous.
+        colour: Whether images are red, green and blue.
         palette: Whether the pixels are numbers of colours that are no scale from dark to bright.
     """
 
     path: pathlib.Path
-    planes: int
-    shape: tuple[int, int]
+    frames: Frames
     dtype: np.dtype
-    pixel_size_um: float | None
+    notes: Notes
     pixels_at: int | None
-    pages: tuple[int, ...]
-    channels: int
+    pages: tuple[PagePlace, ...]
+    stored: tuple[int, ...]
+    colour: bool
     palette: bool
 
+    @property
+    def planes(self) -> int:
+        """Number of images that are read."""
+        return len(self.frames.planes)
 
-def read_header(path: pathlib.Path, *, colour: bool = False) -> TiffHeader:
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Size of every image, (y, x)."""
+        return self.frames.shape
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for red, green and blue."""
+        return 3 if self.colour else 1
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Side of a pixel in micrometres, None where the file does not say."""
+        return self.notes.pixel_size_um
+
+    @property
+    def frame_interval_s(self) -> float | None:
+        """Seconds from frame to frame, None where the file does not say."""
+        return self.notes.frame_interval_s
+
+    def plane_name(self, index: int) -> str:
+        """Name of an image for messages."""
+        return f"{self.path.name} page {self.frames.planes[index]}"
+
+    def read(self, index: int) -> Num[np.ndarray, "y x *channel"]:
+        """Reads one image, as `read_plane`."""
+        return read_plane(self, index)
+
+
+def read_header(
+    path: pathlib.Path,
+    *,
+    colour: bool = False,
+    choice: AxesChoice | None = None,
+    single_file: bool = True,
+) -> TiffHeader:
     """Reads the tags of a TIFF file and checks that the file is complete.
 
     Args:
         path: A file with one two-dimensional grey image, or with a stack of equal ones along time.
         colour: Images are red, green and blue, interleaved, instead of grey.
+        choice: What the user says of axes and channels. None where there are no such options: then slices,
+            channels and colours are refused. Otherwise colours that are equal in the first image are grey.
+        single_file: The notes of OME describe this file. False for a part of an OME-TIFF in several files,
+            whose pages are read in their order, without these notes.
 
     Returns:
         The header.
@@ -66,65 +107,102 @@ def read_header(path: pathlib.Path, *, colour: bool = False) -> TiffHeader:
     chain = read_chain(path)
     with open_tiff(path) as file:
         check_layout(path, file.pages.first)
-        check_notes(path, file, pages=chain.pages)
+        if single_file:
+            check_notes(path, file, pages=chain.pages)
+        else:
+            file.is_ome = False
         if _written_one_by_one(file):
             file.is_shaped = False  # type: ignore[attr-defined]
+        notes = read_notes(file) if single_file else Notes()
         series = file.series[0]
         if len(file.series) > 1:
             sizes = " and ".join(" x ".join(map(str, part.shape)) for part in file.series[:2])
             raise InputError(f"{path} holds several series of images ({sizes}); a movie is one series.")
         if series.is_multifile:
             raise InputError(f"{path} is one part of a movie in several files; save it as one file.")
-        _check_axes(path, series.axes, series.shape, colour=colour)
+        frames = find_frames(
+            path, series.axes, series.shape, choice=choice, names=notes.channels, colour=colour
+        )
         if series.dtype is None or series.dtype.kind not in "uif":
             raise InputError(f"{path} holds {series.dtype} pixels; integers or real numbers are right.")
-        shape, channels = (series.shape[:-1], 3) if colour else (series.shape, 1)
-        planes = shape[0] if len(shape) == 3 else 1
-        pages = _check_whole(path, file, series, planes, chain)
-        y, x = shape[-2:]
-        dtype = series.dtype.newbyteorder(file.byteorder)
-        return TiffHeader(
+        unit = math.prod(frames.shape) * frames.samples
+        if math.prod(file.pages.first.shape) % unit:
+            raise InputError(f"{path} has pages that are no whole images of the axes {series.axes}.")
+        per_page = math.prod(file.pages.first.shape) // unit
+        planes = math.prod(series.shape) // unit
+        header = TiffHeader(
             path=path,
-            planes=planes,
-            shape=(y, x),
-            dtype=dtype,
-            pixel_size_um=pixel_size_um(file),
+            frames=frames,
+            dtype=series.dtype.newbyteorder(file.byteorder),
+            notes=notes,
             pixels_at=series.dataoffset,
-            pages=pages,
-            channels=channels,
+            pages=_check_whole(path, file, series, planes, per_page, chain),
+            stored=file.pages.first.shape,
+            colour=colour,
             palette=has_palette(file.pages.first) and not file.is_imagej,
         )
+    if frames.samples > 1 and frames.sample is None and not colour:
+        header.read(0)  # Colours that differ are refused before work begins.
+    return header
 
 
 def read_plane(header: TiffHeader, index: int = 0) -> Num[np.ndarray, "y x *channel"]:
-    """Reads one image of a file.
+    """Reads one image of a file, at a cost that does not depend on its place.
 
     Args:
         header: Header from `read_header`.
-        index: Index of the plane, counted from 0.
+        index: Index of the image, counted from 0.
 
     Returns:
         The pixels as they are stored, in the machine's byte order; [y x], or [y x 3] of a colour image.
 
     Raises:
-        InputError: If the pixels cannot be decoded.
+        InputError: If the pixels cannot be decoded, or a grey image is stored as colours that differ.
     """
-    shape = header.shape if header.channels == 1 else (*header.shape, header.channels)
+    frames = header.frames
+    plane = frames.planes[index]
+    shape = frames.shape if frames.samples == 1 else (*frames.shape, frames.samples)
     if header.pixels_at is None:
+        per_page = math.prod(header.stored) // math.prod(shape)
         with open_tiff(header.path) as file:
-            return read_page(header.path, file, header.pages[index], shape, header.dtype)
+            place = header.pages[plane // per_page]
+            page = read_page(header.path, file, place, header.stored, header.dtype)
+        pixels = page.reshape(per_page, *shape)[plane % per_page]
+    else:
+        pixels = _read_contiguous(header, header.pixels_at, plane, shape)
+    if frames.samples == 1 or header.colour:
+        return pixels
+    if frames.sample is not None:
+        return np.ascontiguousarray(pixels[..., frames.sample])
+    return _grey(pixels, header, index)
+
+
+def _read_contiguous(
+    header: TiffHeader, pixels_at: int, plane: int, shape: tuple[int, ...]
+) -> Num[np.ndarray, "y x *channel"]:
     # Found by arithmetic, since ImageJ may give only the first of many planes a page.
     count = math.prod(shape)
     try:
         with header.path.open("rb", buffering=0) as file:
             pixels = np.fromfile(
-                file, header.dtype, count, offset=header.pixels_at + index * count * header.dtype.itemsize
+                file, header.dtype, count, offset=pixels_at + plane * count * header.dtype.itemsize
             )
     except OSError as error:
         raise refusal(header.path, error, what=WHAT) from error
     if len(pixels) < count:
         raise InputError(f"{header.path} is truncated: it was longer when it was opened.")
     return pixels.astype(header.dtype.newbyteorder("="), copy=False).reshape(shape)
+
+
+def _grey(pixels: Num[np.ndarray, "y x sample"], header: TiffHeader, index: int) -> Num[np.ndarray, "y x"]:
+    """The grey image of equal colours; a fourth sample is opacity."""
+    grey = pixels[..., 0]
+    if not all(np.array_equal(grey, pixels[..., colour], equal_nan=True) for colour in (1, 2)):
+        raise InputError(
+            f"{header.path} has colours or channels, and red, green and blue differ in "
+            f"{header.plane_name(index)}; choose one by --channel: 0 (red), 1 (green), 2 (blue)."
+        )
+    return np.ascontiguousarray(grey)
 
 
 def whole_labels(image: Num[np.ndarray, "y x"], source: str) -> Integer[np.ndarray, "y x"]:
@@ -152,81 +230,6 @@ def whole_labels(image: Num[np.ndarray, "y x"], source: str) -> Integer[np.ndarr
     return real.astype(np.int64)
 
 
-def read_page(
-    path: pathlib.Path, file: tifffile.TiffFile, index: int, shape: tuple[int, ...], dtype: np.dtype
-) -> Num[np.ndarray, "..."]:
-    """Decodes one page of an open file, after a check of what it declares.
-
-    Args:
-        path: The file.
-        file: The open file.
-        index: Index of the page.
-        shape: Shape that it should have.
-        dtype: Type that it should have, in any byte order.
-
-    Returns:
-        The pixels, in the machine's byte order.
-
-    Raises:
-        InputError: If the page is of another shape or type, too large, or has too few bytes.
-    """
-    page = file.pages.get(index)
-    if not isinstance(page, tifffile.TiffPage):
-        raise InputError(f"{path} is damaged: its page {index} cannot be read alone.")
-    check_layout(path, page)
-    check_data(path, page, file.filehandle.size)
-    check_jpeg(path, page, file)
-    check_deflated(path, page, file)
-    dtype = dtype.newbyteorder("=")
-    if page.shape == shape and page.dtype == dtype:
-        pixels = page.asarray()
-        if pixels.shape == shape and pixels.dtype == dtype:
-            return pixels
-    raise InputError(f"{path} is damaged: its page {index} is no image like the first, {shape} of {dtype}.")
-
-
-@contextlib.contextmanager
-def open_tiff(path: pathlib.Path) -> Iterator[tifffile.TiffFile]:
-    """Opens a TIFF file; any error of tifffile inside the block is raised as an InputError.
-
-    Args:
-        path: An ordinary file.
-
-    Yields:
-        The file, of which at least the first page can be read.
-
-    Raises:
-        InputError: If it is no TIFF, or damaged.
-    """
-    # tifffile reports damage to its logger as well, which would print a second, more cryptic line.
-    logger = logging.getLogger("tifffile")
-    was_disabled, logger.disabled = logger.disabled, True
-    try:
-        with tifffile.TiffFile(path, is_ndpi=False) as file:
-            if not file.pages:
-                raise InputError(f"{path} is truncated or no TIFF (it holds no image); copy it again.")
-            yield file
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise refusal(path, error, what=WHAT) from error
-    except MemoryError as error:
-        raise InputError(f"{path} needs more memory than there is; use a machine with more.") from error
-    # tifffile trusts the tags of a file: those of a damaged one end in errors of almost any class.
-    except Exception as error:
-        if "imagecodecs" in str(error):
-            raise InputError(
-                f"{path} is compressed in a way that needs the package imagecodecs; "
-                "install it, or save the file uncompressed or with deflate."
-            ) from error
-        said = str(error).strip().partition("\n")[0][:100] or type(error).__name__
-        raise InputError(
-            f"{path} is truncated or no TIFF ({said}); copy it again from where it came."
-        ) from error
-    finally:
-        logger.disabled = was_disabled
-
-
 def _written_one_by_one(file: tifffile.TiffFile) -> bool:
     """Whether the metadata that tifffile wrote on the first page describes a single plane.
 
@@ -237,48 +240,20 @@ def _written_one_by_one(file: tifffile.TiffFile) -> bool:
     return note is not None and len(tifffile.tifffile.shaped_description_metadata(note)["shape"]) == 2
 
 
-def _check_axes(path: pathlib.Path, axes: str, shape: tuple[int, ...], *, colour: bool) -> None:
-    """Raises InputError unless the axes are one plane or planes along time; I and Q are undeclared axes."""
-    if colour:
-        if not axes.endswith("YXS") or shape[-1] != 3:
-            size = " x ".join(map(str, shape))
-            raise InputError(
-                f"{path} holds no images of red, green and blue (axes {axes}, {size}); save it as RGB with "
-                "interleaved colours."
-            )
-        axes, shape = axes[:-1], shape[:-1]
-    if axes == "YX" or (len(axes) == 3 and axes[0] in "TIQ" and axes[1:] == "YX"):
-        return
-    size = " x ".join(map(str, shape))
-    if "Z" in axes:
-        raise InputError(
-            f"{path} is a 3-D stack (axes {axes}, {size}); movies are two-dimensional: "
-            "project or pick a slice, and if the slices are time points, save them as frames."
-        )
-    if axes == "SYX":
-        raise InputError(
-            f"{path} has colours or channels (axes {axes}, {size}); save one grey channel, or, if these are "
-            "the "
-            "frames of a short movie, every frame as a file of its own."
-        )
-    if "C" in axes or "S" in axes:
-        raise InputError(f"{path} has colours or channels (axes {axes}, {size}); save one grey channel.")
-    raise InputError(f"{path} has the axes {axes} ({size}); a movie has the axes TYX.")
-
-
 def _check_whole(
     path: pathlib.Path,
     file: tifffile.TiffFile,
     series: tifffile.TiffPageSeries,
     planes: int,
+    per_page: int,
     chain: PageChain,
-) -> tuple[int, ...]:
+) -> tuple[PagePlace, ...]:
     """Raises InputError for a file that ends before its last pixel or within its list of pages.
 
     Returns:
-        Index of the page of each plane; none if the planes are contiguous.
+        Place of every page; none if the planes are contiguous.
     """
-    size, indices = file.filehandle.size, ()
+    size, places = file.filehandle.size, ()
     if series.dataoffset is not None:
         needed = series.dataoffset + series.nbytes
         if not isinstance(needed, int):
@@ -289,10 +264,10 @@ def _check_whole(
         pages = [page for page in series if page is not None]
         for page in pages:
             check_data(path, page, size)
-        indices = tuple(int(page.index) for page in pages)
+        places = tuple(PagePlace(int(page.index), int(page.offset)) for page in pages)
     # ImageJ may list one page only and say in words how many planes follow it.
     announced = max(planes, (file.imagej_metadata or {}).get("images", planes))
-    found = planes if series.dataoffset is not None else len(indices)
+    found = planes if series.dataoffset is not None else len(places) * per_page
     if not chain.whole or announced > found:
         raise InputError(f"{path} is truncated: its planes break off after the first {min(found, planes)}.")
-    return indices
+    return places

@@ -1,4 +1,4 @@
-"""Notes of a TIFF file on its images: OME-XML, the description of ImageJ, and the size of a pixel."""
+"""Notes of a TIFF file on its images: OME-XML, the description of ImageJ, and the tags of the resolution."""
 
 from __future__ import annotations
 
@@ -6,20 +6,32 @@ import math
 import pathlib
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import tifffile
 
+from cellmotion_jax.data.ome_xml import (
+    all_pixels,
+    element_name,
+    ome_channels,
+    ome_frame_interval_s,
+    ome_pixel_size_um,
+    parse_ome,
+    whole_number,
+)
+from cellmotion_jax.data.units import is_printing_resolution, microns, seconds, square_pixel_um
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.settings import LARGEST_PIXEL_UM
 
-_LONGEST_OME = 2**27
-_MICRONS_PER_UNIT = {
-    **dict.fromkeys(("micron", "microns", "um", "µm", "μm", "\\u00B5m", "micrometer"), 1.0),
-    "nm": 1e-3,
-    "mm": 1e3,
-    "cm": 1e4,
-}
+
+class Notes(NamedTuple):
+    """What a file says of the specimen."""
+
+    pixel_size_um: float | None = None
+    """Side of a pixel in micrometres; None where the file does not say."""
+    frame_interval_s: float | None = None
+    """Seconds from frame to frame; None where the file does not say."""
+    channels: tuple[str, ...] = ()
+    """Names of the channels, as far as they are known."""
 
 
 def check_notes(path: pathlib.Path, file: tifffile.TiffFile, *, pages: int) -> None:
@@ -51,25 +63,24 @@ def check_notes(path: pathlib.Path, file: tifffile.TiffFile, *, pages: int) -> N
 
 def _check_ome(path: pathlib.Path, note: str, *, most_planes: int) -> bool:
     """Checks OME-XML; returns whether it names this file, or none, as that of the planes."""
-    root = _parsed(path, note)
-    all_pixels = [*_pixels(root)]
-    uuids = [element for element in root.iter() if _name(element) == "UUID"]
-    if any(_name(element) == "BinaryOnly" for element in root) or len({uuid.text for uuid in uuids}) > 1:
+    root = parse_ome(path, note)
+    images = [*all_pixels(root)]
+    uuids = [element for element in root.iter() if element_name(element) == "UUID"]
+    if any(element_name(element) == "BinaryOnly" for element in root) or len({u.text for u in uuids}) > 1:
         raise InputError(f"{path} is one part of an OME-TIFF in several files; save it as one file.")
-    if not all_pixels:
+    if not images:
         raise InputError(f"{path} has OME-XML that describes no image; save it again.")
-    further = [element for element in root.iter() if re.fullmatch("ModuloAlong.", _name(element))]
-    if further:
-        raise InputError(f"{path} declares a further axis ({_name(further[0])}); a movie has the axes TYX.")
-    for pixels in all_pixels:
-        planes = math.prod(_whole(path, pixels, f"Size{axis}", smallest=1) for axis in "CZT")
+    check_no_further_axis(path, root)
+    for pixels in images:
+        planes = math.prod(whole_number(path, pixels, f"Size{axis}", smallest=1) for axis in "CZT")
         for axis in "XY":
-            _whole(path, pixels, f"Size{axis}", smallest=1)
+            whole_number(path, pixels, f"Size{axis}", smallest=1)
         listed = 0
         for data in pixels:
-            if _name(data) == "TiffData":
-                first = [_whole(path, data, name, absent=0) for name in ("IFD", "FirstC", "FirstZ", "FirstT")]
-                number = [_whole(path, data, name, absent=1) for name in ("PlaneCount", "NumPlanes")]
+            if element_name(data) == "TiffData":
+                names = ("IFD", "FirstC", "FirstZ", "FirstT")
+                first = [whole_number(path, data, name, absent=0) for name in names]
+                number = [whole_number(path, data, name, absent=1) for name in ("PlaneCount", "NumPlanes")]
                 planes, listed = max(planes, *first), listed + max(number)
         if max(planes, listed) > most_planes:
             raise InputError(
@@ -80,87 +91,65 @@ def _check_ome(path: pathlib.Path, note: str, *, most_planes: int) -> bool:
     return all(uuid.text == own for uuid in uuids) if own else names <= {path.name.lower()}
 
 
-def _parsed(path: pathlib.Path, note: str) -> ET.Element:
-    if len(note) > _LONGEST_OME:
-        raise InputError(f"{path} has OME-XML of {len(note):,} characters; up to {_LONGEST_OME:,} are read.")
-    # OME-XML has no document type; one could only define entities, which grow without limit.
-    if "<!DOCTYPE" in note or "<!ENTITY" in note:
-        raise InputError(f"{path} has OME-XML that defines entities, which are not read; save it again.")
-    try:
-        return ET.fromstring(note)
-    except (ET.ParseError, ValueError) as error:
-        raise InputError(f"{path} has OME-XML that cannot be read ({error}); save it again.") from error
+def check_no_further_axis(path: pathlib.Path, root: ET.Element) -> None:
+    """Checks that images have no axis beside time, channel and slice.
+
+    Args:
+        path: The file, for messages.
+        root: OME-XML.
+
+    Raises:
+        InputError: If they have one.
+    """
+    for element in root.iter():
+        if re.fullmatch("ModuloAlong.", element_name(element)):
+            raise InputError(
+                f"{path} declares a further axis ({element_name(element)}); a movie has the axes TYX."
+            )
 
 
-def _name(element: ET.Element) -> str:
-    return element.tag.rpartition("}")[2]
+def read_notes(file: tifffile.TiffFile) -> Notes:
+    """What a file says of the size of a pixel, the interval between frames, and its channels.
 
-
-def _pixels(root: ET.Element) -> Iterator[ET.Element]:
-    for image in root:
-        if _name(image) == "Image":
-            yield from (element for element in image if _name(element) == "Pixels")
-
-
-def _whole(
-    path: pathlib.Path, element: ET.Element, name: str, *, smallest: int = 0, absent: int | None = None
-) -> int:
-    text = element.get(name)
-    if text is None and absent is not None:
-        return absent
-    if text is None or not re.fullmatch("[0-9]{1,18}", text, re.ASCII) or int(text) < smallest:
-        raise InputError(
-            f"{path} has OME-XML in which {name} is {(text or '')[:30]!r}; it is a whole number from "
-            f"{smallest} on."
-        )
-    return int(text)
-
-
-def pixel_size_um(file: tifffile.TiffFile) -> float | None:
-    """Side of a pixel from the OME, ImageJ or centimetre tags, in this order; None if none is credible.
+    The notes of OME, of ImageJ and the tag of the resolution, in this order. A resolution in pixels per inch
+    or centimetre without a note is believed only where it is none of a printer or scanner.
 
     Args:
         file: A file whose notes are checked.
 
     Returns:
-        The side in micrometres.
+        The notes.
     """
     page = file.pages.first
     if page.is_ome:
-        pixels = next(_pixels(ET.fromstring(page.description)))
-        sizes = [
-            _positive(pixels.get(f"PhysicalSize{axis}"), unit=pixels.get(f"PhysicalSize{axis}Unit", "µm"))
-            for axis in "XY"
-        ]
-        return _square(sizes)
-    tags = page.tags
+        pixels = next(all_pixels(ET.fromstring(page.description)))
+        return Notes(ome_pixel_size_um(pixels), ome_frame_interval_s(pixels), ome_channels(pixels))
     if file.is_imagej:
-        unit = (file.imagej_metadata or {}).get("unit", "")
-    else:
-        unit = "cm" if tags.valueof("ResolutionUnit") == tifffile.RESUNIT.CENTIMETER else ""
-    return _square([_length(tags.valueof(name), unit=unit) for name in ("XResolution", "YResolution")])
+        notes = file.imagej_metadata or {}
+        interval = seconds(notes.get("finterval"), notes.get("tunit", "sec"))
+        return Notes(_tagged_size(page, notes.get("unit", "")), interval, _imagej_channels(notes))
+    unit = page.tags.valueof("ResolutionUnit")
+    units = ((tifffile.RESUNIT.CENTIMETER, "cm"), (tifffile.RESUNIT.INCH, "inch"))
+    size = _tagged_size(page, next((name for code, name in units if code == unit), ""))
+    return Notes(None if size is None or is_printing_resolution(size) else size)
 
 
-def _positive(value: str | None, *, unit: str) -> float | None:
-    """A length in micrometres from its text."""
-    try:
-        length = float(value or "") * _MICRONS_PER_UNIT[unit]
-    except (ValueError, KeyError):
-        return None
-    return length if 0 < length < math.inf else None
+def _tagged_size(page: tifffile.TiffPage, unit: object) -> float | None:
+    """Side of a pixel from the tags, which are fractions: pixels, and the length that they cover."""
+    sizes: list[float | None] = []
+    for name in ("XResolution", "YResolution"):
+        match page.tags.valueof(name):
+            case (int() as pixels, int() as length) if pixels > 0 and length > 0:
+                sizes.append(microns(length / pixels, unit))
+            case _:
+                return None
+    return square_pixel_um(*sizes)
 
 
-def _length(resolution: object, *, unit: object) -> float | None:
-    """Micrometres per pixel from pixels per unit: a fraction of two numbers."""
-    match resolution:
-        case (int() as pixels, int() as length) if pixels > 0 and length > 0 and isinstance(unit, str):
-            return _positive(repr(length / pixels), unit=unit)
-    return None
-
-
-def _square(sizes: list[float | None]) -> float | None:
-    """The common side of a pixel, None if its sides differ by more than a percent or are implausible."""
-    width, height = sizes
-    if width is None or height is None or not math.isclose(width, height, rel_tol=0.01):
-        return None
-    return width if width < LARGEST_PIXEL_UM else None
+def _imagej_channels(notes: dict[str, Any]) -> tuple[str, ...]:
+    """Labels of the slices, if they are those of the channels: the same ones at every time."""
+    labels, channels = notes.get("Labels", ()), notes.get("channels", 1)
+    if not isinstance(labels, list | tuple) or channels < 2 or len(labels) < channels:
+        return ()
+    repeated = all(label == labels[at % channels] for at, label in enumerate(labels))
+    return tuple(map(str, labels[:channels])) if repeated and len(set(labels[:channels])) > 1 else ()

@@ -117,7 +117,10 @@ def output_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def run_folder(
-    path: str | os.PathLike[str], *, worth_keeping: Callable[[pathlib.Path], bool]
+    path: str | os.PathLike[str],
+    *,
+    worth_keeping: Callable[[pathlib.Path], bool],
+    keeps: str = "its last checkpoint",
 ) -> Iterator[pathlib.Path]:
     """Makes or opens the folder of a run, in which this process alone writes within the block.
 
@@ -125,6 +128,7 @@ def run_folder(
         path: The folder. Parents are made.
         worth_keeping: Whether the folder holds anything of a run that ended by an `InputError`. If not, what
             was not in it before is removed.
+        keeps: What the folder keeps of a run that is interrupted, for the message.
 
     Yields:
         The folder, absolute.
@@ -143,9 +147,7 @@ def run_folder(
         require_free(path, place)
         stack.enter_context(owned(place))
         stack.enter_context(
-            interruption.keeping(
-                f"{os.fspath(path)} keeps its last checkpoint; the same command goes on from there"
-            )
+            interruption.keeping(f"{os.fspath(path)} keeps {keeps}; the same command goes on from there")
         )
         try:
             yield place

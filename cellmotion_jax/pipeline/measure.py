@@ -61,6 +61,7 @@ def measure_tracks(
     settings: MeasureSettings = MeasureSettings(),
     pixel_size_um: float | None = None,
     frame_interval_s: float | None = None,
+    protrusions: bool = True,
 ) -> Measures:
     """Measures every cell in every frame; one label image is in memory at a time.
 
@@ -69,6 +70,7 @@ def measure_tracks(
         settings: Settings of the measurement.
         pixel_size_um: Side of a pixel in micrometres, None where it is not known.
         frame_interval_s: Seconds from frame to frame, None where they are not known.
+        protrusions: Also measure protrusions, if the pixel size is known.
 
     Returns:
         Tables of cells and of tips.
@@ -79,12 +81,13 @@ def measure_tracks(
     shapes: list[CellShapes] = []
     tips: list[Protrusions] = []
     masks, tracks = result
+    size_for_tips = pixel_size_um if protrusions else None
     for frame, name in enumerate(tqdm.tqdm(masks.frame_names, unit="frame", dynamic_ncols=True)):
         labels = masks[frame]
         frame_centroids(frame, labels, tracks, source=str(masks.path / name))
         shapes.append(cell_shapes(labels))
-        if pixel_size_um is not None:
-            found = find_protrusions(labels, pixel_size_um=pixel_size_um, settings=settings.protrusions)
+        if size_for_tips is not None:
+            found = find_protrusions(labels, pixel_size_um=size_for_tips, settings=settings.protrusions)
             tips.append(found)
     # A label is a track, in every frame.
     track_of_label = [np.arange(1, int(tracks.label.max()) + 1)] * len(masks)
@@ -92,15 +95,15 @@ def measure_tracks(
         shapes,
         track_of_label,
         parents=dict(zip(tracks.label.tolist(), tracks.parent.tolist())),
-        protrusions=tips if pixel_size_um is not None else None,
+        protrusions=None if size_for_tips is None else tips,
         pixel_size_um=pixel_size_um,
         frame_interval_s=frame_interval_s,
         motion=settings.motion,
     )
     followed = None
-    if pixel_size_um is not None:
+    if size_for_tips is not None:
         followed = tip_table(
-            tips, track_of_label, cells, pixel_size_um=pixel_size_um, gate_um=settings.tip_gate_um
+            tips, track_of_label, cells, pixel_size_um=size_for_tips, gate_um=settings.tip_gate_um
         )
     return Measures(cells, followed, pixel_size_um, frame_interval_s)
 

@@ -13,7 +13,8 @@ import tqdm
 from jaxtyping import Float, Int32, Num
 
 from cellmotion_jax.data.ctc_masks import frame_digits
-from cellmotion_jax.data.movie import Movie, open_movie
+from cellmotion_jax.data.movie import Movie
+from cellmotion_jax.data.movie_options import MovieOptions
 from cellmotion_jax.data.track_table import MAX_LABEL
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.inference.segmenter import FrameCells, Segmenter
@@ -43,13 +44,13 @@ class SegmentedMovie(NamedTuple):
     """The first, the middle and the last frame."""
 
 
-def open_movie_for(segmenter: Segmenter, path: pathlib.Path, *, pixel_size_um: float | None = None) -> Movie:
+def open_movie_for(segmenter: Segmenter, path: pathlib.Path, options: MovieOptions) -> Movie:
     """Opens a movie as grey or RGB, as the model was trained on.
 
     Args:
         segmenter: The model.
         path: Folder of frames or stack.
-        pixel_size_um: See `data.movie.open_movie`.
+        options: What the user says of it.
 
     Returns:
         The movie.
@@ -58,11 +59,11 @@ def open_movie_for(segmenter: Segmenter, path: pathlib.Path, *, pixel_size_um: f
         InputError: As in `data.movie.open_movie`.
     """
     if segmenter.channels == 1:
-        return open_movie(path, pixel_size_um=pixel_size_um)
+        return options.open(path)
     try:
-        return open_movie(path, pixel_size_um=pixel_size_um, colour=True)
+        return options.open(path, colour=True)
     except InputError:
-        open_movie(path)  # A movie that is none at all is refused as such.
+        options.open(path)  # A movie that is none at all is refused as such.
         raise InputError(
             f"the model was trained on images of 3 channels, red, green and blue, and {path} is grey."
         ) from None

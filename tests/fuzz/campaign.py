@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import importlib.util
 import itertools
 import json
 import pathlib
@@ -25,6 +26,7 @@ from tests.fuzz.runs import data_cases, run_cases, training
 from tests.fuzz.settings import setting_cases
 from tests.fuzz.tables import mutated_tables, table_cases
 from tests.fuzz.weights import mutated_weights, weight_cases
+from tests.fuzz.zarr_files import mutated_zarrs, zarr_cases
 
 WHOLE = (Outcome.FINE, Outcome.BAD_OUTPUT)
 """Outcomes of a training that went to its end."""
@@ -39,6 +41,7 @@ def systematic_cases(base: BaseFiles) -> list[Case]:
         output_cases,
         table_cases,
         image_cases,
+        zarr_cases,
         model_cases,
     )
     families = (*(kind(base) for kind in kinds), weight_cases(), data_cases(base))
@@ -54,6 +57,8 @@ def systematic_cases(base: BaseFiles) -> list[Case]:
 def random_cases(base: BaseFiles, seed: int) -> Iterator[Case]:
     """Random damage without end, of every kind in turn."""
     kinds = (mutated_images, mutated_models, mutated_settings, mutated_tables)
+    if importlib.util.find_spec("tensorstore") is not None:
+        kinds = (*kinds, mutated_zarrs)
     streams = [kind(base, np.random.default_rng([seed, n])) for n, kind in enumerate(kinds)]
     streams.append(mutated_weights(np.random.default_rng([seed, 9])))
     for together in zip(*streams):

@@ -159,6 +159,7 @@ def drift_corrected(movie: Movie, *, correction: Correction = Correction.whole_p
         frame_names=movie.frame_names,
         pixel_size_um=movie.pixel_size_um,
         planes=movie.planes,
+        frame_interval_s=movie.frame_interval_s,
         raw=movie,
         drift=drift,
         matrices=matrices,

@@ -135,13 +135,19 @@ def settle(simulation: Simulation) -> Conditions:
             "so give larger cells or smaller pixels."
         )
     height, width = conditions.field
-    most = int(nature.coverage * height * width / (MIN_SPREADING * conditions.cell_area))
+    most = most_cells(conditions)
     if simulation.cells > most:
         raise InputError(
             f"{simulation.cells} cells of {conditions.cell_area:.0f} pixels do not fit into a field of "
             f"{height} x {width} pixels; at most {most} do."
         )
     return conditions
+
+
+def most_cells(conditions: Conditions) -> int:
+    """The largest number of cells that fit into the field."""
+    height, width = conditions.field
+    return int(conditions.coverage * height * width / (MIN_SPREADING * conditions.cell_area))
 
 
 def _or(value: float | None, default: float) -> float:

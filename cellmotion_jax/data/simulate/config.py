@@ -6,7 +6,17 @@ import dataclasses
 import enum
 from typing import Annotated
 
-from cellmotion_jax.settings import MicronsPerPixel, NotNegative, Positive, Range, Seconds, Seed, Settings
+from cellmotion_jax.data.simulate.appearance import Appearance
+from cellmotion_jax.settings import (
+    MicronsPerPixel,
+    NotNegative,
+    Positive,
+    Range,
+    Seconds,
+    Seed,
+    Settings,
+    Share,
+)
 
 
 class Look(enum.Enum):
@@ -63,5 +73,10 @@ class Simulation(Settings):
     """Deaths per cell and hour."""
     noise: NotNegative = 1.0
     """Camera noise relative to that of the real movies; 0 for none."""
+    appearance: Appearance = Appearance()
+    """How cells, background and camera look, beside those of the movie that is imitated."""
+    variety: Share = 0.0
+    """How different the movies of several seeds are, from 0 to 1: pixel size, number and speed of cells,
+    noise and appearance are drawn at random around the values given here."""
     seed: Seed = 0
     """Random seed; the same settings give the same movie."""

@@ -15,6 +15,7 @@ from cellmotion_jax.data.simulate.nuclei import Nuclei
 from cellmotion_jax.data.simulate.phase_contrast import PhaseContrast
 from cellmotion_jax.data.simulate.pose import future_frames, pose
 from cellmotion_jax.data.simulate.truth import CellTruth, TipTruth, name_tracks, tell_cells
+from cellmotion_jax.data.simulate.variety import varied
 from cellmotion_jax.data.track_table import TrackTable
 
 
@@ -65,7 +66,7 @@ def simulate(simulation: Simulation) -> SimulatedMovie:
         >>> movie.frames.shape, movie.masks.dtype, movie.tracks.begin.tolist()[:1]
         ((2, 64, 64), dtype('uint16'), [0])
     """
-    conditions = settle(simulation)
+    conditions = settle(varied(simulation))
     lives, poses_seed, scene, *frame_seeds = np.random.SeedSequence(simulation.seed).spawn(
         3 + simulation.frames
     )

@@ -22,6 +22,7 @@ BRIGHTNESS, DIM_SPREAD, BRIGHT_SPREAD = 430.0, 1.1, 0.62
 # Photo-electrons per grey value, from the growth of the noise with brightness.
 GAIN = 1.6
 BLUR_UM = 0.72
+SPECKS_PER_MM2 = 40.0
 # Amplitudes of the waves of order 2 to 5 (cosines, then sines) that make a resting nucleus no ellipse.
 LOBES = np.tile([0.034, 0.021, 0.012, 0.008], 2)
 
@@ -33,11 +34,28 @@ class Nuclei:
         self.conditions, self.history, self.poses = conditions, history, poses
         cells = history.alive.shape[1]
         self.traits = rng.normal(size=(cells, 6))
-        self.brightness = _inherit_brightness(history, rng)
+        self.appearance = conditions.simulation.appearance
+        self.brightness = _inherit_brightness(history, rng, difference=self.appearance.difference)
         self.tiles = tuple(noise_tile(max(0.6, conditions.pixels(um)), rng) for um in (0.55, 1.3))
         height, width = (n + 2 * PAD for n in conditions.field)
         light = ndimage.gaussian_filter(rng.normal(size=(height, width)), 60, mode="reflect")
-        self.light = (8.0 * light / max(float(light.std()), 1e-9)).astype(np.float32)
+        contrast = 8.0 * self.appearance.uneven_light
+        self.light = (contrast * light / max(float(light.std()), 1e-9)).astype(np.float32)
+        self.specks = self._specks((height, width), rng)
+
+    def _specks(self, size: tuple[int, int], rng: np.random.Generator) -> Float[np.ndarray, "y x"]:
+        """Light of debris that does not move: grains far smaller than a nucleus, and some larger blots."""
+        light = np.zeros(size, np.float32)
+        square_mm = size[0] * size[1] * (self.conditions.pixel_size_um / 1000) ** 2
+        count = rng.poisson(SPECKS_PER_MM2 * max(0.0, self.appearance.debris - 1) * square_mm)
+        for radius_um, part in ((0.7, count), (2.5, count // 4)):
+            layer = np.zeros(size, np.float32)
+            places = tuple(rng.integers(0, side, part) for side in size)
+            np.add.at(layer, places, BRIGHTNESS * rng.uniform(0.1, 1.5, part).astype(np.float32))
+            radius = self.conditions.pixels(radius_um)
+            # The brightness is that of the middle of a speck.
+            light += 2 * np.pi * radius**2 * ndimage.gaussian_filter(layer, radius, truncate=3.0)
+        return light
 
     def draw(self, time: int, rng: np.random.Generator) -> Drawing:
         """Draws one frame."""
@@ -49,13 +67,16 @@ class Nuclei:
             rows, columns = np.nonzero(owner[outline.window] == index)
             place = (rows + outline.top, columns + outline.left)
             glow[place] = self._paint(time, cell, outline.level[rows, columns], place, angle)
-        sharp = ndimage.gaussian_filter(glow, self.conditions.pixels(BLUR_UM), truncate=3.0)
+        look = self.appearance
+        sharp = ndimage.gaussian_filter(
+            glow + self.specks, self.conditions.pixels(BLUR_UM) * look.blur, truncate=3.0
+        )
         haze = ndimage.gaussian_filter(glow, self.conditions.pixels(4.0), truncate=2.5)
-        signal = np.maximum(crop(0.90 * sharp + 0.09 * haze + self.light), 0)
+        signal = np.maximum(crop(0.90 * sharp + 0.09 * look.halo * haze + self.light), 0)
         noise = self.conditions.simulation.noise
         noisy = signal + noise * np.sqrt(READ_NOISE**2 + signal / GAIN) * rng.normal(size=signal.shape)
         identities = np.concatenate([[0], [1 + cell for cell, _, _ in shapes]]).astype(np.int32)
-        image = np.clip(np.rint(OFFSET + noisy), 0, 65535).astype(np.uint16)
+        image = np.clip(np.rint(OFFSET + look.quantised(noisy)), 0, 65535).astype(np.uint16)
         return Drawing(image, identities[crop(owner)], [])
 
     def _shape(self, time: int, cells: Int[np.ndarray, " cell"]) -> list[tuple[int, Outline, float]]:
@@ -129,16 +150,18 @@ class Nuclei:
         offset = 256 + 40 * self.traits[cell, 2:6]
         fine = look_up(self.tiles[0], along + offset[0] + 8 * time, across + offset[1])
         coarse = look_up(self.tiles[1], along + offset[2] + 3 * time, across + offset[3])
-        chromatin = 1 + (0.10 + 0.12 * condensed) * fine + 0.13 * coarse
+        chromatin = 1 + self.appearance.texture * ((0.10 + 0.12 * condensed) * fine + 0.13 * coarse)
         dome = 0.72 + 0.28 * np.clip(level / (0.35 * math.sqrt(history.area[time, cell])), 0, 1)
         density = 1 + 1.9 * condensed**1.5 + 1.2 * decay
         return (self.brightness[cell] * density * dome * np.clip(chromatin, 0.3, 2)).astype(np.float32)
 
 
-def _inherit_brightness(history: History, rng: np.random.Generator) -> Float[np.ndarray, " cell"]:
+def _inherit_brightness(
+    history: History, rng: np.random.Generator, *, difference: float
+) -> Float[np.ndarray, " cell"]:
     """Brightness of every nucleus: very different between cells, alike in sisters."""
     draws = rng.normal(size=len(history.parent))
-    fresh = BRIGHTNESS * np.exp(np.where(draws < 0, DIM_SPREAD, BRIGHT_SPREAD) * draws)
+    fresh = BRIGHTNESS * np.exp(difference * np.where(draws < 0, DIM_SPREAD, BRIGHT_SPREAD) * draws)
     brightness = np.maximum(fresh, 12.0)
     for cell, mother in enumerate(history.parent):
         if mother >= 0:

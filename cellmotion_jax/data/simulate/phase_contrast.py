@@ -37,6 +37,7 @@ class PhaseContrast:
     def __init__(self, conditions: Conditions, history: History, poses: Poses, rng: np.random.Generator):
         self.conditions, self.history, self.poses = conditions, history, poses
         self.tiles = tuple(noise_tile(max(0.5, conditions.pixels(grain)), rng) for grain in GRAINS_UM)
+        self.appearance = conditions.simulation.appearance
         self.scenery = scenery(conditions, rng=rng)
 
     def draw(self, time: int, rng: np.random.Generator) -> Drawing:
@@ -48,7 +49,9 @@ class PhaseContrast:
         shapes = [shape for shape in shaped if shape is not None]
         owner = own_pixels([shape.outline for shape in shapes], conditions.field)
         grey = self.scenery + self._paint(shapes, owner, rng)
-        image = BACKGROUND + crop(ndimage.gaussian_filter(grey, OPTICAL_BLUR, truncate=3.0))
+        image = BACKGROUND + crop(
+            ndimage.gaussian_filter(grey, OPTICAL_BLUR * self.appearance.blur, truncate=3.0)
+        )
         image += self._camera_noise(image.shape, rng)
         owner = crop(owner)
         tips = [
@@ -57,6 +60,7 @@ class PhaseContrast:
             for tip in find_tips(conditions, shape, owner, index)
         ]
         identity = np.concatenate([[0], 1 + np.array(cells, int)]).astype(np.int32)
+        image = self.appearance.quantised(image)
         return Drawing(np.clip(np.rint(image), 0, 255).astype(np.uint8), identity[owner], tips)
 
     def _camera_noise(self, shape: tuple[int, int], rng: np.random.Generator) -> Float[np.ndarray, "y x"]:
@@ -77,7 +81,7 @@ class PhaseContrast:
             mine, place = (rows, columns), (rows + shape.outline.top, columns + shape.outline.left)
             along, across = shape.along[mine], shape.across[mine]
             grains = [
-                look_up(tile, along + offset[0], across + offset[1])
+                self.appearance.texture * look_up(tile, along + offset[0], across + offset[1])
                 for tile, offset in zip(self.tiles, offsets[index])
             ]
             lamella, dark_edge, strand = self._paint_lamella(shape, mine, grains, ruffles[index])
@@ -91,8 +95,8 @@ class PhaseContrast:
         near = ndimage.gaussian_filter(thick, blur(NEAR_UM), truncate=3.0)
         wide = ndimage.gaussian_filter(thick + 0.25 * edge, blur(WIDE_UM), truncate=2.5)
         along_edge = ndimage.gaussian_filter(edge, blur(EDGE_UM), truncate=3.0)
-        around = 190.0 * near + 85.0 * wide + 30.0 * along_edge
-        within = 50.0 * near + 75.0 * wide
+        around = self.appearance.halo * (190.0 * near + 85.0 * wide + 30.0 * along_edge)
+        within = self.appearance.halo * (50.0 * near + 75.0 * wide)
         return paint + np.where(owner == 0, around, within) * (1 - np.clip(thick, 0, 1))
 
     def _paint_lamella(

@@ -21,6 +21,7 @@ BODY_AREA_UM2 = 400.0
 BODY_FILLET_UM, PROTRUSION_FILLET_UM = 2.0, 2.6
 # Strength of the waves of order 1 to 5 that make the outline lobed; the second one makes cells long.
 LOBES = 0.11 * np.array([0.4, 1.4, 0.7, 0.45, 0.3])
+LONG = np.array([0, 1, 0, 0, 0])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -121,7 +122,8 @@ def _draw_outlines(
     roundness = np.maximum(history.roundness[time, cells], decay)
     size = history.area[time, cells] * np.exp(0.15 * slow[:, 16])
     front = _fan(poses.strength[time, cells], slow[:, 10:12])
-    lobes = contour.waves(slow[:, :10] * np.tile(LOBES, 2), 1)
+    strength = LOBES * conditions.simulation.appearance.length**LONG
+    lobes = contour.waves(slow[:, :10] * np.tile(strength, 2), 1)
     scallops = contour.waves(fast[:, :16], 6)
     ruffles = contour.waves(rng.normal(size=(len(cells), 60)), 14)
     radii = (0.36 + 0.64 * front) * np.exp(lobes + 0.008 * scallops + 0.0026 * front * ruffles)

@@ -28,8 +28,9 @@ def scenery(conditions: Conditions, *, rng: np.random.Generator) -> Float[np.nda
         Grey values relative to an even background, on the canvas.
     """
     height, width = (n + 2 * PAD for n in conditions.field)
-    canvas = _light(height, width, rng) + _mottling(height, width, rng)
-    square_mm = height * width * (conditions.pixel_size_um / 1000) ** 2
+    look = conditions.simulation.appearance
+    canvas = look.uneven_light * _light(height, width, rng) + _mottling(height, width, rng)
+    square_mm = look.debris * height * width * (conditions.pixel_size_um / 1000) ** 2
     for _ in range(rng.poisson(FIBRES_PER_MM2 * square_mm)):
         _draw_fibre(canvas, conditions, rng)
     for _ in range(rng.poisson(RINGS_PER_MM2 * square_mm)):

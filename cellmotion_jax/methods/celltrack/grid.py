@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float, Float32, Real
-from skimage import transform
 
+from cellmotion_jax.data.resizing import resize_image
 from cellmotion_jax.errors import InputError
 
 CELL_DIAMETER = 16.0
@@ -56,14 +56,7 @@ def to_grid(image: Real[np.ndarray, "y x"], zoom: float) -> Float32[np.ndarray, 
         The frame on the grid, in the intensities of the image.
     """
     shape = grid_shape((image.shape[0], image.shape[1]), zoom)
-    image = np.asarray(image, np.float32)
-    if shape == image.shape:
-        return image
-    smooth = shape[0] < image.shape[0] or shape[1] < image.shape[1]
-    resized = np.asarray(
-        transform.resize(image, shape, order=1, mode="edge", anti_aliasing=smooth, preserve_range=True)
-    )
-    return resized.astype(np.float32, copy=False)
+    return resize_image(image, shape)
 
 
 def points_to_grid(

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float32, Num, Shaped
-from skimage.transform import resize
+from jaxtyping import Float32, Num
 
+from cellmotion_jax.data.resizing import resize_image, resized_shape
 from cellmotion_jax.errors import InputError
 from cellmotion_jax.memory import require_memory
 from cellmotion_jax.models.mask_rcnn import MULTIPLE
@@ -42,7 +42,7 @@ def network_frame(image: Num[np.ndarray, "y x"], *, scale: float) -> NetworkFram
     Raises:
         InputError: If a pixel is not finite, or the result is too large for the memory.
     """
-    size = network_size(image.shape, scale=scale)
+    size = resized_shape(image.shape, scale=scale)
     require_memory(
         _BYTES_PER_PIXEL * size[0] * size[1],
         what=f"a frame of {image.shape[0]} x {image.shape[1]} pixels, for the network {size[0]} x {size[1]},",
@@ -56,29 +56,8 @@ def network_frame(image: Num[np.ndarray, "y x"], *, scale: float) -> NetworkFram
             # Squares of these are not within float32. The unit does not matter.
             image = image / (largest or 1)
     compressed = np.asarray(compress(jnp.asarray(image, jnp.float32)[..., None]))[..., 0]
-    if size != image.shape:
-        compressed = resize(compressed, size, order=1, mode="edge", anti_aliasing=scale < 1)
     factor = (size[0] / image.shape[0], size[1] / image.shape[1])
-    return NetworkFrame(np.asarray(compressed, np.float32), factor)
-
-
-def network_size(shape: tuple[int, ...], *, scale: float) -> tuple[int, int]:
-    """Rows and columns of a frame at the scale of the network."""
-    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
-
-
-def resize_labels(
-    labels: Shaped[np.ndarray, "y x"], size: tuple[int, int]
-) -> Shaped[np.ndarray, "small_y small_x"]:
-    """Resizes a label image or a mask: every pixel takes the value of the pixel in which its centre lies.
-
-    >>> resize_labels(np.array([[1, 2, 3, 4]]), (2, 2)).tolist()
-    [[2, 4], [2, 4]]
-    """
-    rows, columns = (
-        ((np.arange(new) + 0.5) * old / new).astype(np.int64) for new, old in zip(size, labels.shape)
-    )
-    return labels[rows[:, None], columns]
+    return NetworkFrame(resize_image(compressed, size), factor)
 
 
 def padded(image: Float32[np.ndarray, "y x"]) -> Float32[np.ndarray, "y2 x2"]:

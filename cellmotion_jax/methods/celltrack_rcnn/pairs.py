@@ -14,9 +14,10 @@ from jaxtyping import Bool, Float32, Int, Int32
 
 from cellmotion_jax.data.annotated import AnnotatedImage
 from cellmotion_jax.data.picture import read_picture
+from cellmotion_jax.data.resizing import resize_labels, resized_shape
 from cellmotion_jax.data.track_table import TrackTable, read_man_track
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.celltrack_rcnn.frames import network_frame, network_size, resize_labels
+from cellmotion_jax.methods.celltrack_rcnn.frames import network_frame
 from cellmotion_jax.ops.labels import number_cells, tight_boxes
 
 UNKNOWN = 255
@@ -115,7 +116,7 @@ def tracked_frame(annotated: AnnotatedImage, *, scale: float) -> TrackedFrame:
     tracks = _most_shared(cells.number, markers, count=len(cells.labels) - 1)
     unknown = np.concatenate([[False], tracks == 0])[cells.number]
 
-    size = network_size(labels.shape, scale=scale)
+    size = resized_shape(labels.shape, scale=scale)
     whole = resize_labels(np.where(unknown, 0, cells.number), size)
     left = number_cells(whole)
     present = left.labels[1:].astype(np.int64)

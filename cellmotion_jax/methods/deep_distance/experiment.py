@@ -8,6 +8,7 @@ import pathlib
 from typing import Annotated, Any
 
 from cellmotion_jax.data.downsampling import downsampling_for
+from cellmotion_jax.data.simulate import Look, Simulation
 from cellmotion_jax.inference.tiling import PAPER_TILING, Tiling
 from cellmotion_jax.methods.deep_distance.augmentation import TileAugmentation
 from cellmotion_jax.methods.deep_distance.data import DeepDistanceData, DeepDistanceSamples, load_tiles
@@ -156,6 +157,24 @@ NO_AUGMENTATION = TileAugmentation(
     turns=False, rotation=0.0, scale=0.0, contrast=0.0, brightness=0.0, noise=0.0
 )
 
+def _shipped(**look: Any) -> DeepDistanceExperiment:
+    """Training of a network that comes with the package, on movies of a look in all its variety."""
+    simulation = Simulation(
+        frames=4,
+        height=384,
+        width=384,
+        frame_interval_s=7200.0,  # Cells have moved on: few frames show many of them.
+        division_rate_per_h=0.08,
+        variety=1.0,
+        **look,
+    )
+    return DeepDistanceExperiment(
+        data=DeepDistanceData(simulation=simulation, movies=50, downsample=1),
+        phases=(dataclasses.replace(DeepDistanceExperiment().phases[0], steps=2500),),
+        run=Run(batch_size=4, evaluate_every=500, checkpoint_every=500),
+    )
+
+
 EXPERIMENTS: dict[str, Entry] = {
     "deep-distance": Entry(
         "DeepDistance Table 2, the extended model (others with --models), narrow enough for two cores, "
@@ -177,6 +196,14 @@ EXPERIMENTS: dict[str, Entry] = {
             tiling=PAPER_TILING,
             run=Run(batch_size=1, evaluate_every=200, patience=10),
         ),
+    ),
+    "deep-distance-nuclei": Entry(
+        "the model `nuclei` of `cellmotion models`: simulated nuclei of varied appearance",
+        _shipped(look=Look.NUCLEI, pixel_size_um=0.5, cells=30),
+    ),
+    "deep-distance-phase-contrast": Entry(
+        "the model `phase-contrast` of `cellmotion models`: simulated cells of varied appearance",
+        _shipped(look=Look.PHASE_CONTRAST, pixel_size_um=1.4, cells=40, protrusions=0.7),
     ),
     "deep-distance-table-2": Entry(
         "DeepDistance Table 2: all seven models with the same budget",

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cellmotion_jax.data.resizing import resized_shape
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.methods.celltrack_rcnn.frames import network_frame, network_size, padded, resize_labels
+from cellmotion_jax.methods.celltrack_rcnn.frames import network_frame, padded
 from cellmotion_jax.ops.intensity import compress
-from tests.label_images import label_images
 
 RNG = np.random.default_rng(0)
 
@@ -25,7 +25,7 @@ def test_at_scale_1_an_image_is_compressed_and_nothing_else():
 def test_the_factor_is_exact_where_sides_are_rounded(scale):
     image = RNG.random((33, 47))
     frame = network_frame(image, scale=scale)
-    assert frame.image.shape == network_size(image.shape, scale=scale)
+    assert frame.image.shape == resized_shape(image.shape, scale=scale)
     assert frame.image.shape == (round(33 * scale), round(47 * scale))
     np.testing.assert_array_equal(np.multiply(frame.factor, image.shape), frame.image.shape)
 
@@ -82,32 +82,6 @@ def test_sides_are_padded_to_multiples_of_32_and_at_least_64(height, width):
     assert all(side < max(65, given + 32) for side, given in zip(whole.shape, (height, width)))
     assert whole[:height, :width].all()
     assert whole.sum() == height * width
-
-
-@given(label_images(), st.integers(1, 4), st.integers(1, 4))
-def test_labels_that_are_enlarged_and_shrunk_are_as_before(labels, down, across):
-    size = labels.shape[0] * down, labels.shape[1] * across
-    large = resize_labels(labels, size)
-    assert large.dtype == labels.dtype
-    np.testing.assert_array_equal(large, np.kron(labels, np.ones((down, across), int)))
-    np.testing.assert_array_equal(resize_labels(large, labels.shape), labels)
-
-
-@given(label_images(), st.floats(0.3, 3))
-def test_labels_of_any_scale_are_those_at_the_pixel_centres(labels, scale):
-    size = network_size(labels.shape, scale=scale)
-    found = resize_labels(labels, size)
-    assert found.shape == size
-    for row, column in np.ndindex(*size):
-        y = int((row + 0.5) * labels.shape[0] / size[0])
-        x = int((column + 0.5) * labels.shape[1] / size[1])
-        assert found[row, column] == labels[y, x]
-
-
-@given(label_images(), st.floats(1, 3))
-def test_no_label_is_lost_when_a_label_image_is_enlarged(labels, scale):
-    size = network_size(labels.shape, scale=scale)
-    np.testing.assert_array_equal(np.unique(resize_labels(labels, size)), np.unique(labels))
 
 
 def test_a_frame_that_would_not_fit_into_the_memory_is_refused():
