@@ -36,7 +36,7 @@ TRAINING = """--network.features 2 --network.base-width 2 --data.simulated 1 --d
 --run.batch-size 4 --run.log-every 2 --run.evaluate-every 10 --run.checkpoint-every 8"""
 # Orbax, TensorBoard and TFDS put random numbers and times into names and contents.
 RANDOM_NAMES = re.compile(r"(checkpoints|best)/\d+/.*|tensorboard/.*")
-RANDOM_CONTENTS = re.compile(r"(checkpoints|best)/\d+\.json|data/.*(json|array_record.*)|config\.json")
+RANDOM_CONTENTS = re.compile(r"(checkpoints|best)/\d+\.json|data/.*(json|array_record.*)|config\.json|run\.json")
 
 
 class Command(NamedTuple):
@@ -59,7 +59,7 @@ class Command(NamedTuple):
 
 
 def make_commands(folder: pathlib.Path) -> list[Command]:
-    """Writes a movie of two cells and a tiny model, and returns a training, a tracking and a segmentation."""
+    """Writes a movie of two cells and a tiny model, and returns the commands."""
     paths = np.stack([straight((20, 16), (1, 2), FRAMES), straight((44, 50), (0, -1), FRAMES)], axis=1)
     (folder / "01").mkdir(parents=True)
     for number, frame in enumerate(draw(paths)):
@@ -73,6 +73,7 @@ def make_commands(folder: pathlib.Path) -> list[Command]:
     return [
         Command("segment", ("segment", movie, "--model", str(model))),
         Command("track", ("track", movie, *start)),
+        Command("analyze", ("analyze", movie, "--model", str(model), "--cell-diameter", "16")),
         Command("train", ("train", "celltrack-embedding", *TRAINING.split()), "--run.folder"),
     ]
 
