@@ -36,7 +36,9 @@ TRAINING = """--network.features 2 --network.base-width 2 --data.simulated 1 --d
 --run.batch-size 4 --run.log-every 2 --run.evaluate-every 10 --run.checkpoint-every 8"""
 # Orbax, TensorBoard and TFDS put random numbers and times into names and contents.
 RANDOM_NAMES = re.compile(r"(checkpoints|best)/\d+/.*|tensorboard/.*")
-RANDOM_CONTENTS = re.compile(r"(checkpoints|best)/\d+\.json|data/.*(json|array_record.*)|config\.json|run\.json")
+RANDOM_CONTENTS = re.compile(
+    r"(checkpoints|best)/\d+\.json|data/.*(json|array_record.*)|config\.json|run\.json"
+)
 
 
 class Command(NamedTuple):

@@ -27,12 +27,13 @@ from cellmotion_jax.data.label_images import open_tracked_masks
 from cellmotion_jax.data.movie import Movie
 from cellmotion_jax.errors import AlreadyComplete, InputError
 from cellmotion_jax.files import write_text
+from cellmotion_jax.files.folders import remove_leftovers
 from cellmotion_jax.files.written import remove
 from cellmotion_jax.inference.linking.linker import LinkSettings
 from cellmotion_jax.inference.segmenter import FrameCells, Segmenter
 from cellmotion_jax.input_files import read_json
 from cellmotion_jax.pipeline.kept_frames import KeptFrames, segment_and_keep
-from cellmotion_jax.pipeline.link import LinkedMovie, link_movie
+from cellmotion_jax.pipeline.link import SCRATCH, LinkedMovie, link_movie
 from cellmotion_jax.pipeline.measure import MeasureSettings, draw_on_movie, measure_tracks, write_measures
 from cellmotion_jax.pipeline.segment import Shown, no_cell_found
 from cellmotion_jax.pipeline.track_overview import write_overview
@@ -119,6 +120,7 @@ def analyze_movie(
     started = time.time()
     run = _Run(folder / RUN_FILE, _description(movie, segmenter, settings, frame_interval_s, about or {}))
     run.begin()
+    remove_leftovers(folder, f"{SCRATCH}*")  # Of an analysis that was killed.
     kept = KeptFrames(folder / KEPT_FOLDER)
     test = frame_test(movie) if settings.skip_blank else every_frame
     computed = sum(1 for _ in segment_and_keep(movie, segmenter, kept, test=test))
@@ -126,7 +128,7 @@ def analyze_movie(
     if not any(len(kept[frame].points) for frame in range(len(movie))):
         raise InputError(no_cell_found(movie))
     tracks = folder / "tracks"
-    remove(tracks)  # Of an analysis that was killed before its end.
+    remove(tracks)
     linked = link_movie(
         (_labels(kept[frame]) for frame in range(len(movie))),
         tracks,

@@ -21,6 +21,9 @@ from cellmotion_jax.inference.linking.frames import FrameInstances, measure_inst
 from cellmotion_jax.inference.linking.linker import Linker, Links, LinkSettings
 from cellmotion_jax.ops.labels import NumberedCells, number_cells
 
+SCRATCH = ".linking-"
+"""Beginning of the name of the folder in which label images wait for their tracks."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrackPlaces:
@@ -151,7 +154,7 @@ def write_tracks(
         InputError: If no frame has a cell, or more than a mask can number.
     """
     # Beside the result: what is called temporary elsewhere may lie in memory.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".linking-") as scratch:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=SCRATCH) as scratch:
         kept: list[pathlib.Path | None] = []
         measured: list[FrameInstances] = []
         for frame, cells in enumerate(frames):
