@@ -56,6 +56,13 @@ def test_without_any_option_a_movie_of_nuclei_is_tracked_and_measured(nuclei, tm
     assert {file: file.stat().st_mtime_ns for file in out.rglob("*")} == before
 
 
+def test_other_commands_take_a_model_by_its_name(nuclei, tmp_path):
+    run("segment", nuclei / "01", "--model", "nuclei", "--out", tmp_path / "cells")
+    assert len(list((tmp_path / "cells").glob("mask*.tif"))) == 3
+    run("track", nuclei / "01", "--by", "linking", "--segmentation", "nuclei", "--out", tmp_path / "tracks")
+    assert (tmp_path / "tracks" / "res_track.txt").exists()
+
+
 def test_another_movie_is_not_taken_for_the_one_in_the_folder(nuclei, tmp_path, capsys):
     fixed = ("--modality", "NUCLEI", "--cell-diameter", "23", "--steps", "MEASURE")
     run("analyze", nuclei / "01", "--out", tmp_path / "out", *fixed)

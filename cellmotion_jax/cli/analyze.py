@@ -30,7 +30,7 @@ from cellmotion_jax.pipeline.measure import MeasureSettings
 from cellmotion_jax.pipeline.modality import Modality, proposed_modality
 from cellmotion_jax.pipeline.segmenters import open_segmenter
 from cellmotion_jax.settings import Positive, Seconds, Settings
-from cellmotion_jax.weights.shipped import SHIPPED
+from cellmotion_jax.weights.shipped import model_file
 
 PROG = "cellmotion analyze"
 
@@ -138,8 +138,7 @@ def _analyze(options: _AnalyzeOptions, segmenter: Segmenter | None, folder: path
 
 def _file(model: str | None, modality: Modality | None) -> pathlib.Path:
     """The file of a model that is named, of a user's own, or of the modality."""
-    name = model or (modality or Modality.NUCLEI).value
-    return SHIPPED[name].path if name in SHIPPED else pathlib.Path(name)
+    return model_file(model or (modality or Modality.NUCLEI).value)
 
 
 def _fitted(segmenter: Segmenter, movie: Movie, diameter: float | None) -> tuple[Segmenter, float | None]:

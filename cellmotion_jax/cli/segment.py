@@ -50,9 +50,9 @@ class _SegmentOptions(Settings):
     movie: tyro.conf.Positional[pathlib.Path]
     """Folder of TIFF frames, TIFF stack or OME-Zarr; grey, or RGB where the model was trained on RGB."""
     model: tuple[pathlib.Path, ...]
-    """Model file: the model.safetensors that `cellmotion train` wrote for deep-distance, convlstm or
-    deepcell, or DeepCell networks that `cellmotion import-weights` wrote; several files (replicates) are used
-    as an ensemble."""
+    """Name of a model of `cellmotion models`, the model.safetensors that `cellmotion train` wrote for
+    deep-distance, convlstm, celltrack-rcnn or deepcell, or DeepCell networks that `cellmotion import-weights`
+    wrote; several files (replicates) are used as an ensemble."""
     out: pathlib.Path
     """Folder to write; it must not exist yet, or be empty."""
     cell_diameter: Positive | None = None

@@ -38,6 +38,7 @@ from cellmotion_jax.pipeline.segment import cells_of_movie
 from cellmotion_jax.pipeline.segmenters import open_segmenter
 from cellmotion_jax.pipeline.track_overview import write_overview
 from cellmotion_jax.settings import Positive, Settings
+from cellmotion_jax.weights.shipped import SHIPPED
 
 PROG = "cellmotion track"
 TIFF = (".tif", ".tiff")
@@ -131,7 +132,7 @@ def link_cells(arguments: list[str]) -> None:
 
 def _is_labels(path: pathlib.Path) -> bool:
     """Whether a path holds label images (and is not a model file)."""
-    if path.suffix.lower() == ".safetensors":
+    if path.suffix.lower() == ".safetensors" or (str(path) in SHIPPED and not path.exists()):
         return False
     return path.is_dir() or path.suffix.lower() in TIFF or not path.exists()
 

@@ -19,14 +19,16 @@ from cellmotion_jax.models.feature_net import FeatureNet
 from cellmotion_jax.weights.catalogue import CATALOGUE
 from cellmotion_jax.weights.convert import imported_model
 from cellmotion_jax.weights.kinds import HELD, held_model
+from cellmotion_jax.weights.shipped import model_file
 
 
 def open_segmenter(paths: Sequence[pathlib.Path], *, cell_diameter: float | None = None) -> Segmenter:
     """Opens the file of a trained model that finds cells.
 
     Args:
-        paths: The model.safetensors of a training; of DeepCell also several replicates, which are used as an
-            ensemble, and files that ``cellmotion import-weights`` wrote.
+        paths: The model.safetensors of a training, or the name of a model of `weights.shipped`; of DeepCell
+            also several replicates, which are used as an ensemble, and files that ``cellmotion
+            import-weights`` wrote.
         cell_diameter: Diameter of a typical cell of the movie in pixels, for models that store the cell size
             of their training.
 
@@ -40,6 +42,7 @@ def open_segmenter(paths: Sequence[pathlib.Path], *, cell_diameter: float | None
     """
     if not paths:
         raise InputError("model names no file; give the model.safetensors that training writes.")
+    paths = [model_file(path) for path in paths]
     keys = [_key(path) for path in paths]
     for path, key in zip(paths, keys):
         if key != keys[0]:

@@ -5,6 +5,7 @@ They were trained on simulated movies alone, so that their use is not restricted
 
 from __future__ import annotations
 
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -38,3 +39,13 @@ SHIPPED = {
     )
 }
 """The networks by name."""
+
+
+def model_file(name: str | os.PathLike[str]) -> pathlib.Path:
+    """The file of a model that is named, or a path as it is.
+
+    >>> model_file("nuclei").name, str(model_file("runs/model.safetensors"))
+    ('nuclei.safetensors', 'runs/model.safetensors')
+    """
+    name = os.fspath(name)
+    return SHIPPED[name].path if name in SHIPPED else pathlib.Path(name)
