@@ -8,7 +8,6 @@ sentence (`failures`). `interruption` ends a command at a signal without leaving
 """
 
 from cellmotion_jax.files.folders import NotEmpty, output_folder, run_folder
-from cellmotion_jax.files.tables import write_table
 from cellmotion_jax.files.written import write_csv, write_text, written_beside
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "output_folder",
     "run_folder",
     "write_csv",
-    "write_table",
     "write_text",
     "written_beside",
 ]

@@ -13,7 +13,7 @@ import tqdm
 from cellmotion_jax.data.centroids import frame_centroids
 from cellmotion_jax.data.label_images import TrackedMasks
 from cellmotion_jax.data.movie import Movie
-from cellmotion_jax.files import write_table
+from cellmotion_jax.files.tables import write_table
 from cellmotion_jax.morphology.behaviour import CellTable, cell_table
 from cellmotion_jax.morphology.cell_shapes import CellShapes, cell_shapes
 from cellmotion_jax.morphology.motion import MotionSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 
 from cellmotion_jax.data.movie import Movie
-from cellmotion_jax.files import write_table
+from cellmotion_jax.files.tables import write_table
 from cellmotion_jax.pipeline.link import LinkedMovie
 from cellmotion_jax.report.trajectories import MOST_IDS_DRAWN, plot_trajectories
 

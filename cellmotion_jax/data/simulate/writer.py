@@ -16,7 +16,8 @@ from cellmotion_jax import __version__
 from cellmotion_jax.data.ctc import write_ctc
 from cellmotion_jax.data.simulate.movie import SimulatedMovie
 from cellmotion_jax.errors import InputError
-from cellmotion_jax.files import NotEmpty, output_folder, write_table
+from cellmotion_jax.files import NotEmpty, output_folder
+from cellmotion_jax.files.tables import write_table
 
 
 def write_simulation(movie: SimulatedMovie, folder: str | os.PathLike[str]) -> pathlib.Path:
