@@ -42,7 +42,18 @@ def test_what_needs_no_command_imports_nothing_heavy(command, words):
 
 
 @pytest.mark.parametrize(
-    "command", ["segment", "track", "track --by linking", "measure", "evaluate", "simulate", "import-weights"]
+    "command",
+    [
+        "analyze",
+        "models",
+        "segment",
+        "track",
+        "track --by linking",
+        "measure",
+        "evaluate",
+        "simulate",
+        "import-weights",
+    ],
 )
 def test_no_command_but_train_imports_what_trains(command):
     shown, imported = run(f"{command} --help")
