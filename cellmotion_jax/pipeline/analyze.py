@@ -7,7 +7,7 @@ import enum
 import json
 import pathlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -30,7 +30,7 @@ from cellmotion_jax.files import write_text
 from cellmotion_jax.files.folders import remove_leftovers
 from cellmotion_jax.files.written import remove
 from cellmotion_jax.inference.linking.linker import LinkSettings
-from cellmotion_jax.inference.segmenter import FrameCells, Segmenter
+from cellmotion_jax.inference.segmenter import Segmenter
 from cellmotion_jax.input_files import read_json
 from cellmotion_jax.pipeline.kept_frames import KeptFrames, segment_and_keep
 from cellmotion_jax.pipeline.link import SCRATCH, LinkedMovie, link_movie
@@ -129,15 +129,16 @@ def analyze_movie(
         raise InputError(no_cell_found(movie))
     tracks = folder / "tracks"
     remove(tracks)
+    blank: list[BlankFrame] = []
     linked = link_movie(
-        (_labels(kept[frame]) for frame in range(len(movie))),
+        _kept_labels(movie, kept, blank),
         tracks,
         settings=settings.links,
         digits=frame_digits(movie),
         pixel_size_um=movie.pixel_size_um,
         source=str(movie.path),
     )
-    linked = linked._replace(blank=_blank_frames(movie, kept))
+    linked = linked._replace(blank=tuple(blank))
     write_blank_frames(folder / BLANK_FRAMES, linked.blank)
     write_overview(folder, movie, linked)
     plot_lineage(linked.tracks, folder / "lineage.png", title="Lineages")
@@ -231,16 +232,15 @@ def _description(
     }
 
 
-def _labels(cells: FrameCells) -> Int32[np.ndarray, "y x"] | None:
-    """The label image of a frame, None for one without information."""
-    return cells.labels if cells.blank is None else None
-
-
-def _blank_frames(movie: Movie, kept: KeptFrames) -> tuple[BlankFrame, ...]:
-    reasons = ((frame, kept[frame].blank) for frame in range(len(movie)))
-    return tuple(
-        BlankFrame(frame, movie.frame_names[frame], why) for frame, why in reasons if why is not None
-    )
+def _kept_labels(
+    movie: Movie, kept: KeptFrames, blank: list[BlankFrame]
+) -> Iterator[Int32[np.ndarray, "y x"] | None]:
+    """Label images of all frames, None for one without information, which is added to ``blank``."""
+    for frame, name in enumerate(movie.frame_names):
+        cells = kept[frame]
+        if cells.blank is not None:
+            blank.append(BlankFrame(frame, name, cells.blank))
+        yield cells.labels if cells.blank is None else None
 
 
 def _draw_cells(movie: Movie, kept: KeptFrames, folder: pathlib.Path) -> None:

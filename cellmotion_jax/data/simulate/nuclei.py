@@ -49,6 +49,8 @@ class Nuclei:
         square_mm = size[0] * size[1] * (self.conditions.pixel_size_um / 1000) ** 2
         count = rng.poisson(SPECKS_PER_MM2 * max(0.0, self.appearance.debris - 1) * square_mm)
         for radius_um, part in ((0.7, count), (2.5, count // 4)):
+            if not part:
+                continue  # As in the movie that is imitated: nothing to blur.
             layer = np.zeros(size, np.float32)
             places = tuple(rng.integers(0, side, part) for side in size)
             np.add.at(layer, places, BRIGHTNESS * rng.uniform(0.1, 1.5, part).astype(np.float32))
